@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/tunnel_state.h"
+
+#include <string.h>
+
+static const char *const tunnel_names[TUNNEL_STATE_COUNT] = {
+	[TUNNEL_STOPPED] = "stopped",
+	[TUNNEL_CONNECTING] = "connecting",
+	[TUNNEL_VERIFYING] = "verifying",
+	[TUNNEL_AUTHENTICATING] = "authenticating",
+	[TUNNEL_OPENING] = "opening",
+	[TUNNEL_UP] = "up",
+	[TUNNEL_DEGRADED] = "degraded",
+	[TUNNEL_BACKOFF] = "backoff",
+	[TUNNEL_FAILED] = "failed",
+};
+
+static const char *const forward_names[FORWARD_STATE_COUNT] = {
+	[FORWARD_CLOSED] = "closed",
+	[FORWARD_WAITING] = "waiting",
+	[FORWARD_OPEN] = "open",
+	[FORWARD_FAILED] = "failed",
+};
+
+static int find_name(const char *const names[], int count, const char *name)
+{
+	for (int i = 0; i < count; i++) {
+		if (strcmp(names[i], name) == 0)
+			return i;
+	}
+	return -1;
+}
+
+const char *tunnel_state_name(enum tunnel_state state)
+{
+	return tunnel_names[state];
+}
+
+const char *forward_state_name(enum forward_state state)
+{
+	return forward_names[state];
+}
+
+int tunnel_state_from_name(const char *name)
+{
+	return find_name(tunnel_names, TUNNEL_STATE_COUNT, name);
+}
+
+int forward_state_from_name(const char *name)
+{
+	return find_name(forward_names, FORWARD_STATE_COUNT, name);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The public vocabulary of what a tunnel and a forward can be. The worker reports these, the
+ * supervisor keeps and republishes them, tunctl prints them; the words are written once, here.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+enum tunnel_state {
+	TUNNEL_STOPPED,        /* not wanted: `tunctl down`, or start: manual */
+	TUNNEL_CONNECTING,     /* names, TCP, waiting for the SSH banner */
+	TUNNEL_VERIFYING,      /* key exchange and host key */
+	TUNNEL_AUTHENTICATING, /* proving who we are */
+	TUNNEL_OPENING,        /* forwards */
+	TUNNEL_UP,             /* carries traffic */
+	TUNNEL_DEGRADED,       /* connected, but a forward does not work */
+	TUNNEL_BACKOFF,        /* waiting to try again, with the reason */
+	TUNNEL_FAILED,         /* a person must act, with the reason */
+	TUNNEL_STATE_COUNT
+};
+
+enum forward_state {
+	FORWARD_CLOSED,  /* no session, so nothing to forward through */
+	FORWARD_WAITING, /* no session yet, and clients wait in the backlog */
+	FORWARD_OPEN,    /* accepts and forwards */
+	FORWARD_FAILED,  /* does not work, with the reason */
+	FORWARD_STATE_COUNT
+};
+
+const char *tunnel_state_name(enum tunnel_state state); /* "up" */
+const char *forward_state_name(enum forward_state state);
+
+/* -1 for a word that is none. */
+int tunnel_state_from_name(const char *name);
+int forward_state_from_name(const char *name);
+
+/* A state in which an SSH session carries (or could carry) connections. */
+static inline bool tunnel_state_is_connected(enum tunnel_state state)
+{
+	return state == TUNNEL_UP || state == TUNNEL_DEGRADED;
+}
+
+/* A state nothing leaves by itself within the current attempt: what `tunctl up` waits for. */
+static inline bool tunnel_state_is_settled(enum tunnel_state state)
+{
+	return state == TUNNEL_UP || state == TUNNEL_DEGRADED || state == TUNNEL_FAILED ||
+	       state == TUNNEL_STOPPED;
+}
