@@ -23,16 +23,13 @@ enum forward_type {
 	FORWARD_TYPE_COUNT
 };
 
-enum start_mode {
-	START_ALWAYS,
-	START_MANUAL,
-	START_MODE_COUNT
-};
+enum start_mode { START_ALWAYS, START_MANUAL, START_MODE_COUNT };
 
 struct config_forward {
 	char *name; /* unique within the tunnel; given, or derived: "local:127.0.0.1:5432" */
 	enum forward_type type;
-	char *listen_host; /* address or name; "*" is every address; "localhost" binds both families */
+	char *listen_host; /* address or name; "*" is every address; "localhost" binds both families
+			    */
 	uint16_t listen_port;
 	char *target_host; /* resolved by the server */
 	uint16_t target_port;
@@ -40,13 +37,13 @@ struct config_forward {
 
 /* How to reach a server and who to be there. A change of any of these needs a new SSH session. */
 struct connection_settings {
-	char *host;      /* name or address to dial and to look up in known_hosts */
+	char *host; /* name or address to dial and to look up in known_hosts */
 	uint16_t port;
 	char *user;
-	struct strv identities;  /* absolute paths of private keys, tried in order; never empty */
+	struct strv identities; /* absolute paths of private keys, tried in order; never empty */
 	bool identities_implied; /* the default list: missing files are skipped, not an error */
 	struct strv known_hosts; /* absolute paths; missing files count as empty */
-	char *ciphers;           /* OpenSSH list in order of preference; NULL: by CPU */
+	char *ciphers; /* OpenSSH list in order of preference; NULL: by CPU */
 };
 
 /* Applied to a living session without interrupting it. */
@@ -78,10 +75,13 @@ struct daemon_settings {
 	enum log_level log_level;
 };
 
+struct config_base;
+
 struct config {
 	struct daemon_settings daemon;
 	struct config_tunnel **tunnels; /* sorted by name */
 	size_t tunnel_count;
+	struct config_base *base; /* hosts and defaults, for config_add_tunnel(); NULL: built by hand */
 };
 
 /* One mistake in a configuration. */
@@ -103,9 +103,9 @@ char *config_problem_text(const struct config_problem *problem);
 
 /* Where values that nobody wrote come from. The pointers are borrowed. */
 struct config_context {
-	bool system;          /* the system instance: identity is required, /etc paths */
-	const char *home;     /* of the user the daemon runs as; for ~ and default identities */
-	const char *user;     /* login name of that user: the default `user` */
+	bool system; /* the system instance: identity is required, /etc paths */
+	const char *home; /* of the user the daemon runs as; for ~ and default identities */
+	const char *user; /* login name of that user: the default `user` */
 };
 
 /* Reads FILE and everything it includes. Blocks on disk: call it at start or on an offload thread.
@@ -113,9 +113,9 @@ struct config_context {
 struct config *config_load(const char *path, const struct config_context *context,
 			   struct config_problems *problems);
 
-/* Adds a tunnel described by a tree (JSON from `tunctl add` or the state directory), decoded against
- * the `hosts` and `defaults` config was loaded with. A name that exists already is a problem.
- * Returns the new tunnel, owned by config, or NULL with problems filled. */
+/* Adds a tunnel described by a tree (JSON from `tunctl add` or the state directory), decoded
+ * against the `hosts` and `defaults` config was loaded with. A name that exists already is a
+ * problem. Returns the new tunnel, owned by config, or NULL with problems filled. */
 struct config_tunnel *config_add_tunnel(struct config *config, const char *name,
 					const struct node *tree, struct config_problems *problems);
 
@@ -130,5 +130,7 @@ bool config_name_is_valid(const char *name); /* [A-Za-z0-9._-]{1,64} */
 
 const char *forward_type_name(enum forward_type type);
 int forward_type_from_name(const char *name); /* -1: none */
+const char *start_mode_name(enum start_mode mode);
+int start_mode_from_name(const char *name);
 const char *log_level_name(enum log_level level);
 int log_level_from_name(const char *name);

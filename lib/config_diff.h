@@ -16,11 +16,11 @@ enum config_change {
 struct tunnel_change {
 	enum config_change kind;
 	const struct config_tunnel *from; /* NULL when added; borrowed from the old config */
-	const struct config_tunnel *to;   /* NULL when removed; borrowed from the new config */
+	const struct config_tunnel *to; /* NULL when removed; borrowed from the new config */
 	bool reconnect; /* connection settings differ: a new SSH session is needed */
-	bool upkeep;    /* keepalive, reconnect, hold, timeouts differ: applied in place */
-	bool forwards;  /* at least one forward was added, removed or changed */
-	bool cosmetic;  /* tags, start mode, source, host label */
+	bool upkeep; /* keepalive, reconnect, hold, timeouts differ: applied in place */
+	bool forwards; /* at least one forward was added, removed or changed */
+	bool cosmetic; /* tags, start mode, source, host label */
 };
 
 struct config_diff {

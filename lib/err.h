@@ -12,8 +12,8 @@
 
 /* Who has to act before it can get better. */
 enum err_actor {
-	ERR_ACTOR_NOBODY,  /* the daemon tries again by itself */
-	ERR_ACTOR_PERSON,  /* pointless to repeat until somebody changes something */
+	ERR_ACTOR_NOBODY, /* the daemon tries again by itself */
+	ERR_ACTOR_PERSON, /* pointless to repeat until somebody changes something */
 };
 
 /* clang-format off */
@@ -70,7 +70,7 @@ enum err_code {
 #define X(code, slug, actor) code,
 	ERR_TABLE(X)
 #undef X
-	ERR_CODE_COUNT
+		ERR_CODE_COUNT
 };
 
 struct err {
@@ -80,7 +80,9 @@ struct err {
 		const char *file; /* borrowed from the document that was read; NULL: nowhere */
 		unsigned line, column; /* from 1 */
 	} at;
-	char msg[256]; /* one line, no trailing newline, safe to print */
+	/* One line, no trailing newline, safe to print. This long because the message for an unknown
+	 * host key holds the known_hosts line to add, and an RSA key takes 700 bytes of it. */
+	char msg[1024];
 };
 
 /* Fills err; always returns -1, so that "return err_set(...)" reads well. */

@@ -20,14 +20,15 @@ void strbuf_addf(struct strbuf *b, const char *fmt, ...) __attribute__((format(p
 char *strbuf_take(struct strbuf *b); /* the text ("" when empty), the caller frees; NULL: failed */
 void strbuf_fini(struct strbuf *b);
 
-/* Writes a printable, one-line, valid UTF-8 form of bytes into out (always terminated, cut with "..."
- * when it does not fit): control characters, DEL, C1 and invalid UTF-8 become \n, \t, \xHH.
+/* Writes a printable, one-line, valid UTF-8 form of bytes into out (always terminated, cut with
+ * "..." when it does not fit): control characters, DEL, C1 and invalid UTF-8 become \n, \t, \xHH.
  * Returns out. */
 char *str_escape(char *out, size_t size, const char *bytes, size_t length);
 
 bool str_is_utf8(const char *bytes, size_t length); /* well-formed, no surrogates, no overlongs */
 
-/* The candidate a person most likely meant by word (Damerau-Levenshtein), NULL when none is near. */
+/* The candidate a person most likely meant by word (Damerau-Levenshtein), NULL when none is near.
+ */
 const char *str_suggest(const char *word, const char *const *candidates, size_t count);
 
 /* asprintf() that returns the text or NULL. */

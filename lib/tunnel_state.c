@@ -4,14 +4,10 @@
 #include <string.h>
 
 static const char *const tunnel_names[TUNNEL_STATE_COUNT] = {
-	[TUNNEL_STOPPED] = "stopped",
-	[TUNNEL_CONNECTING] = "connecting",
-	[TUNNEL_VERIFYING] = "verifying",
-	[TUNNEL_AUTHENTICATING] = "authenticating",
-	[TUNNEL_OPENING] = "opening",
-	[TUNNEL_UP] = "up",
-	[TUNNEL_DEGRADED] = "degraded",
-	[TUNNEL_BACKOFF] = "backoff",
+	[TUNNEL_STOPPED] = "stopped",     [TUNNEL_CONNECTING] = "connecting",
+	[TUNNEL_VERIFYING] = "verifying", [TUNNEL_AUTHENTICATING] = "authenticating",
+	[TUNNEL_OPENING] = "opening",     [TUNNEL_UP] = "up",
+	[TUNNEL_DEGRADED] = "degraded",   [TUNNEL_BACKOFF] = "backoff",
 	[TUNNEL_FAILED] = "failed",
 };
 

@@ -8,23 +8,23 @@
 #include <stdbool.h>
 
 enum tunnel_state {
-	TUNNEL_STOPPED,        /* not wanted: `tunctl down`, or start: manual */
-	TUNNEL_CONNECTING,     /* names, TCP, waiting for the SSH banner */
-	TUNNEL_VERIFYING,      /* key exchange and host key */
+	TUNNEL_STOPPED, /* not wanted: `tunctl down`, or start: manual */
+	TUNNEL_CONNECTING, /* names, TCP, waiting for the SSH banner */
+	TUNNEL_VERIFYING, /* key exchange and host key */
 	TUNNEL_AUTHENTICATING, /* proving who we are */
-	TUNNEL_OPENING,        /* forwards */
-	TUNNEL_UP,             /* carries traffic */
-	TUNNEL_DEGRADED,       /* connected, but a forward does not work */
-	TUNNEL_BACKOFF,        /* waiting to try again, with the reason */
-	TUNNEL_FAILED,         /* a person must act, with the reason */
+	TUNNEL_OPENING, /* forwards */
+	TUNNEL_UP, /* carries traffic */
+	TUNNEL_DEGRADED, /* connected, but a forward does not work */
+	TUNNEL_BACKOFF, /* waiting to try again, with the reason */
+	TUNNEL_FAILED, /* a person must act, with the reason */
 	TUNNEL_STATE_COUNT
 };
 
 enum forward_state {
-	FORWARD_CLOSED,  /* no session, so nothing to forward through */
+	FORWARD_CLOSED, /* no session, so nothing to forward through */
 	FORWARD_WAITING, /* no session yet, and clients wait in the backlog */
-	FORWARD_OPEN,    /* accepts and forwards */
-	FORWARD_FAILED,  /* does not work, with the reason */
+	FORWARD_OPEN, /* accepts and forwards */
+	FORWARD_FAILED, /* does not work, with the reason */
 	FORWARD_STATE_COUNT
 };
 

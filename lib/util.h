@@ -18,19 +18,19 @@
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 
 /* Hands a pointer over: yields its value and leaves NULL behind. */
-#define TAKE(p)                              \
-	({                                   \
-		__typeof__(p) _taken = (p);  \
-		(p) = NULL;                  \
-		_taken;                      \
+#define TAKE(p)                                                                                    \
+	({                                                                                         \
+		__typeof__(p) _taken = (p);                                                        \
+		(p) = NULL;                                                                        \
+		_taken;                                                                            \
 	})
 
 /* The same for descriptors: yields its value and leaves -1 behind. */
-#define TAKE_FD(fd)               \
-	({                        \
-		int _taken = (fd); \
-		(fd) = -1;        \
-		_taken;           \
+#define TAKE_FD(fd)                                                                                \
+	({                                                                                         \
+		int _taken = (fd);                                                                 \
+		(fd) = -1;                                                                         \
+		_taken;                                                                            \
 	})
 
 static inline void freep(void *p)

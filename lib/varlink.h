@@ -22,7 +22,7 @@ struct varlink_reader {
 	char *data;
 	size_t size, capacity;
 	size_t scanned; /* bytes known to hold no NUL */
-	size_t start;   /* of the message not yet returned */
+	size_t start; /* of the message not yet returned */
 };
 
 /* Room for at least min more bytes; the caller writes there and commits. NULL: out of memory or the
@@ -35,15 +35,15 @@ void varlink_reader_fini(struct varlink_reader *r);
 
 /* A call as a server sees it. The pointers are borrowed from the message. */
 struct varlink_call {
-	const char *method;  /* whole: "io.tunneld.Manager.List" */
-	json_t *parameters;  /* an object; NULL when there were none */
+	const char *method; /* whole: "io.tunneld.Manager.List" */
+	json_t *parameters; /* an object; NULL when there were none */
 	bool more, oneway, upgrade;
 };
 int varlink_call_parse(json_t *message, struct varlink_call *ret, struct err *err);
 
 /* A reply as a client sees it. The pointers are borrowed from the message. */
 struct varlink_reply {
-	const char *error;  /* NULL: success */
+	const char *error; /* NULL: success */
 	json_t *parameters; /* an object; NULL when there were none */
 	bool continues;
 };
@@ -54,6 +54,6 @@ json_t *varlink_call(const char *method, json_t *parameters, bool more);
 json_t *varlink_reply(json_t *parameters, bool continues);
 json_t *varlink_error(const char *error, json_t *parameters);
 
-/* The bytes to send, the NUL included; the caller frees. Takes the reference to message. NULL: out of
- * memory, or longer than VARLINK_MESSAGE_MAX. */
+/* The bytes to send, the NUL included; the caller frees. Takes the reference to message. NULL: out
+ * of memory, or longer than VARLINK_MESSAGE_MAX. */
 char *varlink_encode(json_t *message, size_t *ret_size);

@@ -27,7 +27,8 @@ struct loop_io;
 typedef void (*loop_io_fn)(void *data, unsigned ready); /* ready: LOOP_READ | LOOP_WRITE */
 struct loop_io {
 	struct loop *loop; /* NULL: closed */
-	struct event *event;
+	int fd;
+	struct event *read, *write; /* two, so that a change of one costs one epoll_ctl(2) */
 	unsigned interest;
 	loop_io_fn on_ready;
 	void *data;
@@ -56,18 +57,19 @@ void loop_timer_stop(struct loop_timer *timer);
 bool loop_timer_is_set(const struct loop_timer *timer);
 void loop_timer_close(struct loop_timer *timer);
 
-/* Work to do later in this turn (or at once in the next); scheduling twice runs it once. */
+/* Work to do at the end of this turn; scheduling twice runs it once. What is scheduled by a
+ * deferred function runs at the end of the next turn, so that no two of them can starve the
+ * descriptors. */
 struct loop_defer;
 typedef void (*loop_defer_fn)(void *data);
 struct loop_defer {
 	struct loop *loop;
-	struct event *event;
-	bool scheduled;
+	struct list link; /* loop.defers while scheduled */
 	loop_defer_fn fn;
 	void *data;
 };
 
-int loop_defer_open(struct loop_defer *defer, struct loop *loop, loop_defer_fn fn, void *data);
+void loop_defer_open(struct loop_defer *defer, struct loop *loop, loop_defer_fn fn, void *data);
 void loop_defer_schedule(struct loop_defer *defer);
 void loop_defer_close(struct loop_defer *defer);
 
@@ -93,19 +95,25 @@ struct loop_grave {
 };
 void loop_bury(struct loop *loop, struct loop_grave *grave, void (*fn)(void *p), void *p);
 
-/* Runs fn(data) on the loop's thread soon. The only call that any thread may make. */
-void loop_post(struct loop *loop, void (*fn)(void *data), void *data);
+/* Runs fn(data) on the loop's thread soon. The only call that any thread may make; the letter is
+ * the caller's until fn is called, so that posting cannot fail. */
+struct loop_letter {
+	struct list link; /* loop.letters */
+	void (*fn)(void *data);
+	void *data;
+};
+void loop_post(struct loop *loop, struct loop_letter *letter, void (*fn)(void *data), void *data);
 
 struct loop *loop_new(struct err *err);
 void loop_free(struct loop *loop); /* everything opened on it must be closed */
-int loop_run(struct loop *loop);   /* until loop_quit(); returns its status */
+int loop_run(struct loop *loop); /* until loop_quit(); returns its status */
 void loop_quit(struct loop *loop, int status);
 uint64_t loop_now_ms(struct loop *loop); /* CLOCK_MONOTONIC, read once per turn */
 
 /* How long turns took, in microseconds of wall time less run-queue wait. */
 struct loop_stats {
 	uint64_t turns;
-	unsigned worst_us;        /* since the start */
+	unsigned worst_us; /* since the start */
 	unsigned recent_worst_us; /* since the last loop_stats() call */
 };
 void loop_stats(struct loop *loop, struct loop_stats *ret);

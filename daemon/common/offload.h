@@ -8,7 +8,7 @@
 
 #include "daemon/common/loop.h"
 
-struct offload;     /* a pool */
+struct offload; /* a pool */
 struct offload_job; /* one piece of work under way */
 
 typedef void (*offload_work_fn)(void *data); /* on a thread: touches only data */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One end of the line between supervisor and worker: JSON objects with descriptors attached, one
- * object a packet, over a SEQPACKET socketpair. Sending queues and never blocks, and never closes the
- * port under the sender: a broken line is reported by on_close from the loop. What arrives is
+ * object a packet, over a SEQPACKET socketpair. Sending queues and never blocks, and never closes
+ * the port under the sender: a broken line is reported by on_close from the loop. What arrives is
  * untrusted in both directions: bounded, and an object with a string "type" or it is an error.
  */
 #pragma once
@@ -20,7 +20,8 @@ struct packet_port;
 struct packet_ops {
 	/* message is borrowed. Descriptors are the receiver's: take one by setting it to -1;
 	 * what is left is closed after the call. */
-	void (*on_message)(void *data, const char *type, json_t *message, int *fds, size_t fd_count);
+	void (*on_message)(void *data, const char *type, json_t *message, int *fds,
+			   size_t fd_count);
 	/* The peer is gone, or spoke nonsense (err says which). Called once; then only free. */
 	void (*on_close)(void *data, const struct err *err);
 };

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What supervisor and worker say to each other: one JSON object a packet, "type" names it. This file
- * is the protocol's only description, and wire.c the only place that writes and reads its fields.
- * Tunnels and forwards are named by numbers the supervisor gives out and never uses twice.
+ * What supervisor and worker say to each other: one JSON object a packet, "type" names it. This
+ * file is the protocol's only description, and wire.c the only place that writes and reads its
+ * fields. Tunnels and forwards are named by numbers the supervisor gives out and never uses twice.
  *
  * Supervisor → worker
- *   settings         {log_level, handshakes}            handshakes: unfinished ones allowed per server
- *   tunnel           {tunnel, spec, reconnect}          new, or new settings; reconnect: drop the session
- *   forward          {tunnel, forward, spec, error?} +fds   listening sockets; error: why there are none
- *                                                       (sent again for the same forward: replaces them)
- *   forward-remove   {tunnel, forward}                  stops accepting; open connections go on
- *   tunnel-remove    {tunnel}                           ends everything
- *   start, stop, restart {tunnel}                       start also ends a backoff or failed
- *   ping             {seq}
- *   shutdown         {}                                 close channels and sessions politely, exit 0
+ *   settings         {log_level, handshakes}            handshakes: unfinished ones allowed per
+ * server tunnel           {tunnel, spec, reconnect}          new, or new settings; reconnect: drop
+ * the session forward          {tunnel, forward, spec, error?} +fds   listening sockets; error: why
+ * there are none (sent again for the same forward: replaces them) forward-remove   {tunnel,
+ * forward}                  stops accepting; open connections go on tunnel-remove    {tunnel} ends
+ * everything start, stop, restart {tunnel}                       start also ends a backoff or
+ * failed ping             {seq} shutdown         {}                                 close channels
+ * and sessions politely, exit 0
  *
  * Worker → supervisor
  *   ready            {version, libssh}
@@ -22,9 +21,8 @@
  *   stats            {tunnel, bytes_in, bytes_out, connections, connections_total, rtt_us?,
  *                     forwards: [{forward, connections, connections_total, bytes_in, bytes_out}]}
  *                                                       at most twice a second, only when changed
- *   forward-removed  {tunnel, forward}                  the worker's copies of its sockets are closed
- *   tunnel-removed   {tunnel}
- *   pong             {seq, stall_us, worst_stall_us, sessions}
+ *   forward-removed  {tunnel, forward}                  the worker's copies of its sockets are
+ * closed tunnel-removed   {tunnel} pong             {seq, stall_us, worst_stall_us, sessions}
  *
  * Times ending in _at_ms are CLOCK_MONOTONIC, which all processes of a machine share.
  */
@@ -37,7 +35,7 @@
 
 /* What a worker knows of a session that got at least as far as TCP. Strings "" when unknown. */
 struct wire_session {
-	char address[64];         /* "192.0.2.7:22", "[2001:db8::1]:22" */
+	char address[64]; /* "192.0.2.7:22", "[2001:db8::1]:22" */
 	char server_version[128]; /* "SSH-2.0-OpenSSH_9.2p1 Debian-2", escaped */
 	char cipher[64], kex[64];
 	char host_key[128]; /* "ssh-ed25519 SHA256:..." */
@@ -47,9 +45,9 @@ struct wire_session {
 struct wire_tunnel_state {
 	uint64_t tunnel;
 	enum tunnel_state state;
-	unsigned attempt;     /* attempts since the last stable session; 1 is the first */
+	unsigned attempt; /* attempts since the last stable session; 1 is the first */
 	uint64_t retry_at_ms; /* TUNNEL_BACKOFF only */
-	struct err error;     /* why, for backoff, failed, degraded; code ERR_NONE otherwise */
+	struct err error; /* why, for backoff, failed, degraded; code ERR_NONE otherwise */
 	struct wire_session session;
 };
 
@@ -88,7 +86,7 @@ json_t *wire_settings(enum log_level level, unsigned handshakes);
 json_t *wire_tunnel(uint64_t tunnel, const struct config_tunnel *spec, bool reconnect);
 json_t *wire_forward(uint64_t tunnel, uint64_t forward, const struct config_forward *spec,
 		     const struct err *error);
-json_t *wire_about(const char *type, uint64_t tunnel);            /* {type, tunnel} */
+json_t *wire_about(const char *type, uint64_t tunnel); /* {type, tunnel} */
 json_t *wire_about_forward(const char *type, uint64_t tunnel, uint64_t forward);
 json_t *wire_ping(uint64_t seq);
 json_t *wire_shutdown(void);
@@ -98,14 +96,17 @@ json_t *wire_forward_state(const struct wire_forward_state *state);
 json_t *wire_stats(const struct wire_stats *stats);
 json_t *wire_pong(const struct wire_pong *pong);
 
-/* Decoders fill *ret completely or return -1 with err (ERR_PROTOCOL); text is escaped and bounded. */
-int wire_read_settings(json_t *m, enum log_level *ret_level, unsigned *ret_handshakes, struct err *err);
+/* Decoders fill *ret completely or return -1 with err (ERR_PROTOCOL); text is escaped and bounded.
+ */
+int wire_read_settings(json_t *m, enum log_level *ret_level, unsigned *ret_handshakes,
+		       struct err *err);
 int wire_read_tunnel(json_t *m, uint64_t *ret_tunnel, struct config_tunnel **ret_spec,
 		     bool *ret_reconnect, struct err *err);
 int wire_read_forward(json_t *m, uint64_t *ret_tunnel, uint64_t *ret_forward,
 		      struct config_forward *ret_spec, struct err *ret_error, struct err *err);
 int wire_read_about(json_t *m, uint64_t *ret_tunnel, struct err *err);
-int wire_read_about_forward(json_t *m, uint64_t *ret_tunnel, uint64_t *ret_forward, struct err *err);
+int wire_read_about_forward(json_t *m, uint64_t *ret_tunnel, uint64_t *ret_forward,
+			    struct err *err);
 int wire_read_ping(json_t *m, uint64_t *ret_seq, struct err *err);
 int wire_read_ready(json_t *m, char *ret_version, size_t version_size, char *ret_libssh,
 		    size_t libssh_size, struct err *err);
