@@ -1,0 +1,339 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""tunneld beside `ssh -N -L`: same server, same cipher, same minute.
+
+Both run the whole time and are loaded in turn, in an order that alternates from round to round. What
+counts is the ratio of the medians; absolute numbers say more about the machine. `load` (load.c) is the
+client in front of the tunnels and the service behind them; servers and daemons come from the harness
+of the integration tests.
+"""
+
+import argparse
+import dataclasses
+import getpass
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import typing
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+
+from harness import build, client, proc  # noqa: E402
+from harness.keys import Keys  # noqa: E402
+from harness.lab import Lab, local  # noqa: E402
+
+LOAD = build.BUILD / "tests" / "bench" / "load"
+SERVICES = ("source", "sink", "echo")
+
+
+# --- contenders -----------------------------------------------------------------------------------
+
+
+class Ssh:
+    """`ssh -N -L …`, one process a connection."""
+
+    name = "ssh -L"
+
+    def __init__(self, lab, sshd, cipher):
+        self.lab, self.sshd, self.cipher = lab, sshd, cipher
+        self.processes = []
+
+    def start(self, forwards):
+        command = ["setpriv", "--pdeathsig", "KILL", "ssh", "-F", "none", "-N", "-c", self.cipher,
+                   "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes",
+                   "-o", "IdentitiesOnly=yes", "-i", str(self.lab.keys.client),
+                   "-o", f"UserKnownHostsFile={self.lab.known_hosts()}"]
+        for listen, target in forwards:
+            command += ["-L", local(listen, target)]
+        command += ["-p", str(self.sshd.port), f"{getpass.getuser()}@{self.sshd.host}"]
+        self.processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL))
+        return self
+
+    def pids(self):
+        return [process.pid for process in self.processes]
+
+    def close(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        self.processes = []
+
+
+class Tunneld:
+    """The daemon with its workers."""
+
+    name = "tunneld"
+
+    def __init__(self, lab, sshd, cipher):
+        self.lab, self.sshd, self.cipher = lab, sshd, cipher
+        self.daemon = None
+
+    def start(self, forwards):
+        return self.start_many([forwards])
+
+    def start_many(self, tunnels, wait_seconds=15, **settings):
+        """One tunnel for each list of (listen, target)."""
+        spec = {f"t{number}": {"host": self.sshd.address,
+                               "local": [local(*forward) for forward in forwards]}
+                for number, forwards in enumerate(tunnels, 1)}
+        self.daemon = self.lab.daemon(
+            self.lab.config(spec, {"ciphers": self.cipher}, daemon=settings))
+        if wait_seconds:
+            self.daemon.wait_all("up", wait_seconds)
+        return self
+
+    def pids(self):
+        return [self.daemon.pid, *proc.descendants(self.daemon.pid)]
+
+    def close(self):
+        self.daemon.close()
+
+
+# --- measurements ---------------------------------------------------------------------------------
+
+
+class Bench:
+    """The stage: one server, one service, and both contenders with a forward to each service."""
+
+    def __init__(self, lab, options):
+        self.lab, self.options = lab, options
+        self.sshd = lab.sshd()
+        self.service = subprocess.Popen([LOAD, "serve"], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        self.targets = json.loads(self.service.stdout.readline())
+        self.contenders = []
+        self.ports = {}
+        self.cache = {}  # (what ran, contender) → samples; one stream yields two measurements
+
+    def start(self):
+        for kind in (Ssh, Tunneld):
+            ports = {service: self.lab.port() for service in SERVICES}
+            contender = kind(self.lab, self.sshd, self.options.cipher)
+            contender.start([(ports[service], self.targets[service]) for service in SERVICES])
+            client.wait_served(ports["echo"], 15)
+            self.contenders.append(contender)
+            self.ports[contender.name] = ports
+
+    def close(self):
+        for contender in self.contenders:
+            contender.close()
+        self.service.communicate("")
+
+    def load(self, *arguments):
+        result = subprocess.run([LOAD, *map(str, arguments)], stdout=subprocess.PIPE,
+                                check=True, text=True, timeout=120)
+        return json.loads(result.stdout)
+
+    def samples(self, kind, run):
+        """{contender: [result of run(ports, pids) of each round]}, the order alternating."""
+        if kind not in self.cache:
+            self.cache[kind] = found = {contender.name: [] for contender in self.contenders}
+            for number in range(self.options.rounds):
+                for contender in self.contenders[::-1 if number % 2 else 1]:
+                    progress(f"{kind}, round {number + 1} of {self.options.rounds}")
+                    found[contender.name].append(run(self.ports[contender.name], contender.pids()))
+        return self.cache[kind]
+
+    def compare(self, kind, run, value):
+        """The median of value(result) for each contender."""
+        return {name: statistics.median(map(value, results))
+                for name, results in self.samples(kind, run).items()}
+
+    # Each returns {contender: number}.
+
+    def stream(self, direction, value):
+        service = {"down": "source", "up": "sink"}[direction]
+
+        def run(ports, pids):
+            before = sum(map(proc.cpu_seconds, pids))
+            result = self.load(direction, ports[service], self.options.bytes, 20)
+            result["cpu"] = sum(map(proc.cpu_seconds, pids)) - before
+            return result
+
+        return self.compare(f"stream {direction}", run, value)
+
+    def throughput(self, direction):
+        return self.stream(direction, lambda result: result["bytes"] / result["seconds"] / 1e6)
+
+    def cpu(self, direction):
+        return self.stream(direction, lambda result: result["cpu"] / result["bytes"] * 1e9)
+
+    def echo(self, percentile):
+        return self.compare(
+            "echo", lambda ports, _: self.load("echo", ports["echo"], self.options.echoes),
+            lambda result: result[percentile])
+
+    def connections(self):
+        return self.compare(
+            "connections",
+            lambda ports, _: self.load("connections", ports["echo"], self.options.seconds, 8),
+            lambda result: result["per_second"])
+
+    def idle_tunnels(self, count):
+        return [[(self.lab.port(), self.targets["echo"])] for _ in range(count)]
+
+    def memory(self):
+        """Private memory of one more idle tunnel, in KB. One worker, so that what is counted is
+        tunnels and not processes."""
+        progress("memory")
+        ssh = Ssh(self.lab, self.sshd, self.options.cipher)
+        forwards = self.idle_tunnels(5)
+        for forward in forwards:
+            ssh.start(forward)
+        for forward in forwards:
+            client.wait_served(forward[0][0], 15)
+        each = private_kb(ssh) / len(forwards)
+        ssh.close()
+        sizes = {count: self.memory_of(count) for count in (1, self.options.tunnels)}
+        further = (sizes[self.options.tunnels] - sizes[1]) / (self.options.tunnels - 1)
+        return {Ssh.name: each, Tunneld.name: further}
+
+    def memory_of(self, count):
+        tunneld = Tunneld(self.lab, self.sshd, self.options.cipher)
+        tunneld.start_many(self.idle_tunnels(count), 60, workers=1)
+        size = private_kb(tunneld)
+        tunneld.close()
+        return size
+
+    def cold_start(self):
+        """Seconds from starting the daemon until all tunnels are up, at sshd's own MaxStartups."""
+        progress("cold start")
+        offset = len(self.sshd.log)
+        tunneld = Tunneld(self.lab, self.sshd, self.options.cipher)
+        began = time.monotonic()
+        tunneld.start_many(self.idle_tunnels(self.options.tunnels), 60)
+        seconds = time.monotonic() - began
+        tunneld.close()
+        dropped = self.sshd.log[offset:].count("drop connection")
+        if dropped:
+            note(f"cold start: sshd dropped {dropped} connections (MaxStartups)")
+        return {Tunneld.name: seconds}
+
+
+@dataclasses.dataclass
+class Measure:
+    name: str  # what --only takes
+    title: str
+    unit: str
+    run: typing.Callable
+    digits: int = 0
+    at_least: float = None  # of the ratio tunneld : ssh
+    at_most: float = None  # of the ratio
+    ceiling: float = None  # of tunneld's own number
+
+
+MEASURES = [
+    Measure("down", "stream down", "MB/s", lambda b: b.throughput("down"), at_least=0.85),
+    Measure("up", "stream up", "MB/s", lambda b: b.throughput("up"), at_least=0.95),
+    Measure("cpu-down", "CPU, down", "s/GB", lambda b: b.cpu("down"), 2, at_most=1.2),
+    Measure("cpu-up", "CPU, up", "s/GB", lambda b: b.cpu("up"), 2, at_most=1.2),
+    Measure("echo", "64-byte echo, p50", "µs", lambda b: b.echo("p50_us"), at_most=1.1),
+    Measure("echo-p99", "64-byte echo, p99", "µs", lambda b: b.echo("p99_us")),
+    Measure("connections", "new connections", "/s", lambda b: b.connections()),
+    Measure("memory", "one more idle tunnel", "KB", lambda b: b.memory(), ceiling=60),
+    Measure("cold", "{tunnels} tunnels from cold", "s", lambda b: b.cold_start(), 1, ceiling=20),
+]
+
+
+def private_kb(contender):
+    return sum(map(proc.private_kib, contender.pids()))
+
+
+# --- what is printed ------------------------------------------------------------------------------
+
+
+def progress(text):
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def note(text):
+    print(f"\r\033[K{text}" if sys.stderr.isatty() else text, file=sys.stderr)
+
+
+def judge(measure, numbers):
+    """The row of a measurement: numbers, ratio, target in words, and whether it is met."""
+    mine, theirs = numbers[Tunneld.name], numbers.get(Ssh.name)
+    ratio = mine / theirs if theirs else None
+    target, met = "", None
+    if measure.at_least is not None:
+        target, met = f"≥ {measure.at_least:.2f} ×", ratio >= measure.at_least
+    elif measure.at_most is not None:
+        target, met = f"≤ {measure.at_most:.2f} ×", ratio <= measure.at_most
+    elif measure.ceiling is not None:
+        target, met = f"≤ {measure.ceiling} {measure.unit}", mine <= measure.ceiling
+    return {"name": measure.name, "unit": measure.unit, "ssh": theirs, "tunneld": mine,
+            "ratio": ratio, "target": target, "met": met}
+
+
+def print_row(measure, row, options):
+    def number(value):
+        return "" if value is None else f"{value:.{measure.digits}f} {measure.unit}"
+
+    ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f} ×"
+    verdict = {True: "ok", False: "MISSED", None: ""}[row["met"]]
+    title = measure.title.format(tunnels=options.tunnels)
+    progress("")
+    print(f"{title:<24}{number(row['ssh']):>13}{number(row['tunneld']):>13}{ratio:>10}"
+          f"{row['target']:>11}  {verdict}".rstrip(), flush=True)
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(prog="./dev bench", description="tunneld beside ssh -L")
+    parser.add_argument("--quick", action="store_true", help="a rough look in half a minute")
+    parser.add_argument("--json", action="store_true", help="rows as JSON instead of the table")
+    parser.add_argument("--assert", dest="strict", action="store_true",
+                        help="exit with 1 when a target is missed")
+    parser.add_argument("--only", action="append", metavar="NAME", default=[],
+                        choices=[measure.name for measure in MEASURES],
+                        help="one measurement; may be repeated: %(choices)s")
+    parser.add_argument("--rounds", type=int, help="rounds for each contender (5)")
+    parser.add_argument("--bytes", type=int, help="bytes of a stream (1 GiB)")
+    parser.add_argument("--tunnels", type=int, help="how many idle tunnels (200)")
+    parser.add_argument("--cipher", default="aes128-gcm@openssh.com", help="%(default)s")
+    options = parser.parse_args()
+    quick = options.quick
+    options.rounds = options.rounds or (2 if quick else 5)
+    options.bytes = options.bytes or (1 << 28 if quick else 1 << 30)
+    options.tunnels = options.tunnels or (50 if quick else 200)
+    options.echoes, options.seconds = (2000, 1) if quick else (10000, 2)
+    if options.tunnels < 2:
+        parser.error("--tunnels must be at least 2")
+    return options
+
+
+def measure_all(bench, options):
+    rows = []
+    for measure in MEASURES:
+        if options.only and measure.name not in options.only:
+            continue
+        rows.append(judge(measure, measure.run(bench)))
+        if not options.json:
+            print_row(measure, rows[-1], options)
+    return rows
+
+
+def main():
+    options = parse_options()
+    proc.become_subreaper()
+    with tempfile.TemporaryDirectory(prefix="td-keys-") as directory:
+        lab = Lab(Keys(directory))
+        bench = Bench(lab, options)
+        try:
+            bench.start()
+            rows = measure_all(bench, options)
+        finally:
+            bench.close()
+            lab.close()
+    if options.json:
+        print(json.dumps(rows, indent=2))
+    missed = [row["name"] for row in rows if row["met"] is False]
+    return 1 if options.strict and missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
