@@ -1,10 +1,18 @@
 """The server dies, freezes, restarts, disappears: clients are held, not refused, and served again."""
 
+import datetime
+
 import pytest
 
 from harness import build, client, proc
 from harness.lab import Simple, local
 from harness.wait import Stopwatch, holds, until
+
+
+def seconds_in_state(simple):
+    """How long the tunnel has been in its state, by its own account."""
+    since = datetime.datetime.fromisoformat(simple.daemon.tunnel("t")["since"].replace("Z", "+00:00"))
+    return (datetime.datetime.now(datetime.timezone.utc) - since).total_seconds()
 
 
 def test_kill_9_and_restart_of_the_server(simple):
@@ -33,18 +41,11 @@ def test_the_loss_is_named(simple):
 
 def test_the_first_retry_after_a_stable_session_is_at_once(lab):
     one = Simple(lab, reconnect={"min": "30s", "max": "60s", "stable": "200ms"})
-    until(lambda: proc_age_seconds(one) > 0.3, 5, "the session is stable")
+    until(lambda: seconds_in_state(one) > 0.3, 5, "the session is stable")
     one.sshd.kill_sessions()
     with Stopwatch() as watch:
         client.wait_served(one.port, 5)
     assert watch.seconds < build.limit(1.5)
-
-
-def proc_age_seconds(simple):
-    """How long the tunnel has been in its state, by its own account."""
-    import datetime
-    since = datetime.datetime.fromisoformat(simple.daemon.tunnel("t")["since"].replace("Z", "+00:00"))
-    return (datetime.datetime.now(datetime.timezone.utc) - since).total_seconds()
 
 
 def test_twenty_deaths_in_a_row(simple):

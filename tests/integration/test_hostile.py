@@ -1,0 +1,220 @@
+"""Servers that are broken or malicious: each ends in a named state within its deadline, and the tunnel
+beside it, in the same worker, never notices."""
+
+import threading
+
+import pytest
+
+from harness import build, client, hostile, proc
+from harness.lab import local
+from harness.wait import Stopwatch, holds, settled, until
+
+DEADLINE = 1.5  # connect_timeout in these tests
+
+
+class Beside:
+    """One worker with a healthy tunnel, into which hostile ones are put."""
+
+    def __init__(self, lab):
+        self.lab, self.sshd, self.echo, self.port = lab, lab.sshd(), lab.echo(), lab.port()
+        self.held = None
+
+    def run(self, *addresses, **tunnel):
+        settings = {"connect_timeout": f"{int(DEADLINE * 1000)}ms",
+                    "reconnect": {"min": "20s", "max": "30s"}, "hold": 0, **tunnel}
+        tunnels = {"good": {"host": self.sshd.address, "local": local(self.port, self.echo.port)}}
+        for i, address in enumerate(addresses):
+            tunnels[f"bad{i}"] = {"host": address, "local": local(self.lab.port(), 1), **settings}
+        self.daemon = self.lab.daemon(self.lab.config(tunnels, daemon={"workers": 1}))
+        self.daemon.wait_state("good", "up", build.limit(3))
+        self.held = client.connect(self.port)
+        client.ping(self.held)
+        return self.daemon
+
+    def assert_untouched(self):
+        client.ping(self.held)
+        self.held.close()
+        assert client.exchange(self.port) == b"hello"
+        assert self.daemon.tunnel("good")["attempt"] <= 1
+        self.daemon.assert_no_stall()
+
+
+@pytest.fixture
+def beside(lab):
+    return Beside(lab)
+
+
+# Name of the habit → the slugs that say truthfully what it is.
+HABITS = {
+    "silent": ("timeout",),
+    "endless_banner": ("not-ssh", "timeout", "protocol"),
+    "endless_line": ("not-ssh", "protocol"),
+    "garbage": ("not-ssh", "protocol"),
+    "http": ("not-ssh",),
+    "close_at_once": ("connection-lost", "not-ssh"),
+    "reset_at_once": ("connection-lost",),
+    "close_after_banner": ("connection-lost", "protocol"),
+    "silent_after_banner": ("timeout",),
+    "garbage_after_banner": ("protocol", "connection-lost"),
+    "huge_packet": ("protocol", "connection-lost", "timeout"),
+    "old_protocol": ("not-ssh", "protocol", "timeout"),
+}
+
+
+@pytest.mark.parametrize("habit", HABITS)
+def test_before_the_key_exchange(lab, beside, habit):
+    server = lab.server(getattr(hostile, habit))
+    daemon = beside.run(f"127.0.0.1:{server.port}")
+    with Stopwatch() as watch:
+        row = daemon.wait_state("bad0", "backoff", build.limit(DEADLINE + 1))
+        row = until(lambda: (r := daemon.tunnel("bad0"))["retry_in_ms"] is not None and r, 3, "waits")
+    assert watch.seconds < build.limit(DEADLINE * 2 + 1)
+    assert row["error"]["code"] in HABITS[habit], row["error"]
+    message = row["error"]["message"]
+    assert f"127.0.0.1:{server.port}" in message and message.isprintable() and "\n" not in message
+    beside.assert_untouched()
+
+
+def test_one_byte_a_second(lab, beside):
+    stop = threading.Event()
+    server = lab.server(hostile.drip(stop))
+    daemon = beside.run(f"127.0.0.1:{server.port}")
+    row = daemon.wait_state("bad0", "backoff", build.limit(DEADLINE + 1), code="timeout")
+    assert "banner" in row["error"]["message"] or "version" in row["error"]["message"]
+    beside.assert_untouched()
+    stop.set()
+
+
+def test_all_of_them_at_once_many_times(lab, beside):
+    """Forty hostile servers in one worker, retried quickly: nothing leaks and the loop keeps its pace."""
+    servers = [lab.server(getattr(hostile, h)) for h in HABITS if not h.startswith(("endless", "garbage"))]
+    addresses = [f"127.0.0.1:{s.port}" for s in servers for _ in range(5)]
+    daemon = beside.run(*addresses, connect_timeout="300ms", reconnect={"min": "50ms", "max": "100ms"})
+    worker = daemon.workers()[0]
+    until(lambda: min(s.accepted for s in servers) > 20, 20, "each was tried twenty times")
+    low = proc.fd_count(worker)
+    until(lambda: min(s.accepted for s in servers) > 60, 30, "each was tried sixty times")
+    assert proc.fd_count(worker) < low + 60  # at most what is under way
+    beside.assert_untouched()
+    daemon.ctl("down", *[f"bad{i}" for i in range(len(addresses))], check=0)
+    until(lambda: proc.fd_count(worker) < 40, 5, "all descriptors are closed")
+
+
+def test_floods_do_not_take_the_loop(lab, beside):
+    """Endless streams as fast as loopback carries them."""
+    habits = (hostile.endless_banner, hostile.endless_line, hostile.garbage, hostile.garbage_after_banner)
+    servers = [lab.server(h) for h in habits]
+    daemon = beside.run(*(f"127.0.0.1:{s.port}" for s in servers), reconnect={"min": "50ms", "max": "100ms"})
+    memory = proc.memory_kib(daemon.workers()[0])
+    until(lambda: min(s.accepted for s in servers) >= 3, 20, "each was tried three times")
+    if not build.SANITIZED:
+        assert proc.memory_kib(daemon.workers()[0]) - memory < 8192
+    beside.assert_untouched()
+
+
+def test_closes_right_after_authentication(lab, beside):
+    """It does not count as success: the waits grow."""
+    server = lab.asyncssh(closes_after_auth=True)
+    daemon = beside.run(server.address, reconnect={"min": "200ms", "max": "5s"})
+    until(lambda: daemon.tunnel("bad0")["attempt"] >= 4, 20, "four attempts")
+    count = server.connections
+    assert count < 12, "retried without growing waits"
+    errors = [e["error"] for e in daemon.inspect("bad0")["events"] if e["error"]]
+    assert {e["code"] for e in errors} <= {"connection-lost", "protocol"}
+    beside.assert_untouched()
+
+
+def test_never_finishes_authentication(lab, beside):
+    server = lab.asyncssh(never_finishes_auth=True)
+    daemon = beside.run(server.address)
+    daemon.wait_state("bad0", "authenticating", 3)
+    row = daemon.wait_state("bad0", "backoff", build.limit(DEADLINE + 1), code="timeout")
+    assert "authenticat" in row["error"]["message"]
+    beside.assert_untouched()
+
+
+def test_never_answers_global_requests(lab, beside):
+    """The keepalive must notice, as there is no other sign of life."""
+    server = lab.asyncssh(ignore_global_requests=True)
+    daemon = beside.run(server.address, keepalive={"interval": "200ms", "count": 3})
+    until(lambda: any((e["error"] or {}).get("code") == "keepalive-timeout"
+                      for e in daemon.inspect("bad0")["events"]), build.limit(5), "noticed")
+    beside.assert_untouched()
+
+
+def test_never_answers_channel_opens(lab):
+    """Clients come and go, the session stays, nothing piles up."""
+    server, port = lab.asyncssh(never_opens_channels=True), lab.port()
+    daemon = lab.up({"t": {"host": server.address, "local": local(port, 1)}})
+    worker = daemon.workers()[0]
+    before = proc.fd_count(worker)
+    for _ in range(20):
+        client.connect(port).close()
+    until(lambda: proc.fd_count(worker) <= before, build.limit(30), "clients that left are forgotten")
+    assert daemon.tunnel("t")["state"] == "up"
+
+
+def test_a_server_that_floods_a_channel_it_may_not(lab):
+    """asyncssh as the far end in ordinary use: not only OpenSSH is spoken to."""
+    server, echo, port = lab.asyncssh(), lab.echo(), lab.port()
+    daemon = lab.up({"t": {"host": server.address, "local": local(port, echo.port)}})
+    payload = bytes(1 << 20)
+    assert client.exchange(port, payload, timeout=30) == payload
+    assert "AsyncSSH" in daemon.inspect("t")["session"]["server_version"]
+
+
+def test_control_characters_from_a_server_are_escaped(lab, beside):
+    """A banner with escape sequences reaches the log, tunctl and the terminal harmlessly."""
+    def handler(sock):
+        sock.sendall(b"SSH-2.0-\x1b[2J\x1b]0;owned\x07evil\x9b31m\r\n")
+        hostile.hold(sock)
+
+    server = lab.server(handler)
+    daemon = beside.run(f"127.0.0.1:{server.port}")
+    daemon.wait_state("bad0", "backoff", build.limit(DEADLINE + 1))
+    for text in (daemon.log, daemon.ctl("list").stdout, daemon.ctl("inspect", "bad0").stdout,
+                 daemon.ctl("--json", "inspect", "bad0").stdout):
+        assert "\x1b" not in text and "\x07" not in text and "\x9b" not in text
+
+
+def test_the_total_deadline_covers_all_phases(lab, beside):
+    """A server that is slow everywhere, each phase within its own limit."""
+    link = lab.proxy(lab.sshd().port, delay=0.4)
+    daemon = beside.run(link.address)
+    with Stopwatch() as watch:
+        daemon.wait_state("bad0", "backoff", build.limit(DEADLINE + 2), code="timeout")
+    assert watch.seconds < build.limit(DEADLINE + 1)
+    beside.assert_untouched()
+
+
+def test_a_stopped_server_with_small_buffers_does_not_stop_the_loop(lab, beside):
+    """Trap 1: libssh makes the descriptor blocking; a full TCP buffer would then stop the worker."""
+    sshd, sink = lab.sshd(), lab.server(hostile.hold)
+    link = lab.proxy(sshd.port, rcvbuf=4096)
+    port = lab.port()
+    tunnels = {"good": {"host": beside.sshd.address, "local": local(beside.port, beside.echo.port)},
+               "bad": {"host": link.address, "local": local(port, sink.port)}}
+    beside.daemon = daemon = lab.up(tunnels, daemon={"workers": 1})
+    beside.held = client.connect(beside.port)
+    uploads = [client.connect(port) for _ in range(8)]
+    for sock in uploads:
+        sock.sendall(b"x" * 100000)
+    link.block()
+    for sock in uploads:
+        sock.setblocking(False)
+
+    def pour():
+        for sock in uploads:
+            try:
+                sock.send(b"x" * 65536)
+            except BlockingIOError:
+                pass
+        client.ping(beside.held)
+        return daemon.tunnel("bad")["bytes_out"]
+
+    settled(pour, 1, 30, "what the tunnel takes")
+    holds(lambda: client.exchange(beside.port) == b"hello", 1, "the neighbour is served")
+    link.unblock()
+    for sock in uploads:
+        sock.close()
+    beside.assert_untouched()

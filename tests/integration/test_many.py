@@ -1,0 +1,67 @@
+"""Many tunnels to one server: up from cold without tripping its MaxStartups, cheap when idle."""
+
+import pytest
+
+from harness import build, client, proc
+from harness.lab import local
+from harness.wait import Stopwatch, settled
+
+
+def many(lab, count, sshd, echo, **top):
+    ports = {f"t{i:03}": lab.port() for i in range(count)}
+    tunnels = {n: {"host": sshd.address, "local": local(p, echo.port)} for n, p in ports.items()}
+    return ports, lab.daemon(lab.config(tunnels, **top))
+
+
+def test_200_tunnels_from_cold(lab):
+    """Under 20 s with sshd's default MaxStartups (10:30:100), none of them dropped."""
+    sshd, echo = lab.sshd(), lab.echo()
+    with Stopwatch() as watch:
+        ports, daemon = many(lab, 200, sshd, echo)
+        daemon.wait_all("up", build.limit(20))
+    assert watch.seconds < build.limit(20)
+    assert "MaxStartups" not in sshd.log and "drop connection" not in sshd.log
+    assert sshd.log.count("Accepted publickey") == 200
+    assert all(client.exchange(p) == b"hello" for p in list(ports.values())[::40])
+    daemon.assert_no_stall()
+
+
+@pytest.mark.skipif(build.SANITIZED, reason="a sanitizer's memory says nothing")
+def test_an_idle_tunnel_costs_at_most_60_kib(lab):
+    sshd, echo = lab.sshd(), lab.echo()
+
+    def private(count):
+        _, daemon = many(lab, count, sshd, echo, daemon={"workers": 1})
+        daemon.wait_all("up", 30)
+        total = settled(lambda: sum(map(proc.private_kib, [daemon.pid] + daemon.workers())), 0.5, 20, "memory")
+        daemon.stop()
+        return total
+
+    few, lots = private(1), private(101)
+    assert (lots - few) / 100 <= 60, f"{few} KiB with one tunnel, {lots} KiB with 101"
+
+
+def test_100_tunnels_after_the_death_of_their_server(lab):
+    sshd, echo = lab.sshd(), lab.echo()
+    ports, daemon = many(lab, 100, sshd, echo)
+    daemon.wait_all("up", build.limit(15))
+    sshd.kill9()
+    offset = len(sshd.log)
+    sshd.start()
+    daemon.wait_all("up", build.limit(20))
+    assert "MaxStartups" not in sshd.log[offset:]
+    assert client.exchange(ports["t050"]) == b"hello"
+
+
+def test_tunnels_to_a_dead_server_do_not_delay_the_others(lab):
+    """The limit of unfinished handshakes is one per server."""
+    sshd, echo = lab.sshd(), lab.echo()
+    silent = lab.server(lambda sock: sock.recv(1) and sock.recv(1 << 16))
+    port = lab.port()
+    tunnels = {f"dead{i:02}": {"host": f"127.0.0.1:{silent.port}", "local": local(lab.port(), 1)}
+               for i in range(40)}
+    tunnels["zz"] = {"host": sshd.address, "local": local(port, echo.port)}
+    with Stopwatch() as watch:
+        daemon = lab.daemon(lab.config(tunnels))
+        daemon.wait_state("zz", "up", 5)
+    assert watch.seconds < build.limit(2)
