@@ -15,7 +15,8 @@ static const struct {
 #undef X
 };
 
-static void set_message(struct err *err, enum err_code code, int sys, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void set_message(struct err *err, enum err_code code,
+							      int sys, const char *fmt, va_list ap)
 {
 	*err = (struct err){ .code = code, .sys = sys };
 	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
