@@ -1,5 +1,6 @@
 """Fixtures of the integration tests. They need no root, no fixed port and no network, and run in
-parallel (pytest -n 4). TUNNELD_BUILD names the build directory, otherwise it is <repository>/build."""
+parallel (pytest -n 4). TUNNELD_BUILD names the build directory, otherwise it is
+<repository>/build."""
 
 import os
 

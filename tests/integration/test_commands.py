@@ -10,8 +10,9 @@ from harness.wait import Stopwatch, until
 
 def test_version(lab):
     daemon = lab.daemon(lab.config({}))
-    version = subprocess.run([str(build.TUNNELD), "--version"], capture_output=True, text=True,
-                             check=True).stdout.split()[-1]
+    version = subprocess.run(
+        [str(build.TUNNELD), "--version"], capture_output=True, text=True, check=True
+    ).stdout.split()[-1]
     assert version in daemon.ctl("version", check=0).stdout
 
 
@@ -45,8 +46,9 @@ def test_no_daemon_exits_4_and_says_where_it_looked(lab):
 def test_the_socket_from_the_environment(simple):
     daemon = simple.daemon
     env = {**daemon.env, "TUNNELD_SOCKET": str(daemon.socket)}
-    out = subprocess.run([str(build.TUNCTL), "--json", "list"], env=env, capture_output=True,
-                         text=True, check=True).stdout
+    out = subprocess.run(
+        [str(build.TUNCTL), "--json", "list"], env=env, capture_output=True, text=True, check=True
+    ).stdout
     assert json.loads(out)[0]["name"] == "t"
 
 
@@ -89,7 +91,9 @@ def test_restart_makes_a_new_session_and_keeps_the_port(simple):
 def test_several_names_at_once(lab):
     sshd, echo = lab.sshd(), lab.echo()
     names = ["a", "b", "c"]
-    daemon = lab.up({n: {"host": sshd.address, "local": local(lab.port(), echo.port)} for n in names})
+    daemon = lab.up(
+        {n: {"host": sshd.address, "local": local(lab.port(), echo.port)} for n in names}
+    )
     daemon.ctl("down", *names, check=0)
     assert {t["state"] for t in daemon.tunnels().values()} == {"stopped"}
     daemon.ctl("up", *names, check=0)
@@ -101,8 +105,11 @@ def test_several_names_at_once(lab):
 
 def test_start_manual_waits_for_up(lab):
     sshd, echo, port = lab.sshd(), lab.echo(), lab.port()
-    daemon = lab.daemon(lab.config({"t": {"host": sshd.address, "local": local(port, echo.port),
-                                          "start": "manual"}}))
+    daemon = lab.daemon(
+        lab.config(
+            {"t": {"host": sshd.address, "local": local(port, echo.port), "start": "manual"}}
+        )
+    )
     assert daemon.tunnel("t")["state"] == "stopped"
     assert client.is_refused(port)
     daemon.ctl("up", "t", check=0)
@@ -112,8 +119,18 @@ def test_start_manual_waits_for_up(lab):
 def test_up_of_what_fails_exits_1_at_once_and_says_why(lab):
     sshd = lab.sshd()
     other = lab.key("other")
-    daemon = lab.daemon(lab.config({"t": {"host": sshd.address, "local": local(lab.port(), 1),
-                                          "identity": str(other), "start": "manual"}}))
+    daemon = lab.daemon(
+        lab.config(
+            {
+                "t": {
+                    "host": sshd.address,
+                    "local": local(lab.port(), 1),
+                    "identity": str(other),
+                    "start": "manual",
+                }
+            }
+        )
+    )
     with Stopwatch() as watch:
         result = daemon.ctl("up", "t", check=1)
     assert watch.seconds < build.limit(5)
@@ -122,8 +139,17 @@ def test_up_of_what_fails_exits_1_at_once_and_says_why(lab):
 
 def test_up_exits_5_when_the_time_is_over(lab):
     silent = lab.server(lambda sock: sock.recv(1) and sock.recv(1 << 16))
-    daemon = lab.daemon(lab.config({"t": {"host": f"127.0.0.1:{silent.port}",
-                                          "local": local(lab.port(), 1), "start": "manual"}}))
+    daemon = lab.daemon(
+        lab.config(
+            {
+                "t": {
+                    "host": f"127.0.0.1:{silent.port}",
+                    "local": local(lab.port(), 1),
+                    "start": "manual",
+                }
+            }
+        )
+    )
     with Stopwatch() as watch:
         daemon.ctl("up", "--timeout", "1", "t", check=5)
     assert 0.9 < watch.seconds < build.limit(3)
@@ -131,8 +157,17 @@ def test_up_exits_5_when_the_time_is_over(lab):
 
 def test_no_wait_returns_at_once(lab):
     silent = lab.server(lambda sock: sock.recv(1) and sock.recv(1 << 16))
-    daemon = lab.daemon(lab.config({"t": {"host": f"127.0.0.1:{silent.port}",
-                                          "local": local(lab.port(), 1), "start": "manual"}}))
+    daemon = lab.daemon(
+        lab.config(
+            {
+                "t": {
+                    "host": f"127.0.0.1:{silent.port}",
+                    "local": local(lab.port(), 1),
+                    "start": "manual",
+                }
+            }
+        )
+    )
     with Stopwatch() as watch:
         daemon.ctl("up", "--no-wait", "t", check=0)
     assert watch.seconds < build.limit(1)
@@ -141,11 +176,24 @@ def test_no_wait_returns_at_once(lab):
 
 def test_up_waits_through_a_backoff(lab):
     sshd, echo, port = lab.sshd(start=False), lab.echo(), lab.port()
-    daemon = lab.daemon(lab.config({"t": {"host": sshd.address, "local": local(port, echo.port),
-                                          "reconnect": {"min": "100ms", "max": "200ms"}}}))
+    daemon = lab.daemon(
+        lab.config(
+            {
+                "t": {
+                    "host": sshd.address,
+                    "local": local(port, echo.port),
+                    "reconnect": {"min": "100ms", "max": "200ms"},
+                }
+            }
+        )
+    )
     daemon.wait_state("t", "backoff")
-    with subprocess.Popen([str(build.TUNCTL), "-s", str(daemon.socket), "up", "t"], env=daemon.env,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as up:
+    with subprocess.Popen(
+        [str(build.TUNCTL), "-s", str(daemon.socket), "up", "t"],
+        env=daemon.env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as up:
         sshd.start()
         assert up.wait(10) == 0
     assert daemon.tunnel("t")["state"] == "up"
@@ -153,14 +201,22 @@ def test_up_waits_through_a_backoff(lab):
 
 def test_up_ends_a_backoff(lab):
     sshd, echo, port = lab.sshd(start=False), lab.echo(), lab.port()
-    daemon = lab.daemon(lab.config({"t": {"host": sshd.address, "local": local(port, echo.port),
-                                          "reconnect": {"min": "50s", "max": "60s"}}}))
+    daemon = lab.daemon(
+        lab.config(
+            {
+                "t": {
+                    "host": sshd.address,
+                    "local": local(port, echo.port),
+                    "reconnect": {"min": "50s", "max": "60s"},
+                }
+            }
+        )
+    )
     until(lambda: (daemon.tunnel("t")["retry_in_ms"] or 0) > 1000, 10, "a long wait")
     sshd.start()
     with Stopwatch() as watch:
         daemon.ctl("up", "t", check=0)
     assert watch.seconds < build.limit(2)
-
 
 
 def start_for_add(lab):
@@ -171,8 +227,18 @@ def start_for_add(lab):
 
 def test_add_uses_ssh_letters_and_survives_a_restart_until_dropped(lab):
     sshd, echo, port, daemon = start_for_add(lab)
-    daemon.ctl("add", "mine", "-L", local(port, echo.port), "-i", lab.keys.client, "-p", sshd.port,
-               "127.0.0.1", check=0)
+    daemon.ctl(
+        "add",
+        "mine",
+        "-L",
+        local(port, echo.port),
+        "-i",
+        lab.keys.client,
+        "-p",
+        sshd.port,
+        "127.0.0.1",
+        check=0,
+    )
     daemon.wait_state("mine", "up")
     assert client.exchange(port) == b"hello"
     assert daemon.tunnel("mine")["source"] == "added"
@@ -192,16 +258,37 @@ def test_add_with_user_and_several_forwards(lab):
     sshd, echo, port, daemon = start_for_add(lab)
     other = lab.port()
     user = daemon.config["defaults"]["user"]
-    daemon.ctl("add", "mine", "-L", local(port, echo.port), "-L", local(other, echo.port),
-               "-p", sshd.port, f"{user}@127.0.0.1", check=0)
+    daemon.ctl(
+        "add",
+        "mine",
+        "-L",
+        local(port, echo.port),
+        "-L",
+        local(other, echo.port),
+        "-p",
+        sshd.port,
+        f"{user}@127.0.0.1",
+        check=0,
+    )
     daemon.wait_state("mine", "up")
     assert client.exchange(port) == b"hello" and client.exchange(other) == b"hello"
 
 
 def test_add_makes_paths_absolute(lab):
     sshd, echo, port, daemon = start_for_add(lab)
-    daemon.ctl("add", "mine", "-L", local(port, echo.port), "-i", lab.keys.client.name,
-               "-p", sshd.port, "127.0.0.1", check=0, cwd=lab.keys.client.parent)
+    daemon.ctl(
+        "add",
+        "mine",
+        "-L",
+        local(port, echo.port),
+        "-i",
+        lab.keys.client.name,
+        "-p",
+        sshd.port,
+        "127.0.0.1",
+        check=0,
+        cwd=lab.keys.client.parent,
+    )
     daemon.wait_state("mine", "up")
     assert daemon.inspect("mine")["settings"]["identities"] == [str(lab.keys.client)]
 
@@ -214,8 +301,12 @@ def test_add_refuses_a_name_that_exists(simple):
 
 def test_add_refuses_what_a_config_would_refuse(lab):
     daemon = lab.daemon(lab.config({}))
-    for args in (["bad/name", "-L", local(1, 1), "h"], ["x", "-L", "nonsense:::", "h"],
-                 ["x", "-L", "99999:h:1", "h"], ["x", "-p", "0", "-L", local(1, 1), "h"]):
+    for args in (
+        ["bad/name", "-L", local(1, 1), "h"],
+        ["x", "-L", "nonsense:::", "h"],
+        ["x", "-L", "99999:h:1", "h"],
+        ["x", "-p", "0", "-L", local(1, 1), "h"],
+    ):
         result = daemon.ctl("add", *args)
         assert result.returncode in (1, 2), (args, result)
         assert result.stderr.strip()
@@ -224,8 +315,11 @@ def test_add_refuses_what_a_config_would_refuse(lab):
 
 def test_drop_of_a_tunnel_from_a_file_names_the_line(simple):
     result = simple.daemon.ctl("drop", "t", check=1)
-    line = 1 + next(i for i, text in enumerate(simple.daemon.config_path.read_text().splitlines())
-                    if text.strip() == '"t":')
+    line = 1 + next(
+        i
+        for i, text in enumerate(simple.daemon.config_path.read_text().splitlines())
+        if text.strip() == '"t":'
+    )
     assert f"{simple.daemon.config_path}:{line}" in result.stderr
     assert simple.daemon.tunnel("t")["state"] == "up"
 
@@ -247,8 +341,11 @@ def test_a_broken_state_file_harms_only_itself(lab):
     daemon.ctl("add", "good", "-L", local(port, echo.port), "-p", sshd.port, "127.0.0.1", check=0)
     daemon.ctl("add", "bad", "-L", local(lab.port(), 1), "-p", sshd.port, "127.0.0.1", check=0)
     daemon.stop()
-    files = [p for p in daemon.state_dir.rglob("*") if p.is_file() and b'"bad' in p.read_bytes()
-             or p.name.startswith("bad")]
+    files = [
+        p
+        for p in daemon.state_dir.rglob("*")
+        if p.is_file() and b'"bad' in p.read_bytes() or p.name.startswith("bad")
+    ]
     assert files, list(daemon.state_dir.rglob("*"))
     for path in files:
         path.write_bytes(path.read_bytes()[:-7])

@@ -1,5 +1,5 @@
-"""Configurations that are wrong, by tunneld --check, at the start and at a reload; and the forms that
-are right."""
+"""Configurations that are wrong, by tunneld --check, at the start and at a reload; and the forms
+that are right."""
 
 import json
 import os
@@ -20,7 +20,8 @@ def daemon(lab):
 
 
 def problems(daemon, text):
-    """--check on a text that is wrong: its lines, each with file:line:column unless there is no place."""
+    """--check on a text that is wrong: its lines, each with file:line:column unless there is no
+    place."""
     daemon.write(text)
     with Stopwatch() as watch:
         result = daemon.check()
@@ -51,7 +52,9 @@ def test_json_is_yaml(lab):
 
 
 def test_all_mistakes_in_one_go(daemon):
-    lines = problems(daemon, """\
+    lines = problems(
+        daemon,
+        """\
 defaults:
   keepalive: { interval: soon }
   identty: /k
@@ -64,7 +67,8 @@ tunnels:
     hots: h
   bad name:
     host: h
-""")
+""",
+    )
     at = f"{daemon.config_path}:"
     has(lines, f"{at}2:26: ", "soon")
     has(lines, f"{at}3:3: ", "identty", "'identity'")
@@ -73,35 +77,61 @@ tunnels:
     has(lines, f"{at}11:3: ", "bad name")
 
 
-@pytest.mark.parametrize("text, place, words", [
-    ("tunnels:\n  a: {host: h}\n  a: {host: h}\n", ":3:3: ", ["a"]),
-    ("tunnel:\n  a: {host: h}\n", ":1:1: ", ["tunnel", "'tunnels'"]),
-    ("tunnels: [1, 2\n", ":", []),
-    ("tunnels:\n\ta: {host: h}\n", ":2:1: ", []),
-    ("tunnels:\n  a:\n    host: h\n   local: x\n", ":", []),
-    ("- a\n- b\n", ":1:1: ", []),
-    ("just text\n", ":1:1: ", []),
-    ("tunnels:\n  a:\n    host: h\n    local: {listen: 1, target: }\n", ":4:", ["target"]),
-    ("tunnels:\n  a:\n    host: nosuch-alias:99999\n    local: 1:h:2\n", ":3:11: ", ["99999"]),
-    ("tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    start: sometimes\n", ":5:12: ", ["sometimes", "always"]),
-    ("tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    tags: {a: b}\n", ":5:", ["tags"]),
-    ("tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    keepalive: {count: 1000000000000}\n", ":5:", ["count"]),
-    ("tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    reconnect: {min: 5m, max: 1s}\n", ":5:", ["min"]),
-    ("tunnels:\n  a:\n    host: h\n    local: [1:h:2, 1:h:3]\n", ":4:", ["1"]),
-    ("tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    IdentityFile: /k\n", ":5:5: ", ["'identity'"]),
-    ("tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    identity_file: /k\n", ":5:5: ", ["'identity'"]),
-    ("daemon: {workers: -1}\ntunnels: {}\n", ":1:", ["workers"]),
-    ("daemon: {log_level: loud}\ntunnels: {}\n", ":1:", ["loud", "debug"]),
-    ("tunnels: {}\n---\ntunnels: {}\n", ":", ["document"]),
-])
+@pytest.mark.parametrize(
+    "text, place, words",
+    [
+        ("tunnels:\n  a: {host: h}\n  a: {host: h}\n", ":3:3: ", ["a"]),
+        ("tunnel:\n  a: {host: h}\n", ":1:1: ", ["tunnel", "'tunnels'"]),
+        ("tunnels: [1, 2\n", ":", []),
+        ("tunnels:\n\ta: {host: h}\n", ":2:1: ", []),
+        ("tunnels:\n  a:\n    host: h\n   local: x\n", ":", []),
+        ("- a\n- b\n", ":1:1: ", []),
+        ("just text\n", ":1:1: ", []),
+        ("tunnels:\n  a:\n    host: h\n    local: {listen: 1, target: }\n", ":4:", ["target"]),
+        ("tunnels:\n  a:\n    host: nosuch-alias:99999\n    local: 1:h:2\n", ":3:11: ", ["99999"]),
+        (
+            "tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    start: sometimes\n",
+            ":5:12: ",
+            ["sometimes", "always"],
+        ),
+        ("tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    tags: {a: b}\n", ":5:", ["tags"]),
+        (
+            "tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    keepalive: {count: 9999999999}\n",
+            ":5:",
+            ["count"],
+        ),
+        (
+            "tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    reconnect: {min: 5m, max: 1s}\n",
+            ":5:",
+            ["min"],
+        ),
+        ("tunnels:\n  a:\n    host: h\n    local: [1:h:2, 1:h:3]\n", ":4:", ["1"]),
+        (
+            "tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    IdentityFile: /k\n",
+            ":5:5: ",
+            ["'identity'"],
+        ),
+        (
+            "tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    identity_file: /k\n",
+            ":5:5: ",
+            ["'identity'"],
+        ),
+        ("daemon: {workers: -1}\ntunnels: {}\n", ":1:", ["workers"]),
+        ("daemon: {log_level: loud}\ntunnels: {}\n", ":1:", ["loud", "debug"]),
+        ("tunnels: {}\n---\ntunnels: {}\n", ":", ["document"]),
+    ],
+)
 def test_one_mistake(daemon, text, place, words):
     lines = problems(daemon, text)
     has(lines, f"{daemon.config_path}{place}", *words)
 
 
 def test_two_tunnels_on_one_port(daemon):
-    lines = problems(daemon, "tunnels:\n  a: {host: h, user: u, identity: /k, local: '7777:h:2'}\n"
-                             "  b: {host: h, user: u, identity: /k, local: '7777:h:3'}\n")
+    lines = problems(
+        daemon,
+        "tunnels:\n  a: {host: h, user: u, identity: /k, local: '7777:h:2'}\n"
+        "  b: {host: h, user: u, identity: /k, local: '7777:h:3'}\n",
+    )
     has(lines, ":3:", "7777", "a")
 
 
@@ -109,7 +139,8 @@ HUGE = GOOD + "# " + "x" * (2 << 20) + "\n"
 DEEP = "tunnels: " + "[" * 100000 + "]" * 100000 + "\n"
 DEEP_BLOCK = "".join("  " * i + "a:\n" for i in range(3000))
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
-    f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9))
+    f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9)
+)
 LONG_KEY = '"' + "k" * 200000 + '": 1\n'
 
 
@@ -185,19 +216,24 @@ def test_a_config_that_may_not_be_read(lab, daemon):
         for path in (lab.directory, daemon.directory):
             path.chmod(0o755)
         command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *command]
-    result = subprocess.run(command, capture_output=True, text=True, env=daemon.env, timeout=20, check=False)
+    result = subprocess.run(
+        command, capture_output=True, text=True, env=daemon.env, timeout=20, check=False
+    )
     assert result.returncode == 1
     assert str(daemon.config_path) in result.stderr and "ermission denied" in result.stderr
 
 
 def test_include_reads_in_order_and_names_the_right_file(lab):
     sshd, echo, port, other = lab.sshd(), lab.echo(), lab.port(), lab.port()
-    config = lab.config({"a": {"host": sshd.address, "local": local(port, echo.port)}},
-                        include=["tunnels.d/*.yaml"])
+    config = lab.config(
+        {"a": {"host": sshd.address, "local": local(port, echo.port)}}, include=["tunnels.d/*.yaml"]
+    )
     daemon = lab.daemon(config, start=False)
     (daemon.directory / "tunnels.d").mkdir()
     second = daemon.directory / "tunnels.d" / "b.yaml"
-    second.write_text(f"tunnels:\n  b:\n    host: {sshd.address}\n    local: {local(other, echo.port)}\n")
+    second.write_text(
+        f"tunnels:\n  b:\n    host: {sshd.address}\n    local: {local(other, echo.port)}\n"
+    )
     daemon.start()
     daemon.wait_all("up", 10)
     assert daemon.tunnel("b")["source"] == str(second)
@@ -221,10 +257,18 @@ def test_include_of_a_file_that_is_not_there(daemon):
 
 def test_hosts_defaults_and_tunnel_the_nearest_wins(lab):
     sshd, echo, port = lab.sshd(), lab.echo(), lab.port()
-    config = lab.config({"t": {"host": "box", "local": local(port, echo.port), "hold": "3s"}},
-                        {"keepalive": {"interval": "5s", "count": 7}, "hold": "1s", "user": "nobody-there"},
-                        hosts={"box": {"address": sshd.address, "user": lab.config({})["defaults"]["user"],
-                                       "keepalive": {"interval": "6s", "count": 7}, "hold": "2s"}})
+    config = lab.config(
+        {"t": {"host": "box", "local": local(port, echo.port), "hold": "3s"}},
+        {"keepalive": {"interval": "5s", "count": 7}, "hold": "1s", "user": "nobody-there"},
+        hosts={
+            "box": {
+                "address": sshd.address,
+                "user": lab.config({})["defaults"]["user"],
+                "keepalive": {"interval": "6s", "count": 7},
+                "hold": "2s",
+            }
+        },
+    )
     daemon = lab.daemon(config)
     daemon.wait_state("t", "up")
     settings = daemon.inspect("t")["settings"]

@@ -19,8 +19,18 @@ SERVICE = "org.varlink.service"
 @pytest.fixture
 def daemon(lab):
     port = lab.port()
-    return lab.daemon(lab.config({f"t{i}": {"host": f"127.0.0.1:{port}", "local": local(lab.port(), 1),
-                                            "start": "manual"} for i in range(3)}))
+    return lab.daemon(
+        lab.config(
+            {
+                f"t{i}": {
+                    "host": f"127.0.0.1:{port}",
+                    "local": local(lab.port(), 1),
+                    "start": "manual",
+                }
+                for i in range(3)
+            }
+        )
+    )
 
 
 @pytest.fixture
@@ -44,25 +54,35 @@ def test_get_info(wire):
 def test_get_interface_description_is_the_file(wire):
     text = wire.call(f"{SERVICE}.GetInterfaceDescription", interface=MANAGER)["description"]
     assert text == build.INTERFACE.read_text()
-    assert "interface org.varlink.service" in wire.call(
-        f"{SERVICE}.GetInterfaceDescription", interface=SERVICE)["description"]
+    assert (
+        "interface org.varlink.service"
+        in wire.call(f"{SERVICE}.GetInterfaceDescription", interface=SERVICE)["description"]
+    )
 
 
 def test_the_standard_errors(wire):
     error = error_of(wire, f"{SERVICE}.GetInterfaceDescription", interface="no.such.thing")
-    assert error.error == f"{SERVICE}.InterfaceNotFound" and error.parameters == {"interface": "no.such.thing"}
+    assert error.error == f"{SERVICE}.InterfaceNotFound" and error.parameters == {
+        "interface": "no.such.thing"
+    }
     error = error_of(wire, "no.such.thing.Method")
     assert error.error == f"{SERVICE}.InterfaceNotFound"
     error = error_of(wire, f"{MANAGER}.Explode")
     assert error.error == f"{SERVICE}.MethodNotFound" and "Explode" in error.parameters["method"]
     error = error_of(wire, "Inspect", name=5)
-    assert error.error == f"{SERVICE}.InvalidParameter" and error.parameters == {"parameter": "name"}
+    assert error.error == f"{SERVICE}.InvalidParameter" and error.parameters == {
+        "parameter": "name"
+    }
     error = error_of(wire, "Inspect")
-    assert error.error == f"{SERVICE}.InvalidParameter" and error.parameters == {"parameter": "name"}
+    assert error.error == f"{SERVICE}.InvalidParameter" and error.parameters == {
+        "parameter": "name"
+    }
     error = error_of(wire, "Up", names=["t0", 5])
     assert error.error == f"{SERVICE}.InvalidParameter"
     error = error_of(wire, "List", names=None, bogus=1)
-    assert error.error == f"{SERVICE}.InvalidParameter" and error.parameters == {"parameter": "bogus"}
+    assert error.error == f"{SERVICE}.InvalidParameter" and error.parameters == {
+        "parameter": "bogus"
+    }
 
 
 def test_our_errors_carry_slug_and_message(wire):
@@ -102,10 +122,17 @@ def test_list_of_some(wire):
 
 def test_up_with_more_streams_until_settled(lab):
     sshd, echo, port = lab.sshd(), lab.echo(), lab.port()
-    daemon = lab.daemon(lab.config({"t": {"host": sshd.address, "local": local(port, echo.port),
-                                          "start": "manual"}}))
+    daemon = lab.daemon(
+        lab.config(
+            {"t": {"host": sshd.address, "local": local(port, echo.port), "start": "manual"}}
+        )
+    )
     with Client(daemon.socket) as wire:
-        states = [r["tunnels"][0]["state"] for r in wire.stream(f"{MANAGER}.Up", names=["t"]) if r["tunnels"]]
+        states = [
+            r["tunnels"][0]["state"]
+            for r in wire.stream(f"{MANAGER}.Up", names=["t"])
+            if r["tunnels"]
+        ]
     assert states[-1] == "up" and len(states) > 1
 
 
@@ -141,9 +168,14 @@ GARBAGE = {
     "bad-utf-8": b'{"method":"\xff\xfe"}\0',
     "lone-surrogate": b'{"method":"\\ud800"}\0',
     "nul-in-name": b'{"method":"a\\u0000b"}\0',
-    "deep": b'{"method":"io.tunneld.Manager.List","parameters":' + b"[" * 100000 + b"]" * 100000 + b"}\0",
+    "deep": b'{"method":"io.tunneld.Manager.List","parameters":'
+    + b"[" * 100000
+    + b"]" * 100000
+    + b"}\0",
     "deep-objects": b'{"a":' * 50000 + b"1" + b"}" * 50000 + b"\0",
-    "huge-number": b'{"method":"io.tunneld.Manager.List","parameters":{"names":[' + b"9" * 10000 + b"]}}\0",
+    "huge-number": b'{"method":"io.tunneld.Manager.List","parameters":{"names":['
+    + b"9" * 10000
+    + b"]}}\0",
     "two-megabytes": b'{"method":"' + b"x" * (2 << 20) + b'"}\0',
     "two-megabytes-without-end": b"x" * (2 << 20),
     "duplicate-keys": b'{"method":"io.tunneld.Manager.List","method":"io.tunneld.Manager.Down"}\0',
@@ -165,7 +197,10 @@ def test_a_name_that_is_no_name(wire):
     for name in ("", "x" * 100000, "../../etc/passwd", "a\nb", "\x1b[2J"):
         error = error_of(wire, "Inspect", name=name)
         assert error.error in (f"{MANAGER}.NoSuchTunnel", f"{SERVICE}.InvalidParameter")
-        assert len(error.parameters.get("message", "")) < 300 and error.parameters.get("message", "").isprintable()
+        assert (
+            len(error.parameters.get("message", "")) < 300
+            and error.parameters.get("message", "").isprintable()
+        )
         error = error_of(wire, "Add", name=name, tunnel={"host": "h", "local": "1:h:2"})
         assert error.error in (f"{MANAGER}.InvalidConfig", f"{SERVICE}.InvalidParameter")
 
@@ -242,14 +277,17 @@ def test_tunnels_are_undisturbed_by_all_this(simple):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be somebody else")
 def test_strangers_may_not_steer(lab, daemon):
-    """Peer credentials: nobody cannot even connect; where the file mode lets them in, they may not change."""
+    """Peer credentials: nobody cannot even connect; where the file mode lets them in, they may
+    not change."""
     for path in (lab.directory, daemon.directory):
         path.chmod(0o755)
     nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
     command = [*nobody, str(build.TUNCTL), "-s", str(daemon.socket)]
 
     def run(*args):
-        return subprocess.run([*command, *args], capture_output=True, text=True, env=daemon.env, check=False)
+        return subprocess.run(
+            [*command, *args], capture_output=True, text=True, env=daemon.env, check=False
+        )
 
     result = run("list")
     assert result.returncode == 4 and "ermission denied" in result.stderr
@@ -260,8 +298,14 @@ def test_strangers_may_not_steer(lab, daemon):
         assert "root" in result.stderr or "denied" in result.stderr or "allowed" in result.stderr
 
 
-@pytest.mark.skipif(not shutil.which("varlinkctl"), reason="varlinkctl (systemd 255) is not installed")
+@pytest.mark.skipif(
+    not shutil.which("varlinkctl"), reason="varlinkctl (systemd 255) is not installed"
+)
 def test_varlinkctl(daemon):
-    out = subprocess.run(["varlinkctl", "call", "--json=short", str(daemon.socket), f"{MANAGER}.Status", "{}"],
-                         capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        ["varlinkctl", "call", "--json=short", str(daemon.socket), f"{MANAGER}.Status", "{}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert json.loads(out)["tunnels"] == 3

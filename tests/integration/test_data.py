@@ -74,7 +74,11 @@ def test_server_ends_its_half_and_still_hears(lab):
         payload = os.urandom(4 * MIB)
         sock.sendall(payload)
         sock.shutdown(socket.SHUT_WR)
-        assert heard.results.get(timeout=10) == (len(payload), hashlib.sha256(payload).hexdigest(), "eof")
+        assert heard.results.get(timeout=10) == (
+            len(payload),
+            hashlib.sha256(payload).hexdigest(),
+            "eof",
+        )
 
 
 def test_a_half_open_connection_is_not_ended_by_silence(lab):
@@ -206,8 +210,9 @@ def test_a_stuck_connection_does_not_hold_up_the_others(lab):
     """Same session: one reader asleep with its window full, the others at full speed."""
     flood = lab.server(peers.source(os.urandom(16 * MIB)))
     sshd, echo, port, stuck = lab.sshd(), lab.echo(), lab.port(), lab.port()
-    daemon = lab.up({"t": {"host": sshd.address,
-                           "local": [local(port, echo.port), local(stuck, flood.port)]}})
+    daemon = lab.up(
+        {"t": {"host": sshd.address, "local": [local(port, echo.port), local(stuck, flood.port)]}}
+    )
     with client.connect(stuck) as asleep:
         asleep.recv(1)
         for _ in range(20):
@@ -220,28 +225,50 @@ def test_a_stuck_connection_does_not_hold_up_the_others(lab):
 def test_ipv6_brackets_and_wildcard(lab):
     sshd, echo = lab.sshd(), lab.echo()
     six, star, slash, both = (lab.port() for _ in range(4))
-    daemon = lab.up({"t": {"host": sshd.address, "local": [
-        f"[::1]:{six}:127.0.0.1:{echo.port}", f"*:{star}:localhost:{echo.port}",
-        f"::1/{slash}/127.0.0.1/{echo.port}", f"{both}:127.0.0.1:{echo.port}"]}})
+    daemon = lab.up(
+        {
+            "t": {
+                "host": sshd.address,
+                "local": [
+                    f"[::1]:{six}:127.0.0.1:{echo.port}",
+                    f"*:{star}:localhost:{echo.port}",
+                    f"::1/{slash}/127.0.0.1/{echo.port}",
+                    f"{both}:127.0.0.1:{echo.port}",
+                ],
+            }
+        }
+    )
     assert client.exchange(six, host="::1") == b"hello"
     assert client.exchange(slash, host="::1") == b"hello"
     assert client.exchange(star, host="127.0.0.1") == b"hello"
     assert client.exchange(star, host="::1") == b"hello"
     assert client.exchange(both, host="127.0.0.1") == b"hello"  # no bind address: localhost,
-    assert client.exchange(both, host="::1") == b"hello"        # which is both families
+    assert client.exchange(both, host="::1") == b"hello"  # which is both families
     addresses = daemon.tunnel("t")["forwards"][3]["addresses"]
     assert sorted(addresses) == [f"127.0.0.1:{both}", f"[::1]:{both}"]
 
 
 def test_a_forward_written_as_a_mapping(lab):
     sshd, echo, port = lab.sshd(), lab.echo(), lab.port()
-    daemon = lab.up({"t": {"host": sshd.address, "local": {
-        "name": "db", "listen": f"127.0.0.1:{port}", "target": f"127.0.0.1:{echo.port}"}}})
+    daemon = lab.up(
+        {
+            "t": {
+                "host": sshd.address,
+                "local": {
+                    "name": "db",
+                    "listen": f"127.0.0.1:{port}",
+                    "target": f"127.0.0.1:{echo.port}",
+                },
+            }
+        }
+    )
     assert client.exchange(port) == b"hello"
     assert daemon.forward("t")["name"] == "db"
 
 
-@pytest.mark.parametrize("cipher", ["aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-ctr"])
+@pytest.mark.parametrize(
+    "cipher", ["aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-ctr"]
+)
 def test_the_cipher_asked_for_is_used(lab, cipher):
     one = Simple(lab, ciphers=cipher)
     assert client.exchange(one.port, b"z" * MIB) == b"z" * MIB

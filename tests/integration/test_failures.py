@@ -1,4 +1,5 @@
-"""What can go wrong with names, ports and targets: a slug, one clear line, nothing else disturbed."""
+"""What can go wrong with names, ports and targets: a slug, one clear line, nothing else
+disturbed."""
 
 import os
 
@@ -17,15 +18,22 @@ def assert_one_line_about(daemon, name, code):
     row = daemon.list()[name]
     error = row["error"] or next(f["error"] for f in row["forwards"] if f["error"])
     assert error["code"] == code
-    assert "\n" not in error["message"] and error["message"].isprintable() and len(error["message"]) > 10
+    assert (
+        "\n" not in error["message"]
+        and error["message"].isprintable()
+        and len(error["message"]) > 10
+    )
     assert code in daemon.log
     return error["message"]
 
 
 def test_a_name_that_does_not_resolve(lab):
     good, port = neighbour(lab)
-    daemon = lab.daemon(lab.config({"bad": {"host": "no-such-host.invalid", "local": local(lab.port(), 1)},
-                                    "good": good}))
+    daemon = lab.daemon(
+        lab.config(
+            {"bad": {"host": "no-such-host.invalid", "local": local(lab.port(), 1)}, "good": good}
+        )
+    )
     daemon.wait_state("good", "up", build.limit(3))
     daemon.wait_state("bad", "backoff", 25, code="resolve-failed")
     assert "no-such-host.invalid" in assert_one_line_about(daemon, "bad", "resolve-failed")
@@ -37,8 +45,11 @@ def test_a_port_in_use_names_the_process_and_heals(lab):
     sshd, echo = lab.sshd(), lab.echo()
     port, free = lab.port(), lab.port()
     taken = lab.echo(port=port)
-    daemon = lab.daemon(lab.config({"t": {"host": sshd.address, "local": [
-        local(port, echo.port), local(free, echo.port)]}}))
+    daemon = lab.daemon(
+        lab.config(
+            {"t": {"host": sshd.address, "local": [local(port, echo.port), local(free, echo.port)]}}
+        )
+    )
     row = daemon.wait_state("t", "degraded")
     assert [f["state"] for f in row["forwards"]] == ["failed", "open"]
     message = assert_one_line_about(daemon, "t", "port-in-use")
@@ -55,18 +66,26 @@ def test_a_port_in_use_names_the_process_and_heals(lab):
 def test_a_port_in_use_by_another_tunnel_of_this_daemon_names_it(lab):
     """127.0.0.1:P and *:P collide although the words differ."""
     sshd, port = lab.sshd(), lab.port()
-    tunnels = {"a": {"host": sshd.address, "local": f"127.0.0.1:{port}:h:1"},
-               "b": {"host": sshd.address, "local": f"*:{port}:h:1"}}
+    tunnels = {
+        "a": {"host": sshd.address, "local": f"127.0.0.1:{port}:h:1"},
+        "b": {"host": sshd.address, "local": f"*:{port}:h:1"},
+    }
     daemon = lab.daemon(lab.config(tunnels))
-    until(lambda: "degraded" in {t["state"] for t in daemon.tunnels().values()}, 10, "one is degraded")
+    until(
+        lambda: "degraded" in {t["state"] for t in daemon.tunnels().values()}, 10, "one is degraded"
+    )
     bad = next(t for t in daemon.tunnels().values() if t["state"] == "degraded")
     error = bad["forwards"][0]["error"]
-    assert error["code"] == "port-in-use" and ("tunneld" in error["message"] or "tunnel" in error["message"])
+    assert error["code"] == "port-in-use" and (
+        "tunneld" in error["message"] or "tunnel" in error["message"]
+    )
 
 
 def test_an_address_that_is_not_ours(lab):
     sshd = lab.sshd()
-    daemon = lab.daemon(lab.config({"t": {"host": sshd.address, "local": f"192.0.2.1:{lab.port()}:h:1"}}))
+    daemon = lab.daemon(
+        lab.config({"t": {"host": sshd.address, "local": f"192.0.2.1:{lab.port()}:h:1"}})
+    )
     row = daemon.wait_state("t", "degraded")
     assert row["forwards"][0]["error"]["code"] == "bind-failed"
     assert "192.0.2.1" in row["forwards"][0]["error"]["message"]
@@ -75,9 +94,21 @@ def test_an_address_that_is_not_ours(lab):
 def test_an_unreachable_target(lab):
     sshd, echo = lab.sshd(), lab.echo()
     port, good, target = lab.port(), lab.port(), lab.port()
-    daemon = lab.up({"t": {"host": sshd.address, "local": [
-        {"name": "bad", "listen": f"127.0.0.1:{port}", "target": f"127.0.0.1:{target}"},
-        {"name": "good", "listen": f"127.0.0.1:{good}", "target": f"127.0.0.1:{echo.port}"}]}})
+    daemon = lab.up(
+        {
+            "t": {
+                "host": sshd.address,
+                "local": [
+                    {"name": "bad", "listen": f"127.0.0.1:{port}", "target": f"127.0.0.1:{target}"},
+                    {
+                        "name": "good",
+                        "listen": f"127.0.0.1:{good}",
+                        "target": f"127.0.0.1:{echo.port}",
+                    },
+                ],
+            }
+        }
+    )
     with client.connect(port) as sock:
         assert client.how_it_ends(sock) in ("eof", "reset")
     error = until(lambda: daemon.forward("t")["error"], 5, "the forward tells why")
@@ -93,7 +124,9 @@ def test_an_unreachable_target(lab):
 
 def test_a_target_name_the_server_cannot_resolve(lab):
     sshd, port = lab.sshd(), lab.port()
-    daemon = lab.up({"t": {"host": sshd.address, "local": f"127.0.0.1:{port}:no-such-host.invalid:80"}})
+    daemon = lab.up(
+        {"t": {"host": sshd.address, "local": f"127.0.0.1:{port}:no-such-host.invalid:80"}}
+    )
     with client.connect(port, timeout=20) as sock:
         assert client.how_it_ends(sock) in ("eof", "reset")
     error = until(lambda: daemon.forward("t")["error"], 5, "the forward tells why")
@@ -120,8 +153,9 @@ def test_prohibited_until_a_success(lab):
     echo, port, good = lab.echo(), lab.port(), lab.port()
     target = lab.echo()
     sshd = lab.sshd(PermitOpen=f"127.0.0.1:{echo.port}")
-    daemon = lab.up({"t": {"host": sshd.address, "local": [
-        local(port, target.port), local(good, echo.port)]}})
+    daemon = lab.up(
+        {"t": {"host": sshd.address, "local": [local(port, target.port), local(good, echo.port)]}}
+    )
     with client.connect(port) as sock:
         assert client.how_it_ends(sock) in ("eof", "reset")
     row = daemon.wait_state("t", "degraded", 5)
@@ -134,11 +168,14 @@ def test_prohibited_until_a_success(lab):
 
 
 def test_two_refusals_at_once_keep_their_own_words(lab):
-    """libssh has one error text per session and the last one wins (trap 18): codes must be right."""
+    """libssh has one error text per session and the last one wins (trap 18): codes must be
+    right."""
     sshd = lab.sshd()
     ports = [lab.port() for _ in range(6)]
     targets = [lab.port() for _ in range(6)]
-    daemon = lab.up({"t": {"host": sshd.address, "local": [local(p, t) for p, t in zip(ports, targets)]}})
+    daemon = lab.up(
+        {"t": {"host": sshd.address, "local": [local(p, t) for p, t in zip(ports, targets)]}}
+    )
     socks = [client.connect(p) for p in ports]
     for sock in socks:
         assert client.how_it_ends(sock) in ("eof", "reset")
@@ -151,8 +188,11 @@ def test_two_refusals_at_once_keep_their_own_words(lab):
 def test_a_server_that_is_not_there(lab):
     closed = lab.port()
     good, port = neighbour(lab)
-    daemon = lab.daemon(lab.config({"bad": {"host": f"127.0.0.1:{closed}", "local": local(lab.port(), 1)},
-                                    "good": good}))
+    daemon = lab.daemon(
+        lab.config(
+            {"bad": {"host": f"127.0.0.1:{closed}", "local": local(lab.port(), 1)}, "good": good}
+        )
+    )
     daemon.wait_state("bad", "backoff", 5, code="connection-refused")
     assert f"127.0.0.1:{closed}" in assert_one_line_about(daemon, "bad", "connection-refused")
     daemon.wait_state("good", "up", 5)
@@ -171,7 +211,16 @@ def test_all_addresses_of_a_name_are_tried(lab):
 
 def test_no_cipher_in_common(lab):
     sshd = lab.sshd(Ciphers="aes256-ctr")
-    daemon = lab.daemon(lab.config({"t": {"host": sshd.address, "ciphers": "aes128-gcm@openssh.com",
-                                          "local": local(lab.port(), 1)}}))
+    daemon = lab.daemon(
+        lab.config(
+            {
+                "t": {
+                    "host": sshd.address,
+                    "ciphers": "aes128-gcm@openssh.com",
+                    "local": local(lab.port(), 1),
+                }
+            }
+        )
+    )
     row = daemon.wait_state("t", "failed", code="no-common-algorithm")
     assert "cipher" in row["error"]["message"]

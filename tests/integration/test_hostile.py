@@ -1,5 +1,5 @@
-"""Servers that are broken or malicious: each ends in a named state within its deadline, and the tunnel
-beside it, in the same worker, never notices."""
+"""Servers that are broken or malicious: each ends in a named state within its deadline, and the
+tunnel beside it, in the same worker, never notices."""
 
 import threading
 
@@ -20,8 +20,12 @@ class Beside:
         self.held = None
 
     def run(self, *addresses, **tunnel):
-        settings = {"connect_timeout": f"{int(DEADLINE * 1000)}ms",
-                    "reconnect": {"min": "20s", "max": "30s"}, "hold": 0, **tunnel}
+        settings = {
+            "connect_timeout": f"{int(DEADLINE * 1000)}ms",
+            "reconnect": {"min": "20s", "max": "30s"},
+            "hold": 0,
+            **tunnel,
+        }
         tunnels = {"good": {"host": self.sshd.address, "local": local(self.port, self.echo.port)}}
         for i, address in enumerate(addresses):
             tunnels[f"bad{i}"] = {"host": address, "local": local(self.lab.port(), 1), **settings}
@@ -67,7 +71,9 @@ def test_before_the_key_exchange(lab, beside, habit):
     daemon = beside.run(f"127.0.0.1:{server.port}")
     with Stopwatch() as watch:
         row = daemon.wait_state("bad0", "backoff", build.limit(DEADLINE + 1))
-        row = until(lambda: (r := daemon.tunnel("bad0"))["retry_in_ms"] is not None and r, 3, "waits")
+        row = until(
+            lambda: (r := daemon.tunnel("bad0"))["retry_in_ms"] is not None and r, 3, "waits"
+        )
     assert watch.seconds < build.limit(DEADLINE * 2 + 1)
     assert row["error"]["code"] in HABITS[habit], row["error"]
     message = row["error"]["message"]
@@ -86,10 +92,15 @@ def test_one_byte_a_second(lab, beside):
 
 
 def test_all_of_them_at_once_many_times(lab, beside):
-    """Forty hostile servers in one worker, retried quickly: nothing leaks and the loop keeps its pace."""
-    servers = [lab.server(getattr(hostile, h)) for h in HABITS if not h.startswith(("endless", "garbage"))]
+    """Forty hostile servers in one worker, retried quickly: nothing leaks and the loop keeps its
+    pace."""
+    servers = [
+        lab.server(getattr(hostile, h)) for h in HABITS if not h.startswith(("endless", "garbage"))
+    ]
     addresses = [f"127.0.0.1:{s.port}" for s in servers for _ in range(5)]
-    daemon = beside.run(*addresses, connect_timeout="300ms", reconnect={"min": "50ms", "max": "100ms"})
+    daemon = beside.run(
+        *addresses, connect_timeout="300ms", reconnect={"min": "50ms", "max": "100ms"}
+    )
     worker = daemon.workers()[0]
     until(lambda: min(s.accepted for s in servers) > 20, 20, "each was tried twenty times")
     low = proc.fd_count(worker)
@@ -102,9 +113,16 @@ def test_all_of_them_at_once_many_times(lab, beside):
 
 def test_floods_do_not_take_the_loop(lab, beside):
     """Endless streams as fast as loopback carries them."""
-    habits = (hostile.endless_banner, hostile.endless_line, hostile.garbage, hostile.garbage_after_banner)
+    habits = (
+        hostile.endless_banner,
+        hostile.endless_line,
+        hostile.garbage,
+        hostile.garbage_after_banner,
+    )
     servers = [lab.server(h) for h in habits]
-    daemon = beside.run(*(f"127.0.0.1:{s.port}" for s in servers), reconnect={"min": "50ms", "max": "100ms"})
+    daemon = beside.run(
+        *(f"127.0.0.1:{s.port}" for s in servers), reconnect={"min": "50ms", "max": "100ms"}
+    )
     memory = proc.memory_kib(daemon.workers()[0])
     until(lambda: min(s.accepted for s in servers) >= 3, 20, "each was tried three times")
     if not build.SANITIZED:
@@ -137,8 +155,14 @@ def test_never_answers_global_requests(lab, beside):
     """The keepalive must notice, as there is no other sign of life."""
     server = lab.asyncssh(ignore_global_requests=True)
     daemon = beside.run(server.address, keepalive={"interval": "200ms", "count": 3})
-    until(lambda: any((e["error"] or {}).get("code") == "keepalive-timeout"
-                      for e in daemon.inspect("bad0")["events"]), build.limit(5), "noticed")
+    until(
+        lambda: any(
+            (e["error"] or {}).get("code") == "keepalive-timeout"
+            for e in daemon.inspect("bad0")["events"]
+        ),
+        build.limit(5),
+        "noticed",
+    )
     beside.assert_untouched()
 
 
@@ -150,7 +174,9 @@ def test_never_answers_channel_opens(lab):
     before = proc.fd_count(worker)
     for _ in range(20):
         client.connect(port).close()
-    until(lambda: proc.fd_count(worker) <= before, build.limit(30), "clients that left are forgotten")
+    until(
+        lambda: proc.fd_count(worker) <= before, build.limit(30), "clients that left are forgotten"
+    )
     assert daemon.tunnel("t")["state"] == "up"
 
 
@@ -165,6 +191,7 @@ def test_a_server_that_floods_a_channel_it_may_not(lab):
 
 def test_control_characters_from_a_server_are_escaped(lab, beside):
     """A banner with escape sequences reaches the log, tunctl and the terminal harmlessly."""
+
     def handler(sock):
         sock.sendall(b"SSH-2.0-\x1b[2J\x1b]0;owned\x07evil\x9b31m\r\n")
         hostile.hold(sock)
@@ -172,8 +199,12 @@ def test_control_characters_from_a_server_are_escaped(lab, beside):
     server = lab.server(handler)
     daemon = beside.run(f"127.0.0.1:{server.port}")
     daemon.wait_state("bad0", "backoff", build.limit(DEADLINE + 1))
-    for text in (daemon.log, daemon.ctl("list").stdout, daemon.ctl("inspect", "bad0").stdout,
-                 daemon.ctl("--json", "inspect", "bad0").stdout):
+    for text in (
+        daemon.log,
+        daemon.ctl("list").stdout,
+        daemon.ctl("inspect", "bad0").stdout,
+        daemon.ctl("--json", "inspect", "bad0").stdout,
+    ):
         assert "\x1b" not in text and "\x07" not in text and "\x9b" not in text
 
 
@@ -188,12 +219,15 @@ def test_the_total_deadline_covers_all_phases(lab, beside):
 
 
 def test_a_stopped_server_with_small_buffers_does_not_stop_the_loop(lab, beside):
-    """Trap 1: libssh makes the descriptor blocking; a full TCP buffer would then stop the worker."""
+    """Trap 1: libssh makes the descriptor blocking; a full TCP buffer would then stop the
+    worker."""
     sshd, sink = lab.sshd(), lab.server(hostile.hold)
     link = lab.proxy(sshd.port, rcvbuf=4096)
     port = lab.port()
-    tunnels = {"good": {"host": beside.sshd.address, "local": local(beside.port, beside.echo.port)},
-               "bad": {"host": link.address, "local": local(port, sink.port)}}
+    tunnels = {
+        "good": {"host": beside.sshd.address, "local": local(beside.port, beside.echo.port)},
+        "bad": {"host": link.address, "local": local(port, sink.port)},
+    }
     beside.daemon = daemon = lab.up(tunnels, daemon={"workers": 1})
     beside.held = client.connect(beside.port)
     uploads = [client.connect(port) for _ in range(8)]

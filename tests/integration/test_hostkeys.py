@@ -25,9 +25,12 @@ class Case:
     def run(self, *texts, ready=None):
         """Starts a daemon with these known_hosts files; returns the tunnel once settled."""
         files = [str(self.lab.write(f"kh{i}", t)) for i, t in enumerate(texts)]
-        self.daemon = self.lab.daemon(self.lab.config(
-            {"t": {"host": self.sshd.address, "local": local(self.port, self.echo.port)}},
-            {"known_hosts": files}))
+        self.daemon = self.lab.daemon(
+            self.lab.config(
+                {"t": {"host": self.sshd.address, "local": local(self.port, self.echo.port)}},
+                {"known_hosts": files},
+            )
+        )
         return self.daemon.wait_state("t", ("up", "failed"))
 
     def trusted(self, *texts):
@@ -69,9 +72,12 @@ def test_unknown_with_longer_keys_has_the_whole_line_too(lab, kind):
 
 
 def test_the_file_need_not_exist(case, lab):
-    daemon = lab.daemon(lab.config(
-        {"t": {"host": case.sshd.address, "local": local(case.port, 1)}},
-        {"known_hosts": [str(lab.path("nowhere"))]}))
+    daemon = lab.daemon(
+        lab.config(
+            {"t": {"host": case.sshd.address, "local": local(case.port, 1)}},
+            {"known_hosts": [str(lab.path("nowhere"))]},
+        )
+    )
     daemon.wait_state("t", "failed", code=UNKNOWN)
 
 
@@ -173,14 +179,17 @@ def test_the_server_is_asked_for_the_type_we_know(lab, files):
     rsa = lab.key("host_rsa", kind="rsa")
     case = Case(lab, HostKey=[lab.keys.host, rsa])
     known = f"{case.name} {keys.public(rsa)}\n"
-    case.trusted(*["other " + case.other + "\n", known][2 - files:])
+    case.trusted(*["other " + case.other + "\n", known][2 - files :])
 
 
 def test_a_file_that_may_not_be_read(case, lab):
     lab.path("dir").mkdir()
-    daemon = lab.daemon(lab.config(
-        {"t": {"host": case.sshd.address, "local": local(case.port, 1)}},
-        {"known_hosts": [str(lab.path("dir"))]}))
+    daemon = lab.daemon(
+        lab.config(
+            {"t": {"host": case.sshd.address, "local": local(case.port, 1)}},
+            {"known_hosts": [str(lab.path("dir"))]},
+        )
+    )
     row = daemon.wait_state("t", "failed", code="known-hosts-unreadable")
     assert str(lab.path("dir")) in row["error"]["message"]
 
@@ -195,10 +204,15 @@ def test_a_key_learned_later_needs_no_restart_of_the_daemon(case, lab):
 def test_nothing_else_is_disturbed(case, lab):
     good, port = lab.sshd(), lab.port()
     line = f"[127.0.0.1]:{good.port} {case.key}\n"
-    daemon = lab.daemon(lab.config(
-        {"bad": {"host": case.sshd.address, "local": local(lab.port(), 1)},
-         "good": {"host": good.address, "local": local(port, case.echo.port)}},
-        {"known_hosts": [str(lab.write("kh", line))]}))
+    daemon = lab.daemon(
+        lab.config(
+            {
+                "bad": {"host": case.sshd.address, "local": local(lab.port(), 1)},
+                "good": {"host": good.address, "local": local(port, case.echo.port)},
+            },
+            {"known_hosts": [str(lab.write("kh", line))]},
+        )
+    )
     daemon.wait_state("bad", "failed", code=UNKNOWN)
     daemon.wait_state("good", "up")
     assert client.exchange(port) == b"hello"

@@ -16,8 +16,17 @@ class Case:
 
     def run(self, identity, states=("up", "failed")):
         identity = [str(i) for i in identity] if isinstance(identity, list) else str(identity)
-        daemon = self.lab.daemon(self.lab.config({"t": {
-            "host": self.sshd.address, "local": local(self.port, self.echo.port), "identity": identity}}))
+        daemon = self.lab.daemon(
+            self.lab.config(
+                {
+                    "t": {
+                        "host": self.sshd.address,
+                        "local": local(self.port, self.echo.port),
+                        "identity": identity,
+                    }
+                }
+            )
+        )
         return daemon, daemon.wait_state("t", states)
 
     def works(self, identity):
@@ -73,8 +82,10 @@ def test_encrypted(case, lab):
 
 def test_encrypted_in_the_old_format(case, lab):
     path = lab.path("locked")
-    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-m", "PEM", "-N", "secret words", "-f", str(path)],
-                        check=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "rsa", "-m", "PEM", "-N", "secret words", "-f", str(path)],
+        check=True,
+    )
     assert str(path) in case.refused("identity-encrypted", path)
 
 
@@ -109,8 +120,9 @@ def test_refused_by_the_server(case, lab):
 
 
 def test_refused_names_the_user(case, lab):
-    daemon = lab.daemon(lab.config({"t": {"host": f"nosuchuser@{case.sshd.address}",
-                                          "local": local(case.port, 1)}}))
+    daemon = lab.daemon(
+        lab.config({"t": {"host": f"nosuchuser@{case.sshd.address}", "local": local(case.port, 1)}})
+    )
     row = daemon.wait_state("t", "failed", code="auth-refused")
     assert "nosuchuser" in row["error"]["message"]
 
@@ -120,7 +132,9 @@ def test_the_second_of_several_is_accepted(case, lab):
     assert daemon.inspect("t")["session"]["identity"] == str(lab.keys.client)
 
 
-@pytest.mark.parametrize("kind, bits", [("rsa", 2048), ("ecdsa", 256), ("ecdsa", 521), ("ed25519", None)])
+@pytest.mark.parametrize(
+    "kind, bits", [("rsa", 2048), ("ecdsa", 256), ("ecdsa", 521), ("ed25519", None)]
+)
 def test_every_kind_of_key(case, lab, kind, bits):
     path = lab.key(f"{kind}{bits}", kind=kind, bits=bits)
     authorized = lab.write("authorized", keys.public(path) + "\n")
@@ -131,8 +145,10 @@ def test_every_kind_of_key(case, lab, kind, bits):
 
 def test_an_old_pem_key(case, lab):
     path = lab.path("pem")
-    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f", str(path)],
-                        check=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f", str(path)],
+        check=True,
+    )
     case.sshd.set_options(AuthorizedKeysFile=lab.write("authorized", keys.public(path) + "\n"))
     case.sshd.restart()
     case.works(path)

@@ -1,6 +1,6 @@
-"""What libssh does that its documentation does not say; each trap the worker steers around, seen from
-outside. (Others: 1 and 15-18 in test_hostile, test_hostkeys and test_failures; 4 and 24 are what the
-sanitizer build of this whole suite watches for.)"""
+"""What libssh does that its documentation does not say; each trap the worker steers around, seen
+from outside. (Others: 1 and 15-18 in test_hostile, test_hostkeys and test_failures; 4 and 24 are
+what the sanitizer build of this whole suite watches for.)"""
 
 import concurrent.futures
 import contextlib
@@ -16,12 +16,24 @@ MIB = 1 << 20
 
 
 def test_2_3_hundreds_of_failed_connects_leak_nothing(lab):
-    """The first send fails, the descriptor is closed on some paths only: none may leak or be closed twice."""
-    habits = (hostile.close_at_once, hostile.reset_at_once, hostile.close_after_banner, hostile.http)
+    """The first send fails, the descriptor is closed on some paths only: none may leak or be
+    closed twice."""
+    habits = (
+        hostile.close_at_once,
+        hostile.reset_at_once,
+        hostile.close_after_banner,
+        hostile.http,
+    )
     servers = [lab.server(h) for h in habits]
     sshd, echo, port = lab.sshd(), lab.echo(), lab.port()
-    tunnels = {f"bad{i}": {"host": f"127.0.0.1:{s.port}", "local": local(lab.port(), 1),
-                           "reconnect": {"min": "10ms", "max": "10ms"}} for i, s in enumerate(servers)}
+    tunnels = {
+        f"bad{i}": {
+            "host": f"127.0.0.1:{s.port}",
+            "local": local(lab.port(), 1),
+            "reconnect": {"min": "10ms", "max": "10ms"},
+        }
+        for i, s in enumerate(servers)
+    }
     tunnels["good"] = {"host": sshd.address, "local": local(port, echo.port)}
     daemon = lab.daemon(lab.config(tunnels, daemon={"workers": 1}))
     daemon.wait_state("good", "up")
@@ -58,6 +70,15 @@ def slow_to_open(lab):
     return listener, fillers
 
 
+def accept_and_hold(listener):
+    """Late, but now: every connection is accepted, and closed when its peer closes."""
+    listener.settimeout(10)
+    with contextlib.suppress(OSError):
+        while True:
+            sock, _ = listener.accept()
+            threading.Thread(target=lambda s=sock: (peers.hold(s), s.close()), daemon=True).start()
+
+
 def test_5_clients_that_leave_while_their_channel_opens(lab):
     """The late confirmation must find its channel, or the server keeps the connection for ever."""
     listener, fillers = slow_to_open(lab)
@@ -68,16 +89,7 @@ def test_5_clients_that_leave_while_their_channel_opens(lab):
     until(lambda: sshd.log.count("direct-tcpip") >= 10, 5, "the server was asked ten times")
     for filler in fillers:
         filler.close()
-    accepted = []
-    listener.settimeout(10)
-
-    def drain():  # now the channels open, and must be closed again
-        with contextlib.suppress(TimeoutError):
-            while True:
-                accepted.append(listener.accept()[0])
-
-    thread = threading.Thread(target=drain, daemon=True)
-    thread.start()
+    threading.Thread(target=accept_and_hold, args=(listener,), daemon=True).start()
     until(lambda: count_closed(sshd.log) >= 10, 15, "the server freed all ten channels")
     assert daemon.tunnel("t")["state"] == "up"
     assert daemon.forward("t")["connections"] == 0
@@ -142,8 +154,13 @@ def test_12_13_sessions_do_not_run_each_others_callbacks(lab):
     """Many sessions busy in one loop, some of them ending all the time."""
     sshd, echo = lab.sshd(), lab.echo()
     ports = [lab.port() for _ in range(6)]
-    daemon = lab.up({f"t{i}": {"host": sshd.address, "local": local(p, echo.port)}
-                     for i, p in enumerate(ports)}, daemon={"workers": 1})
+    daemon = lab.up(
+        {
+            f"t{i}": {"host": sshd.address, "local": local(p, echo.port)}
+            for i, p in enumerate(ports)
+        },
+        daemon={"workers": 1},
+    )
 
     def transfer(port):
         payload = os.urandom(2 * MIB)
@@ -160,12 +177,16 @@ def test_12_13_sessions_do_not_run_each_others_callbacks(lab):
 def test_17_no_ssh_config_is_read_and_nothing_is_run(lab):
     """PROCESS_CONFIG=0: otherwise libssh reads ~/.ssh/config and runs `Match exec`."""
     sshd, echo, port = lab.sshd(), lab.echo(), lab.port()
-    daemon = lab.daemon(lab.config({"t": {"host": sshd.address, "local": local(port, echo.port)}}), start=False)
+    daemon = lab.daemon(
+        lab.config({"t": {"host": sshd.address, "local": local(port, echo.port)}}), start=False
+    )
     ssh_dir = daemon.directory / ".ssh"
     ssh_dir.mkdir()
     proof = lab.path("was-run")
     (ssh_dir / "config").write_text(
-        f'Match exec "touch {proof}"\n  User intruder\nHost *\n  User intruder\n  ProxyCommand touch {proof}\n')
+        f'Match exec "touch {proof}"\n  User intruder\n'
+        f"Host *\n  User intruder\n  ProxyCommand touch {proof}\n"
+    )
     daemon.start()
     daemon.wait_state("t", "up")
     assert not proof.exists()
@@ -207,8 +228,17 @@ def test_24_sessions_end_while_they_are_busy(lab):
     one = Simple(lab)
     flood = lab.server(peers.source(bytes(64 * MIB)))
     port = lab.port()
-    one.daemon.write({**one.daemon.config, "tunnels": {"t": {
-        "host": one.sshd.address, "local": [local(one.port, one.echo.port), local(port, flood.port)]}}})
+    one.daemon.write(
+        {
+            **one.daemon.config,
+            "tunnels": {
+                "t": {
+                    "host": one.sshd.address,
+                    "local": [local(one.port, one.echo.port), local(port, flood.port)],
+                }
+            },
+        }
+    )
     one.daemon.ctl("reload", check=0)
     client.wait_served(one.port, 5)
     for how in ("kill_sessions", "restart", "restart"):

@@ -11,12 +11,35 @@ from harness.lab import local
 from harness.wait import until
 
 FIELDS = {
-    "name", "state", "since", "host", "hops", "attempt", "retry_in_ms", "rtt_ms", "error",
-    "bytes_in", "bytes_out", "connections", "connections_total", "forwards", "tags", "source",
+    "name",
+    "state",
+    "since",
+    "host",
+    "hops",
+    "attempt",
+    "retry_in_ms",
+    "rtt_ms",
+    "error",
+    "bytes_in",
+    "bytes_out",
+    "connections",
+    "connections_total",
+    "forwards",
+    "tags",
+    "source",
 }
 FORWARD_FIELDS = {
-    "name", "type", "listen", "addresses", "target", "state", "error", "connections",
-    "connections_total", "bytes_in", "bytes_out",
+    "name",
+    "type",
+    "listen",
+    "addresses",
+    "target",
+    "state",
+    "error",
+    "connections",
+    "connections_total",
+    "bytes_in",
+    "bytes_out",
 }
 
 
@@ -24,8 +47,15 @@ def on_a_terminal(daemon, *args):
     """What tunctl prints to a terminal of 120 columns."""
     main, side = pty.openpty()
     env = {**daemon.env, "TERM": "xterm-256color", "COLUMNS": "120"}
-    subprocess.run([str(build.TUNCTL), "-s", str(daemon.socket), *args], stdin=side, stdout=side,
-                   stderr=side, env=env, timeout=20, check=False)
+    subprocess.run(
+        [str(build.TUNCTL), "-s", str(daemon.socket), *args],
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        env=env,
+        timeout=20,
+        check=False,
+    )
     os.close(side)
     text = b""
     try:
@@ -39,8 +69,9 @@ def on_a_terminal(daemon, *args):
 
 def test_every_field_of_a_tunnel_that_is_up(lab):
     sshd, echo, port = lab.sshd(), lab.echo(), lab.port()
-    daemon = lab.up({"db": {"host": sshd.address, "local": local(port, echo.port),
-                            "tags": ["prod", "web"]}})
+    daemon = lab.up(
+        {"db": {"host": sshd.address, "local": local(port, echo.port), "tags": ["prod", "web"]}}
+    )
     assert client.exchange(port, b"x" * 1000) == b"x" * 1000
     until(lambda: daemon.tunnel("db")["bytes_in"] == 1000, 5, "the bytes are counted")
     rows = daemon.ctl_json("list")
@@ -57,13 +88,17 @@ def test_every_field_of_a_tunnel_that_is_up(lab):
     forward = row["forwards"][0]
     assert FORWARD_FIELDS <= set(forward)
     assert forward["type"] == "local" and forward["state"] == "open" and forward["error"] is None
-    assert forward["listen"] == f"127.0.0.1:{port}" and forward["addresses"] == [f"127.0.0.1:{port}"]
+    assert forward["listen"] == f"127.0.0.1:{port}" and forward["addresses"] == [
+        f"127.0.0.1:{port}"
+    ]
     assert forward["target"] == f"127.0.0.1:{echo.port}"
     assert forward["connections_total"] == 1 and forward["bytes_in"] == 1000
 
 
 def test_since_is_rfc_3339_and_now(simple):
-    since = datetime.datetime.fromisoformat(simple.daemon.tunnel("t")["since"].replace("Z", "+00:00"))
+    since = datetime.datetime.fromisoformat(
+        simple.daemon.tunnel("t")["since"].replace("Z", "+00:00")
+    )
     age = datetime.datetime.now(datetime.timezone.utc) - since
     assert abs(age.total_seconds()) < 60
 
@@ -72,17 +107,31 @@ def test_open_connections_are_counted(simple):
     with simple.connect() as one, simple.connect() as two:
         client.ping(one)
         client.ping(two)
-        until(lambda: simple.daemon.forward("t")["connections"] == 2, 5, "two connections are shown")
+        until(
+            lambda: simple.daemon.forward("t")["connections"] == 2, 5, "two connections are shown"
+        )
     until(lambda: simple.daemon.forward("t")["connections"] == 0, 5, "none is left")
     assert simple.daemon.tunnel("t")["connections_total"] == 2
 
 
 def test_a_tunnel_in_backoff_says_when_it_tries_again_and_why(lab):
     closed = lab.port()
-    daemon = lab.daemon(lab.config({"t": {"host": f"127.0.0.1:{closed}", "local": local(lab.port(), 1),
-                                          "reconnect": {"min": "20s", "max": "60s"}}}))
-    row = until(lambda: (r := daemon.tunnel("t"))["state"] == "backoff" and r["attempt"] > 1 and r, 10,
-                "the second attempt failed too")
+    daemon = lab.daemon(
+        lab.config(
+            {
+                "t": {
+                    "host": f"127.0.0.1:{closed}",
+                    "local": local(lab.port(), 1),
+                    "reconnect": {"min": "20s", "max": "60s"},
+                }
+            }
+        )
+    )
+    row = until(
+        lambda: (r := daemon.tunnel("t"))["state"] == "backoff" and r["attempt"] > 1 and r,
+        10,
+        "the second attempt failed too",
+    )
     assert row["error"]["code"] == "connection-refused"
     assert f"127.0.0.1:{closed}" in row["error"]["message"]
     assert 0 <= row["retry_in_ms"] <= 60000
@@ -144,8 +193,17 @@ def test_inspect_for_people(simple):
 
 def test_the_history_is_a_ring_of_64(lab):
     port = lab.port()
-    daemon = lab.daemon(lab.config({"t": {"host": f"127.0.0.1:{port}", "local": local(lab.port(), 1),
-                                          "reconnect": {"min": "10ms", "max": "20ms"}}}))
+    daemon = lab.daemon(
+        lab.config(
+            {
+                "t": {
+                    "host": f"127.0.0.1:{port}",
+                    "local": local(lab.port(), 1),
+                    "reconnect": {"min": "10ms", "max": "20ms"},
+                }
+            }
+        )
+    )
     until(lambda: daemon.tunnel("t")["attempt"] > 40, 20, "forty attempts")
     assert len(daemon.inspect("t")["events"]) == 64
 
@@ -160,8 +218,10 @@ def test_status_of_the_daemon_itself(simple):
 
 
 def test_a_hundred_tunnels_are_listed_one_per_row(lab):
-    tunnels = {f"t{i:03}": {"host": "127.0.0.1:1", "local": local(lab.port(), 1), "start": "manual"}
-               for i in range(100)}
+    tunnels = {
+        f"t{i:03}": {"host": "127.0.0.1:1", "local": local(lab.port(), 1), "start": "manual"}
+        for i in range(100)
+    }
     daemon = lab.daemon(lab.config(tunnels))
     rows = daemon.ctl("list", check=0).stdout.splitlines()
     assert [r.split()[0] for r in rows if r.startswith("t0")] == sorted(tunnels)

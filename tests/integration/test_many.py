@@ -33,7 +33,9 @@ def test_an_idle_tunnel_costs_at_most_60_kib(lab):
     def private(count):
         _, daemon = many(lab, count, sshd, echo, daemon={"workers": 1})
         daemon.wait_all("up", 30)
-        total = settled(lambda: sum(map(proc.private_kib, [daemon.pid] + daemon.workers())), 0.5, 20, "memory")
+        total = settled(
+            lambda: sum(map(proc.private_kib, [daemon.pid] + daemon.workers())), 0.5, 20, "memory"
+        )
         daemon.stop()
         return total
 
@@ -58,8 +60,10 @@ def test_tunnels_to_a_dead_server_do_not_delay_the_others(lab):
     sshd, echo = lab.sshd(), lab.echo()
     silent = lab.server(lambda sock: sock.recv(1) and sock.recv(1 << 16))
     port = lab.port()
-    tunnels = {f"dead{i:02}": {"host": f"127.0.0.1:{silent.port}", "local": local(lab.port(), 1)}
-               for i in range(40)}
+    tunnels = {
+        f"dead{i:02}": {"host": f"127.0.0.1:{silent.port}", "local": local(lab.port(), 1)}
+        for i in range(40)
+    }
     tunnels["zz"] = {"host": sshd.address, "local": local(port, echo.port)}
     with Stopwatch() as watch:
         daemon = lab.daemon(lab.config(tunnels))

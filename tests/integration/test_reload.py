@@ -52,8 +52,12 @@ def test_nothing_changed_nothing_done(two):
 
 
 def test_added_removed_and_changed_are_reported_for_people(two):
-    two.daemon.write({**two.config, "tunnels": {
-        "a": two.tunnel(two.a, tags=["x"]), "c": two.tunnel(two.lab.port())}})
+    two.daemon.write(
+        {
+            **two.config,
+            "tunnels": {"a": two.tunnel(two.a, tags=["x"]), "c": two.tunnel(two.lab.port())},
+        }
+    )
     text = two.daemon.ctl("reload", check=0).stdout
     assert all(word in text for word in ("a", "b", "c")) and "added" in text and "removed" in text
 
@@ -142,7 +146,11 @@ def test_changed_connection_settings_reconnect_and_refuse_nobody(two):
     with client.Visitors(two.a) as visitors:
         visitors.wait_served(3, 5)
         two.reload(a=two.tunnel(two.a, ciphers="aes256-ctr"))
-        until(lambda: (two.daemon.inspect("a")["session"] or {}).get("cipher") == "aes256-ctr", 5, "new")
+        until(
+            lambda: (two.daemon.inspect("a")["session"] or {}).get("cipher") == "aes256-ctr",
+            5,
+            "new",
+        )
         visitors.wait_served(3, 5)
     assert visitors.refused == 0
     assert two.logins() == 3
@@ -177,7 +185,7 @@ def test_by_signal(two):
     assert list(two.daemon.tunnels()) == ["c"]
 
 
-BROKEN = 'tunnels:\n  a:\n    host: h\n    locall: 1:b:2\n'
+BROKEN = "tunnels:\n  a:\n    host: h\n    locall: 1:b:2\n"
 
 
 def test_a_broken_config_changes_nothing_and_says_where(two):
@@ -234,12 +242,14 @@ def test_a_thousand_reloads_while_clients_connect(lab):
     neither descriptors nor memory grow."""
     two = Two(lab, daemon={"workers": 1})
     extra, third = lab.port(), lab.port()
-    variants = itertools.cycle([
-        {"a": two.tunnel(two.a, tags=["x"])},
-        {"a": two.tunnel(two.a, extra)},
-        {"b": two.tunnel(two.b), "c": two.tunnel(third, start="manual")},
-        {"a": two.tunnel(two.a, hold="5s"), "b": two.tunnel(two.b, extra)},
-    ])
+    variants = itertools.cycle(
+        [
+            {"a": two.tunnel(two.a, tags=["x"])},
+            {"a": two.tunnel(two.a, extra)},
+            {"b": two.tunnel(two.b), "c": two.tunnel(third, start="manual")},
+            {"a": two.tunnel(two.a, hold="5s"), "b": two.tunnel(two.b, extra)},
+        ]
+    )
 
     def reload(times):
         for _ in range(times):

@@ -1,4 +1,5 @@
-"""The server dies, freezes, restarts, disappears: clients are held, not refused, and served again."""
+"""The server dies, freezes, restarts, disappears: clients are held, not refused, and served
+again."""
 
 import datetime
 
@@ -11,12 +12,15 @@ from harness.wait import Stopwatch, holds, until
 
 def seconds_in_state(simple):
     """How long the tunnel has been in its state, by its own account."""
-    since = datetime.datetime.fromisoformat(simple.daemon.tunnel("t")["since"].replace("Z", "+00:00"))
+    since = datetime.datetime.fromisoformat(
+        simple.daemon.tunnel("t")["since"].replace("Z", "+00:00")
+    )
     return (datetime.datetime.now(datetime.timezone.utc) - since).total_seconds()
 
 
 def test_kill_9_and_restart_of_the_server(simple):
-    """The promise: served again within 2 s after the server is back, by clients that saw no refusal."""
+    """The promise: served again within 2 s after the server is back, by clients that saw no
+    refusal."""
     with client.Visitors(simple.port, threads=3) as visitors:
         visitors.wait_served(5, 5)
         simple.sshd.kill9()
@@ -34,7 +38,9 @@ def test_kill_9_and_restart_of_the_server(simple):
 
 def test_the_loss_is_named(simple):
     simple.sshd.kill_sessions()
-    events = until(lambda: [e for e in simple.daemon.inspect("t")["events"] if e["error"]], 5, "an error")
+    events = until(
+        lambda: [e for e in simple.daemon.inspect("t")["events"] if e["error"]], 5, "an error"
+    )
     assert events[-1]["error"]["code"] == "connection-lost"
     assert simple.sshd.address in events[-1]["error"]["message"]
 
@@ -64,7 +70,9 @@ def test_clients_that_wait_are_served_and_counted_as_waiting(lab):
     daemon = lab.daemon(lab.config({"t": {"host": sshd.address, "local": local(port, echo.port)}}))
     daemon.wait_state("t", "backoff")
     socks = [client.connect(port) for _ in range(10)]
-    until(lambda: daemon.forward("t")["state"] == "waiting", 3, "the forward says that clients wait")
+    until(
+        lambda: daemon.forward("t")["state"] == "waiting", 3, "the forward says that clients wait"
+    )
     sshd.start()
     with Stopwatch() as watch:
         for sock in socks:
@@ -76,8 +84,9 @@ def test_clients_that_wait_are_served_and_counted_as_waiting(lab):
 def test_waiting_costs_no_cpu(lab):
     """The first readable event disarms the listener: a backlog must not spin the loop."""
     closed, port = lab.port(), lab.port()
-    daemon = lab.daemon(lab.config({"t": {"host": f"127.0.0.1:{closed}", "hold": "60s",
-                                          "local": local(port, 1)}}))
+    daemon = lab.daemon(
+        lab.config({"t": {"host": f"127.0.0.1:{closed}", "hold": "60s", "local": local(port, 1)}})
+    )
     daemon.wait_state("t", "backoff")
     with client.connect(port) as sock:
         until(lambda: daemon.forward("t")["state"] == "waiting", 3, "a client waits")
@@ -90,8 +99,11 @@ def test_waiting_costs_no_cpu(lab):
 
 def test_hold_expires_with_a_reset(lab):
     port = lab.port()
-    daemon = lab.daemon(lab.config({"t": {"host": f"127.0.0.1:{lab.port()}", "hold": "1s",
-                                          "local": local(port, 1)}}))
+    daemon = lab.daemon(
+        lab.config(
+            {"t": {"host": f"127.0.0.1:{lab.port()}", "hold": "1s", "local": local(port, 1)}}
+        )
+    )
     daemon.wait_state("t", "backoff")
     for _ in range(2):  # the second client is held as long as the first
         with client.connect(port) as sock, Stopwatch() as watch:
@@ -101,8 +113,9 @@ def test_hold_expires_with_a_reset(lab):
 
 def test_hold_0_resets_at_once(lab):
     port = lab.port()
-    daemon = lab.daemon(lab.config({"t": {"host": f"127.0.0.1:{lab.port()}", "hold": 0,
-                                          "local": local(port, 1)}}))
+    daemon = lab.daemon(
+        lab.config({"t": {"host": f"127.0.0.1:{lab.port()}", "hold": 0, "local": local(port, 1)}})
+    )
     daemon.wait_state("t", "backoff")
     with client.connect(port) as sock, Stopwatch() as watch:
         assert client.how_it_ends(sock) == "reset"
@@ -111,8 +124,17 @@ def test_hold_0_resets_at_once(lab):
 
 def test_a_failed_tunnel_resets_at_once(lab):
     sshd, port = lab.sshd(), lab.port()
-    daemon = lab.daemon(lab.config({"t": {"host": sshd.address, "identity": str(lab.key("other")),
-                                          "local": local(port, 1)}}))
+    daemon = lab.daemon(
+        lab.config(
+            {
+                "t": {
+                    "host": sshd.address,
+                    "identity": str(lab.key("other")),
+                    "local": local(port, 1),
+                }
+            }
+        )
+    )
     daemon.wait_state("t", "failed", code="auth-refused")
     with client.connect(port) as sock, Stopwatch() as watch:
         assert client.how_it_ends(sock) == "reset"
@@ -130,9 +152,14 @@ def test_a_frozen_server_is_noticed_in_time_and_nobody_else_suffers(lab):
     """interval x count + 1 s, and the other tunnels of the same worker never notice."""
     frozen, healthy, echo = lab.sshd(), lab.sshd(), lab.echo()
     port, other = lab.port(), lab.port()
-    daemon = lab.up({"frozen": {"host": frozen.address, "local": local(port, echo.port)},
-                     "healthy": {"host": healthy.address, "local": local(other, echo.port)}},
-                    {"keepalive": {"interval": "500ms", "count": 3}}, daemon={"workers": 1})
+    daemon = lab.up(
+        {
+            "frozen": {"host": frozen.address, "local": local(port, echo.port)},
+            "healthy": {"host": healthy.address, "local": local(other, echo.port)},
+        },
+        {"keepalive": {"interval": "500ms", "count": 3}},
+        daemon={"workers": 1},
+    )
     with client.connect(other) as neighbour, client.Visitors(other) as visitors:
         client.ping(neighbour)
         visitors.wait_served(3, 5)
@@ -164,8 +191,15 @@ def test_traffic_is_life(lab):
     """A link whose answers are late but steady is not dead: what counts is bytes received."""
     sshd, echo, port = lab.sshd(), lab.echo(), lab.port()
     link = lab.proxy(sshd.port, delay=0.35)
-    daemon = lab.up({"t": {"host": link.address, "local": local(port, echo.port),
-                           "keepalive": {"interval": "300ms", "count": 3}}})
+    daemon = lab.up(
+        {
+            "t": {
+                "host": link.address,
+                "local": local(port, echo.port),
+                "keepalive": {"interval": "300ms", "count": 3},
+            }
+        }
+    )
     holds(lambda: daemon.tunnel("t")["state"] == "up", 3, "the tunnel stays up", 0.1)
     assert client.exchange(port) == b"hello"
 
@@ -173,8 +207,15 @@ def test_traffic_is_life(lab):
 def test_rtt_is_measured(lab):
     sshd, port = lab.sshd(), lab.port()
     link = lab.proxy(sshd.port, delay=0.05)
-    daemon = lab.up({"t": {"host": link.address, "local": local(port, 1),
-                           "keepalive": {"interval": "200ms", "count": 5}}})
+    daemon = lab.up(
+        {
+            "t": {
+                "host": link.address,
+                "local": local(port, 1),
+                "keepalive": {"interval": "200ms", "count": 5},
+            }
+        }
+    )
     rtt = until(lambda: daemon.tunnel("t")["rtt_ms"], 5, "a round trip is shown")
     assert 100 <= rtt < build.limit(200)
 
@@ -183,8 +224,16 @@ def test_a_blocked_link_is_noticed_and_heals(lab):
     """No RST, no FIN: nothing arrives any more (what a dead middlebox does)."""
     sshd, echo, port = lab.sshd(), lab.echo(), lab.port()
     link = lab.proxy(sshd.port)
-    daemon = lab.up({"t": {"host": link.address, "local": local(port, echo.port),
-                           "connect_timeout": "2s", "keepalive": {"interval": "300ms", "count": 3}}})
+    daemon = lab.up(
+        {
+            "t": {
+                "host": link.address,
+                "local": local(port, echo.port),
+                "connect_timeout": "2s",
+                "keepalive": {"interval": "300ms", "count": 3},
+            }
+        }
+    )
     link.block()
     with Stopwatch() as watch:
         daemon.wait_state("t", ("backoff", "connecting"), build.limit(4))
@@ -215,8 +264,17 @@ def test_a_server_that_comes_back_with_another_key_is_not_trusted(lab):
 
 @pytest.mark.slow
 def test_backoff_grows_and_is_bounded(lab):
-    daemon = lab.daemon(lab.config({"t": {"host": f"127.0.0.1:{lab.port()}", "local": local(lab.port(), 1),
-                                          "reconnect": {"min": "100ms", "max": "1s"}}}))
+    daemon = lab.daemon(
+        lab.config(
+            {
+                "t": {
+                    "host": f"127.0.0.1:{lab.port()}",
+                    "local": local(lab.port(), 1),
+                    "reconnect": {"min": "100ms", "max": "1s"},
+                }
+            }
+        )
+    )
     until(lambda: daemon.tunnel("t")["attempt"] >= 8, 30, "eight attempts")
     first = daemon.tunnel("t")["attempt"]
     with Stopwatch() as watch:

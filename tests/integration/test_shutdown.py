@@ -51,19 +51,28 @@ def test_sigterm_while_a_worker_hangs(simple):
 
 
 def test_sigterm_in_every_phase(lab):
-    """Names that do not resolve, servers that say nothing, refused, unknown keys: nothing holds it up."""
+    """Names that do not resolve, servers that say nothing, refused, unknown keys: nothing holds
+    it up."""
     silent = lab.server(peers.hold)
     sshd = lab.sshd()
-    hosts = {"silent": f"127.0.0.1:{silent.port}", "refused": f"127.0.0.1:{lab.port()}",
-             "name": "no-such-host.invalid", "up": sshd.address}
-    daemon = lab.daemon(lab.config({n: {"host": h, "local": local(lab.port(), 1)} for n, h in hosts.items()}))
+    hosts = {
+        "silent": f"127.0.0.1:{silent.port}",
+        "refused": f"127.0.0.1:{lab.port()}",
+        "name": "no-such-host.invalid",
+        "up": sshd.address,
+    }
+    daemon = lab.daemon(
+        lab.config({n: {"host": h, "local": local(lab.port(), 1)} for n, h in hosts.items()})
+    )
     daemon.wait_state("silent", "connecting")
     daemon.wait_state("up", "up")
     daemon.stop()
 
 
 def test_sigterm_right_after_the_start(lab):
-    daemon = lab.daemon(lab.config({"t": {"host": "127.0.0.1:1", "local": local(lab.port(), 1)}}), start=False)
+    daemon = lab.daemon(
+        lab.config({"t": {"host": "127.0.0.1:1", "local": local(lab.port(), 1)}}), start=False
+    )
     daemon.spawn()
     until(lambda: proc.name(daemon.pid) == "tunneld", 5, "the program runs", 0.001)
     daemon.process.send_signal(signal.SIGTERM)
@@ -134,26 +143,40 @@ def test_the_socket_is_for_owner_and_group_only(simple):
 def test_the_daemon_starts_without_a_working_server(lab):
     """Nothing out there is a condition for starting."""
     port = lab.port()
-    daemon = lab.daemon(lab.config({"t": {"host": f"127.0.0.1:{lab.port()}", "local": local(port, 1)}}))
+    daemon = lab.daemon(
+        lab.config({"t": {"host": f"127.0.0.1:{lab.port()}", "local": local(port, 1)}})
+    )
     client.connect(port).close()
     daemon.stop()
 
 
 def test_help_and_version_need_no_config(lab):
     for option in ("--version", "--help"):
-        result = subprocess.run([str(build.TUNNELD), option], capture_output=True, text=True, check=True,
-                                timeout=10)
+        result = subprocess.run(
+            [str(build.TUNNELD), option], capture_output=True, text=True, check=True, timeout=10
+        )
         assert "tunneld" in result.stdout
 
 
 def test_stdout_and_stderr_may_be_closed_or_full(lab):
     """A log that nobody reads stalls nothing."""
-    one = lab.daemon(lab.config({"t": {"host": f"127.0.0.1:{lab.port()}", "local": local(lab.port(), 1),
-                                       "reconnect": {"min": "10ms", "max": "20ms"}}},
-                                daemon={"log_level": "debug"}), start=False)
+    one = lab.daemon(
+        lab.config(
+            {
+                "t": {
+                    "host": f"127.0.0.1:{lab.port()}",
+                    "local": local(lab.port(), 1),
+                    "reconnect": {"min": "10ms", "max": "20ms"},
+                }
+            },
+            daemon={"log_level": "debug"},
+        ),
+        start=False,
+    )
     reader, writer = os.pipe()
-    one.process = subprocess.Popen(one.command(), stdin=subprocess.DEVNULL, stdout=writer, stderr=writer,
-                                   env=one.env)
+    one.process = subprocess.Popen(
+        one.command(), stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=one.env
+    )
     os.close(writer)
     until(one.socket.exists, 10, "the control socket")
     until(lambda: one.tunnel("t")["attempt"] > 200, 30, "more than a pipe full of log lines")

@@ -13,7 +13,9 @@ from harness.wait import until
 
 
 def is_built_with_systemd():
-    out = subprocess.run(["ldd", str(build.TUNNELD)], capture_output=True, text=True, check=False).stdout
+    out = subprocess.run(
+        ["ldd", str(build.TUNNELD)], capture_output=True, text=True, check=False
+    ).stdout
     return "libsystemd" in out
 
 
@@ -40,7 +42,9 @@ class Manager:
             try:
                 text = self.socket.recv(65536).decode()
             except TimeoutError:
-                raise AssertionError(f"no {key}= within {seconds} s; heard {self.messages}") from None
+                raise AssertionError(
+                    f"no {key}= within {seconds} s; heard {self.messages}"
+                ) from None
             fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
             self.messages.append((time.monotonic(), fields))
             if key in fields:
@@ -62,7 +66,9 @@ def start(lab, manager, tunnels, **env):
 def test_ready_means_that_everything_listens(lab, manager):
     """Not that servers answer: the port accepts and the control socket works at that moment."""
     port = lab.port()
-    daemon = start(lab, manager, {"t": {"host": f"127.0.0.1:{lab.port()}", "local": local(port, 1)}})
+    daemon = start(
+        lab, manager, {"t": {"host": f"127.0.0.1:{lab.port()}", "local": local(port, 1)}}
+    )
     assert manager.next("READY") == "1"
     client.connect(port).close()
     assert daemon.ctl_json("list")[0]["name"] == "t"
@@ -70,9 +76,14 @@ def test_ready_means_that_everything_listens(lab, manager):
 
 def test_status_counts_states(lab, manager):
     sshd, echo = lab.sshd(), lab.echo()
-    daemon = start(lab, manager, {
-        "good": {"host": sshd.address, "local": local(lab.port(), echo.port)},
-        "bad": {"host": f"127.0.0.1:{lab.port()}", "local": local(lab.port(), 1)}})
+    daemon = start(
+        lab,
+        manager,
+        {
+            "good": {"host": sshd.address, "local": local(lab.port(), echo.port)},
+            "bad": {"host": f"127.0.0.1:{lab.port()}", "local": local(lab.port(), 1)},
+        },
+    )
     manager.next("READY")
     until(lambda: manager.next("STATUS") == "1 up, 1 backoff", 10, "the status settles")
     assert daemon.status()["up"] == 1

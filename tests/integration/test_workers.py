@@ -15,8 +15,10 @@ def two(lab):
     """Ten tunnels on two workers; (daemon, {name: port}, sshd)"""
     sshd, echo = lab.sshd(), lab.echo()
     ports = {f"t{i}": lab.port() for i in range(10)}
-    daemon = lab.up({n: {"host": sshd.address, "local": local(p, echo.port)} for n, p in ports.items()},
-                    daemon={"workers": 2})
+    daemon = lab.up(
+        {n: {"host": sshd.address, "local": local(p, echo.port)} for n, p in ports.items()},
+        daemon={"workers": 2},
+    )
     assert len(daemon.workers()) == 2
     return daemon, ports, sshd
 
@@ -35,7 +37,9 @@ def test_tunnels_are_spread_over_the_workers(two):
 
 def test_never_more_workers_than_tunnels(lab):
     sshd = lab.sshd()
-    daemon = lab.up({"t": {"host": sshd.address, "local": local(lab.port(), 1)}}, daemon={"workers": 4})
+    daemon = lab.up(
+        {"t": {"host": sshd.address, "local": local(lab.port(), 1)}}, daemon={"workers": 4}
+    )
     assert len(daemon.workers()) == 1
 
 
@@ -80,7 +84,9 @@ def test_the_death_is_told(two):
     mine, _ = split(daemon, ports, victim)
     proc.send(victim, signal.SIGKILL)
     daemon.wait_log(rf"worker.*{victim}", 5)
-    errors = until(lambda: [e["error"] for e in daemon.inspect(mine[0])["events"] if e["error"]], 5, "told")
+    errors = until(
+        lambda: [e["error"] for e in daemon.inspect(mine[0])["events"] if e["error"]], 5, "told"
+    )
     assert errors[-1]["code"] == "worker-died"
 
 
@@ -110,7 +116,12 @@ def test_a_worker_that_keeps_dying_is_not_restarted_in_a_frenzy(two):
         for deaths in range(5):
             pid = until(lambda: worker()["pid"], 20, "the worker runs again")
             proc.send(pid, signal.SIGKILL)
-            until(lambda: worker()["restarts"] > deaths or worker()["pid"] != pid, 20, "noticed", 0.005)
+            until(
+                lambda: worker()["restarts"] > deaths or worker()["pid"] != pid,
+                20,
+                "noticed",
+                0.005,
+            )
         until(lambda: worker()["pid"], 20, "the worker runs again")
         assert watch.elapsed() > 0.5, "five restarts without a pause"
     assert visitors.refused == 0 and visitors.cut == 0
@@ -130,9 +141,12 @@ def test_a_client_waits_out_the_death_of_its_worker(two):
 def test_hundred_tunnels_come_back_in_turn_waiting_clients_first(lab):
     sshd, echo = lab.sshd(), lab.echo()
     ports = {f"t{i:02}": lab.port() for i in range(60)}
-    daemon = lab.daemon(lab.config(
-        {n: {"host": sshd.address, "local": local(p, echo.port)} for n, p in ports.items()},
-        daemon={"workers": 1}))
+    daemon = lab.daemon(
+        lab.config(
+            {n: {"host": sshd.address, "local": local(p, echo.port)} for n, p in ports.items()},
+            daemon={"workers": 1},
+        )
+    )
     daemon.wait_all("up", 30)
     proc.send(daemon.workers()[0], signal.SIGKILL)
     with Stopwatch() as watch:
@@ -154,7 +168,8 @@ def test_workers_end_when_the_supervisor_is_killed(two):
 
 
 def test_a_worker_runs_nothing_and_listens_nowhere_new(two):
-    """What it holds open: no file for writing, no listening socket that the supervisor did not give."""
+    """What it holds open: no file for writing, no listening socket that the supervisor did not
+    give."""
     daemon, ports, _ = two
     for pid in daemon.workers():
         assert proc.children(pid) == []

@@ -1,1 +1,2 @@
-"""What the integration tests stand on: real sshd, the built programs, peers that behave and peers that do not."""
+"""What the integration tests stand on: real sshd, the built programs, peers that behave and
+peers that do not."""

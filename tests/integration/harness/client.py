@@ -72,7 +72,8 @@ def is_refused(port, host="127.0.0.1"):
 
 
 def how_it_ends(sock):
-    """'eof', 'reset' or 'open' (nothing within the socket's timeout). What comes before is dropped."""
+    """'eof', 'reset' or 'open' (nothing within the socket's timeout). What comes before is
+    dropped."""
     try:
         while sock.recv(1 << 16):
             pass
@@ -84,9 +85,9 @@ def how_it_ends(sock):
 
 
 class Visitors:
-    """Threads that connect to a port again and again, each time waiting for an echo, and keep count.
-    A connect that is refused is what must never happen; a connection that was open when its server
-    died may end early and is counted apart."""
+    """Threads that connect to a port again and again, each time waiting for an echo, and keep
+    count. A connect that is refused is what must never happen; a connection that was open when
+    its server died may end early and is counted apart."""
 
     def __init__(self, port, threads=2, timeout=30, pause=0.0):
         self.port, self.timeout, self.pause = port, timeout, pause

@@ -11,7 +11,8 @@ from . import build, proc, varlink
 from .wait import until
 
 _SANITIZER = re.compile(
-    r"ERROR: (Address|Leak)Sanitizer|runtime error:|WARNING: ThreadSanitizer", re.MULTILINE)
+    r"ERROR: (Address|Leak)Sanitizer|runtime error:|WARNING: ThreadSanitizer", re.MULTILINE
+)
 
 
 def to_yaml(value, indent=0):
@@ -26,7 +27,8 @@ def to_yaml(value, indent=0):
 
 
 class Daemon:
-    """One instance in a directory of its own. The directory must have a short name: it holds a socket."""
+    """One instance in a directory of its own. The directory must have a short name: it holds a
+    socket."""
 
     def __init__(self, directory, config=None, *, args=(), env=None):
         self.directory = pathlib.Path(directory)
@@ -64,8 +66,11 @@ class Daemon:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def wait_log(self, pattern, seconds=5, offset=0):
-        return until(lambda: re.search(pattern, self.log[offset:]), seconds,
-                     f"the daemon's log says {pattern!r}")
+        return until(
+            lambda: re.search(pattern, self.log[offset:]),
+            seconds,
+            f"the daemon's log says {pattern!r}",
+        )
 
     # -- process -------------------------------------------------------------------------------
 
@@ -74,15 +79,28 @@ class Daemon:
         return self.process.pid
 
     def command(self, *args):
-        return [str(build.TUNNELD), "-c", str(self.config_path), "-s", str(self.socket),
-                "--state-dir", str(self.state_dir), *self.args, *args]
+        return [
+            str(build.TUNNELD),
+            "-c",
+            str(self.config_path),
+            "-s",
+            str(self.socket),
+            "--state-dir",
+            str(self.state_dir),
+            *self.args,
+            *args,
+        ]
 
     def spawn(self):
         """Starts without waiting for anything."""
         with self.log_path.open("a") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", *self.command()],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.env,
+            )
         return self
 
     def start(self, seconds=10):
@@ -94,7 +112,9 @@ class Daemon:
 
     def _is_ready(self, offset):
         if self.process.poll() is not None:
-            raise RuntimeError(f"tunneld ended with {self.process.returncode}:\n{self.log[offset:]}")
+            raise RuntimeError(
+                f"tunneld ended with {self.process.returncode}:\n{self.log[offset:]}"
+            )
         try:
             varlink.Client(self.socket).close()
             return True
@@ -103,16 +123,25 @@ class Daemon:
 
     def check(self):
         """tunneld --check"""
-        return subprocess.run([str(build.TUNNELD), "--check", "-c", str(self.config_path)],
-                              capture_output=True, text=True, errors="replace", timeout=60,
-                              stdin=subprocess.DEVNULL, env=self.env, check=False)
+        return subprocess.run(
+            [str(build.TUNNELD), "--check", "-c", str(self.config_path)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+            env=self.env,
+            check=False,
+        )
 
     def reload_by_signal(self):
         self.process.send_signal(signal.SIGHUP)
 
     def workers(self):
         """pids of the worker processes."""
-        return [p for p in proc.children(self.pid) if proc.name(p).startswith("tunneld-worker"[:15])]
+        return [
+            p for p in proc.children(self.pid) if proc.name(p).startswith("tunneld-worker"[:15])
+        ]
 
     def worker_of(self, name):
         """pid of the worker that carries a tunnel."""
@@ -120,7 +149,8 @@ class Daemon:
         return next(w["pid"] for w in self.status()["workers"] if w["index"] == index)
 
     def stop(self, seconds=5):
-        """SIGTERM as systemd sends it: ends by itself, exit status 0, nothing left, nothing leaked."""
+        """SIGTERM as systemd sends it: ends by itself, exit status 0, nothing left, nothing
+        leaked."""
         pids = proc.descendants(self.pid)
         self.process.send_signal(signal.SIGTERM)
         self.expect_exit(0, build.limit(seconds))
@@ -148,7 +178,9 @@ class Daemon:
         if self.process is None:
             return
         if self.process.poll() is not None:
-            raise AssertionError(f"tunneld ended by itself ({self.process.returncode}):\n{self.log}")
+            raise AssertionError(
+                f"tunneld ended by itself ({self.process.returncode}):\n{self.log}"
+            )
         for pid in proc.descendants(self.pid):
             proc.send(pid, signal.SIGCONT)
         try:
@@ -160,15 +192,22 @@ class Daemon:
 
     def assert_clean(self):
         report = _SANITIZER.search(self.log)
-        assert not report, self.log[max(0, report.start() - 500):report.start() + 6000]
+        assert not report, self.log[max(0, report.start() - 500) : report.start() + 6000]
 
     # -- tunctl --------------------------------------------------------------------------------
 
     def ctl(self, *args, timeout=60, check=None, **options):
         """Runs tunctl; check=N asserts the exit status."""
-        result = subprocess.run([str(build.TUNCTL), "-s", str(self.socket), *map(str, args)],
-                                capture_output=True, text=True, timeout=timeout, env=self.env,
-                                stdin=subprocess.DEVNULL, check=False, **options)
+        result = subprocess.run(
+            [str(build.TUNCTL), "-s", str(self.socket), *map(str, args)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            **options,
+        )
         if check is not None:
             assert result.returncode == check, f"tunctl {args}: {result}"
         return result
@@ -209,7 +248,9 @@ class Daemon:
         def check():
             seen.clear()
             seen.update(self.tunnel(name))
-            good = seen["state"] in wanted and (not code or (seen["error"] or {}).get("code") == code)
+            good = seen["state"] in wanted and (
+                not code or (seen["error"] or {}).get("code") == code
+            )
             assert good, f"{seen['state']} {seen['error']}"
             return dict(seen)
 

@@ -127,8 +127,18 @@ class _Server(asyncssh.SSHServer):
 class AsyncsshServer:
     """A whole SSH server in a thread, with one bad habit (or none)."""
 
-    def __init__(self, host_key, *, port=0, ignore_global_requests=False, closes_after_auth=False,
-                 never_finishes_auth=False, never_opens_channels=False, accepts_keys=True, **options):
+    def __init__(
+        self,
+        host_key,
+        *,
+        port=0,
+        ignore_global_requests=False,
+        closes_after_auth=False,
+        never_finishes_auth=False,
+        never_opens_channels=False,
+        accepts_keys=True,
+        **options,
+    ):
         self.ignore_global_requests = ignore_global_requests
         self.closes_after_auth = closes_after_auth
         self.never_finishes_auth = never_finishes_auth
@@ -145,8 +155,11 @@ class AsyncsshServer:
 
     def _run(self, started):
         asyncio.set_event_loop(self._loop)
-        self._server = self._loop.run_until_complete(asyncssh.create_server(
-            lambda: _Server(self), "127.0.0.1", self._wanted_port, **self._options))
+        self._server = self._loop.run_until_complete(
+            asyncssh.create_server(
+                lambda: _Server(self), "127.0.0.1", self._wanted_port, **self._options
+            )
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         started.set()
         self._loop.run_forever()

@@ -1,5 +1,5 @@
-"""Reads a Varlink interface file and checks replies against it, so that every test that talks to the
-daemon also tests that it says what docs/io.tunneld.Manager.varlink promises."""
+"""Reads a Varlink interface file and checks replies against it, so that every test that talks to
+the daemon also tests that it says what docs/io.tunneld.Manager.varlink promises."""
 
 import re
 

@@ -20,7 +20,9 @@ def public(path):
 
 def fingerprint(path):
     """'SHA256:…' of a key file."""
-    out = subprocess.run(["ssh-keygen", "-lf", str(path)], check=True, capture_output=True, text=True)
+    out = subprocess.run(
+        ["ssh-keygen", "-lf", str(path)], check=True, capture_output=True, text=True
+    )
     return out.stdout.split()[1]
 
 

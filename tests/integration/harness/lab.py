@@ -1,4 +1,5 @@
-"""One test's world: makes servers, peers and daemons, and takes all of them down in reverse order."""
+"""One test's world: makes servers, peers and daemons, and takes all of them down in reverse
+order."""
 
 import getpass
 import pathlib

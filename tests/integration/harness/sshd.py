@@ -75,7 +75,10 @@ class Sshd:
         with self.log_path.open("a") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", SSHD, "-D", "-e", "-f", str(self.config)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         self.wait_log(r"Server listening on", 10, offset)
         return self
 

@@ -1,4 +1,5 @@
-"""A Varlink client of a few lines: for polling without a process each time, and for speaking nonsense."""
+"""A Varlink client of a few lines: for polling without a process each time, and for speaking
+nonsense."""
 
 import json
 import socket

@@ -52,7 +52,9 @@ def settled(measure, quiet, seconds, what):
     end = time.monotonic() + seconds
     value, since = measure(), time.monotonic()
     while time.monotonic() - since < quiet:
-        assert time.monotonic() < end, f"{what} did not settle within {seconds:g} s; last: {value!r}"
+        assert (
+            time.monotonic() < end
+        ), f"{what} did not settle within {seconds:g} s; last: {value!r}"
         time.sleep(0.05)
         if (now := measure()) != value:
             value, since = now, time.monotonic()
