@@ -42,8 +42,8 @@ class Daemon:
             "HOME": str(self.directory),
             "XDG_RUNTIME_DIR": str(self.directory),
             "LANG": "C.UTF-8",
-            "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1",
-            "UBSAN_OPTIONS": "print_stacktrace=1",
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "detect_leaks=1"),
+            "UBSAN_OPTIONS": os.environ.get("UBSAN_OPTIONS", "print_stacktrace=1"),
             **(env or {}),
         }
         self.process = None
