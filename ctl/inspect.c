@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `tunctl inspect`: a sheet per tunnel, from the general to the particular: what it is, what its
+ * session is made of, its forwards, the settings in force and its last changes of state. Rows that
+ * have nothing to say are left out.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+#include "ctl/describe.h"
+#include "ctl/human.h"
+#include "ctl/sheet.h"
+#include "ctl/text.h"
+#include "lib/util.h"
+
+static void add_headline(struct sheet *s, const json_t *tunnel)
+{
+	const char *state = get_text(tunnel, "state");
+	enum style style = state_style(state);
+	struct strbuf reason = { 0 }, age = { 0 };
+
+	describe_age(&age, tunnel);
+	strbuf_addf(&s->text, "%s%s%s %s%s%s  ", term_begin(s->term, style), term_bullet(s->term),
+		    term_end(s->term, style), term_begin(s->term, STYLE_BOLD),
+		    get_text(tunnel, "name"), term_end(s->term, STYLE_BOLD));
+	strbuf_addf(&s->text, "%s%s%s for %s\n", term_begin(s->term, style), state,
+		    term_end(s->term, style), age.data ? age.data : "-");
+	describe_reason(&reason, tunnel, 0);
+	if (reason.length > 0) {
+		strbuf_add(&s->text, term_begin(s->term, style));
+		text_add_wrapped(&s->text, reason.data, 2, s->term->width);
+		strbuf_add(&s->text, term_end(s->term, style));
+	}
+	strbuf_fini(&reason);
+	strbuf_fini(&age);
+}
+
+static void add_hops(struct sheet *s, const json_t *hops)
+{
+	struct strbuf text = { 0 };
+	json_t *hop;
+	size_t i;
+
+	json_array_foreach (hops, i, hop) {
+		if (i > 0)
+			strbuf_addf(&text, " %s ", term_arrow(s->term));
+		strbuf_addf(&text, "%s (%s)", get_text(hop, "host"), get_text(hop, "state"));
+	}
+	sheet_row_taken(s, json_array_size(hops) > 1 ? "hops" : "server", &text);
+}
+
+static void add_traffic(struct sheet *s, const json_t *tunnel)
+{
+	char in[HUMAN_MAX], out[HUMAN_MAX], rtt[HUMAN_MAX];
+	struct strbuf text = { 0 };
+
+	if (json_is_number(json_object_get(tunnel, "rtt_ms")))
+		sheet_row(s, "round trip", human_rtt(rtt, get_number(tunnel, "rtt_ms")));
+	strbuf_addf(&text, "%s in, %s out", human_bytes(in, get_count(tunnel, "bytes_in")),
+		    human_bytes(out, get_count(tunnel, "bytes_out")));
+	sheet_row_taken(s, "traffic", &text);
+	strbuf_addf(&text, "%s open, %s in all", human_count(in, get_count(tunnel, "connections")),
+		    human_count(out, get_count(tunnel, "connections_total")));
+	sheet_row_taken(s, "connections", &text);
+}
+
+static void add_tunnel(struct sheet *s, const json_t *tunnel, const json_t *reply)
+{
+	const json_t *worker = json_object_get(reply, "worker");
+	struct strbuf text = { 0 };
+	char number[HUMAN_MAX];
+
+	sheet_row(s, "host", get_text(tunnel, "host"));
+	add_hops(s, json_object_get(tunnel, "hops"));
+	add_traffic(s, tunnel);
+	sheet_join(&text, json_object_get(tunnel, "tags"), ", ");
+	sheet_row_taken(s, "tags", &text);
+	sheet_row(s, "source", get_text(tunnel, "source"));
+	if (json_is_integer(worker))
+		sheet_row(s, "worker", human_count(number, get_count(reply, "worker")));
+}
+
+static void add_session(struct sheet *s, const json_t *session)
+{
+	static const struct {
+		const char *label, *key;
+	} rows[] = {
+		{ "address", "address" },   { "software", "server_version" },
+		{ "host key", "host_key" }, { "identity", "identity" },
+		{ "cipher", "cipher" },     { "key exchange", "kex" },
+	};
+
+	if (!json_is_object(session))
+		return;
+	sheet_section(s, "Session");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		sheet_row(s, rows[i].label, get_text(session, rows[i].key));
+}
+
+enum column { FORWARD, STATE, OPEN, TOTAL, IN, OUT, COLUMN_COUNT };
+
+static const struct table_column columns[COLUMN_COUNT] = {
+	[FORWARD] = { "FORWARD", false, 24, 0 },
+	[STATE] = { "STATE", false, 0, 0 },
+	[OPEN] = { "OPEN", true, 0, 3 },
+	[TOTAL] = { "TOTAL", true, 0, 2 },
+	[IN] = { "IN", true, 0, 1 },
+	[OUT] = { "OUT", true, 0, 1 },
+};
+
+/* Sockets that differ from what was asked for: names, port 0. */
+static void note_addresses(struct table *t, const json_t *forward)
+{
+	const json_t *addresses = json_object_get(forward, "addresses");
+	const char *first = json_string_value(json_array_get(addresses, 0));
+	struct strbuf text = { 0 };
+
+	if (!first ||
+	    (json_array_size(addresses) == 1 && streq(first, get_text(forward, "listen"))))
+		return;
+	strbuf_add(&text, "listens at ");
+	sheet_join(&text, addresses, ", ");
+	if (text.data)
+		table_note(t, STYLE_DIM, text.data);
+	strbuf_fini(&text);
+}
+
+static void add_forward(struct table *t, const json_t *forward, const struct term *term)
+{
+	struct strbuf text = { 0 };
+	char number[HUMAN_MAX];
+
+	table_row(t);
+	describe_forward(&text, forward, term);
+	table_set(t, FORWARD, STYLE_NONE, text.data ? text.data : "");
+	table_set(t, STATE, forward_style(forward), get_text(forward, "state"));
+	table_set(t, OPEN, STYLE_NONE, human_count(number, get_count(forward, "connections")));
+	table_set(t, TOTAL, STYLE_NONE,
+		  human_count(number, get_count(forward, "connections_total")));
+	table_set(t, IN, STYLE_NONE, human_bytes(number, get_count(forward, "bytes_in")));
+	table_set(t, OUT, STYLE_NONE, human_bytes(number, get_count(forward, "bytes_out")));
+	note_addresses(t, forward);
+	if (*error_message(forward))
+		table_note(t, STYLE_RED, error_message(forward));
+	strbuf_fini(&text);
+}
+
+static void add_forwards(struct sheet *s, const json_t *forwards)
+{
+	struct table t;
+	json_t *forward;
+	size_t i;
+
+	if (json_array_size(forwards) == 0)
+		return;
+	sheet_section(s, "Forwards");
+	table_init(&t, columns, COLUMN_COUNT);
+	json_array_foreach (forwards, i, forward)
+		add_forward(&t, forward, s->term);
+	sheet_table(s, &t);
+}
+
+/* "every 15s, dead after 3": the milliseconds of a key as a person would write them. */
+static const char *span(char out[HUMAN_MAX], const json_t *settings, const char *key)
+{
+	return human_setting_ms(out, get_count(settings, key));
+}
+
+static void add_upkeep(struct sheet *s, const json_t *settings)
+{
+	char a[HUMAN_MAX], b[HUMAN_MAX], c[HUMAN_MAX];
+	struct strbuf text = { 0 };
+
+	if (get_count(settings, "keepalive_interval_ms") == 0)
+		strbuf_add(&text, "off");
+	else
+		strbuf_addf(&text, "every %s of silence, lost after %s without an answer",
+			    span(a, settings, "keepalive_interval_ms"),
+			    human_count(b, get_count(settings, "keepalive_count")));
+	sheet_row_taken(s, "keepalive", &text);
+	strbuf_addf(&text, "after %s to %s, stable after %s", span(a, settings, "reconnect_min_ms"),
+		    span(b, settings, "reconnect_max_ms"),
+		    span(c, settings, "reconnect_stable_ms"));
+	sheet_row_taken(s, "reconnect", &text);
+	sheet_row(s, "connect timeout", span(a, settings, "connect_timeout_ms"));
+	sheet_row(s, "hold", span(a, settings, "hold_ms"));
+}
+
+static void add_settings(struct sheet *s, const json_t *settings)
+{
+	struct strbuf text = { 0 };
+
+	if (!json_is_object(settings))
+		return;
+	sheet_section(s, "Settings");
+	sheet_row(s, "user", get_text(settings, "user"));
+	sheet_join(&text, json_object_get(settings, "identities"), ", ");
+	sheet_row_taken(s, "identity", &text);
+	sheet_join(&text, json_object_get(settings, "known_hosts"), ", ");
+	sheet_row_taken(s, "known hosts", &text);
+	sheet_row(s, "ciphers", get_text(settings, "ciphers"));
+	add_upkeep(s, settings);
+	sheet_row(s, "start", get_text(settings, "start"));
+}
+
+static void add_events(struct sheet *s, const json_t *events)
+{
+	json_t *event;
+	size_t i;
+
+	if (json_array_size(events) == 0)
+		return;
+	sheet_section(s, "Events");
+	json_array_foreach (events, i, event) {
+		const char *state = get_text(event, "state");
+		enum style style = state_style(state);
+		char when[HUMAN_MAX];
+
+		human_time(when, human_parse_time(get_text(event, "time")));
+		strbuf_addf(&s->text, "  %s  %s", when, term_begin(s->term, style));
+		strbuf_addf(&s->text, *error_message(event) ? "%-14s" : "%s", state);
+		strbuf_addf(&s->text, "%s%s%s\n", term_end(s->term, style),
+			    *error_message(event) ? " " : "", error_message(event));
+	}
+}
+
+static void print_tunnel(const struct ctl *ctl, const json_t *reply)
+{
+	const json_t *tunnel = json_object_get(reply, "tunnel");
+	struct sheet s = { .term = &ctl->out };
+
+	add_headline(&s, tunnel);
+	add_tunnel(&s, tunnel, reply);
+	add_session(&s, json_object_get(reply, "session"));
+	add_forwards(&s, json_object_get(tunnel, "forwards"));
+	add_settings(&s, json_object_get(reply, "settings"));
+	add_events(&s, json_object_get(reply, "events"));
+	sheet_print(&s);
+}
+
+/* The reply for one tunnel; NULL with f filled. */
+static json_t *inspect(struct ctl *ctl, const char *name, struct failure *f)
+{
+	json_t *parameters = json_pack("{s:s}", "name", name);
+
+	if (!parameters) {
+		failure_set(f, EXIT_USAGE, ERR_USAGE, "a name is not valid UTF-8");
+		return NULL;
+	}
+	return ctl_call(ctl, MANAGER_METHOD("Inspect"), parameters, f);
+}
+
+/* All answers first: a name that is wrong prints nothing of the others. */
+static json_t *inspect_all(struct ctl *ctl, struct failure *f)
+{
+	json_t *replies = json_array();
+
+	for (size_t i = 0; replies && i < ctl->args.operand_count; i++) {
+		json_t *reply = inspect(ctl, ctl->args.operands[i], f);
+
+		if (!reply || json_array_append_new(replies, reply) < 0) {
+			json_decref(replies);
+			return NULL;
+		}
+	}
+	if (!replies)
+		failure_nomem(f);
+	return replies;
+}
+
+int run_inspect(struct ctl *ctl, struct failure *f)
+{
+	json_t *replies, *reply;
+	size_t i;
+
+	if (args_has(&ctl->args, OPTION_DAEMON))
+		return inspect_daemon(ctl, f);
+	replies = inspect_all(ctl, f);
+	if (!replies)
+		return -1;
+	if (ctl->json)
+		ctl_print_json(ctl, json_array_size(replies) == 1 ? json_array_get(replies, 0)
+								  : replies);
+	json_array_foreach (replies, i, reply) {
+		if (ctl->json)
+			break;
+		if (i > 0)
+			putchar('\n');
+		print_tunnel(ctl, reply);
+	}
+	json_decref(replies);
+	return EXIT_OK;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The verbs of tunctl, written once: usage is printed from this table, completions and the man page
+ * are checked against it (tests/unit/test_ctl_docs.c).
+ */
+#include <string.h>
+
+#include "ctl/ctl.h"
+#include "lib/util.h"
+
+#define WAITING (OPTION_BIT(OPTION_NO_WAIT) | OPTION_BIT(OPTION_TIMEOUT))
+#define ALL OPTION_BIT(OPTION_ALL)
+#define SSH_OPTIONS                                                                                \
+	(OPTION_BIT(OPTION_LOCAL) | OPTION_BIT(OPTION_IDENTITY) | OPTION_BIT(OPTION_PORT) |        \
+	 OPTION_BIT(OPTION_LOGIN) | OPTION_BIT(OPTION_CIPHERS) | OPTION_BIT(OPTION_SET))
+
+const struct verb verbs[] = {
+	{ "list", "[-w] [--names] [NAME...]",
+	  "what every tunnel does, with the reason if it does not", "tunctl list -w",
+	  OPTION_BIT(OPTION_WATCH) | OPTION_BIT(OPTION_NAMES), false, 0, OPERANDS_ANY, run_list },
+	{ "inspect", "NAME... | --daemon", "everything known about a tunnel, or about tunneld",
+	  "tunctl inspect db-prod", OPTION_BIT(OPTION_DAEMON), false, 1, OPERANDS_ANY,
+	  run_inspect },
+	{ "up", "NAME... | --all", "start tunnels and wait until they are up",
+	  "tunctl up db-prod --timeout 10s", ALL | WAITING, false, 1, OPERANDS_ANY, run_up },
+	{ "down", "NAME... | --all", "stop tunnels and close their listening sockets",
+	  "tunctl down db-prod", ALL, false, 1, OPERANDS_ANY, run_down },
+	{ "restart", "NAME... | --all", "connect afresh; listening sockets stay open",
+	  "tunctl restart db-prod", ALL | WAITING, false, 1, OPERANDS_ANY, run_restart },
+	{ "add", "NAME [-L SPEC]... [-i KEYFILE]... [USER@]HOST",
+	  "add a tunnel, in ssh's letters; it stays until dropped",
+	  "tunctl add db -L 5432:db.internal:5432 -i ~/.ssh/tunnel_ed25519 me@bastion.example.com",
+	  SSH_OPTIONS | WAITING, true, 2, 2, run_add },
+	{ "drop", "NAME...", "end and forget tunnels that were added", "tunctl drop db", 0, false,
+	  1, OPERANDS_ANY, run_drop },
+	{ "reload", "", "read the configuration again and apply what changed", NULL, 0, false, 0, 0,
+	  run_reload },
+	{ "version", "", "the versions of tunctl and of the running tunneld", NULL, 0, false, 0, 0,
+	  run_version },
+};
+
+const size_t verb_count = ARRAY_SIZE(verbs);
+
+const struct verb *verb_find(const char *name, struct failure *f)
+{
+	const char *names[ARRAY_SIZE(verbs)], *near;
+
+	for (size_t i = 0; i < verb_count; i++) {
+		names[i] = verbs[i].name;
+		if (strcmp(name, verbs[i].name) == 0)
+			return &verbs[i];
+	}
+	near = str_suggest(name, names, verb_count);
+	if (near)
+		failure_set(f, EXIT_USAGE, ERR_USAGE, "unknown verb '%s'; did you mean '%s'?", name,
+			    near);
+	else
+		failure_set(f, EXIT_USAGE, ERR_USAGE, "unknown verb '%s'", name);
+	failure_hint(f, "'tunctl --help' lists the verbs");
+	return NULL;
+}
+
+static void print_options(FILE *to, unsigned options)
+{
+	for (int id = 0; id < OPTION_COUNT; id++) {
+		const struct option_row *row = &option_rows[id];
+		char left[64];
+
+		if (!(options & OPTION_BIT(id)))
+			continue;
+		snprintf(left, sizeof(left), "%s%c%s%s%s%s%s", row->letter ? "-" : "",
+			 row->letter ? row->letter : ' ', row->letter && row->name ? ", " : "",
+			 row->name ? "--" : "", row->name ? row->name : "", row->value ? " " : "",
+			 row->value ? row->value : "");
+		fprintf(to, "  %-26s %s\n", left + (row->letter ? 0 : 1), row->help);
+	}
+}
+
+void verbs_usage(FILE *to)
+{
+	fputs("usage: tunctl [-s SOCKET] [--json] VERB ...\n\n"
+	      "Shows and steers the SSH tunnels that tunneld keeps alive.\n\n",
+	      to);
+	for (size_t i = 0; i < verb_count; i++)
+		fprintf(to, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+	fputs("\noptions, before or after the verb:\n", to);
+	print_options(to, OPTION_GLOBAL | OPTION_BIT(OPTION_VERSION));
+	fputs("\n'tunctl VERB --help' shows the options of a verb. Exit codes: 0 ok, 1 failed, 2 "
+	      "usage,\n"
+	      "3 no such tunnel, 4 tunneld is not reachable, 5 timed out.\n",
+	      to);
+}
+
+void verb_usage(FILE *to, const struct verb *verb)
+{
+	fprintf(to, "usage: tunctl %s%s%s\n\n  %s\n\noptions:\n", verb->name,
+		*verb->synopsis ? " " : "", verb->synopsis, verb->help);
+	print_options(to, verb->options);
+	if (verb->ssh_letters)
+		fputs("  -N, -T, -n, -f ...         read over, so that a line written for ssh can "
+		      "be "
+		      "pasted\n",
+		      to);
+	print_options(to, OPTION_GLOBAL);
+	if (verb->example)
+		fprintf(to, "\nexample:\n  %s\n", verb->example);
+}
