@@ -18,6 +18,8 @@
 
 struct node;
 
+enum { CONFIG_NAME_MAX = 64 }; /* bytes of a tunnel's, host's, forward's name and of a tag */
+
 enum forward_type {
 	FORWARD_LOCAL, /* ssh -L */
 	FORWARD_TYPE_COUNT
@@ -81,7 +83,7 @@ struct config {
 	struct daemon_settings daemon;
 	struct config_tunnel **tunnels; /* sorted by name */
 	size_t tunnel_count;
-	struct config_base *base; /* hosts and defaults, for config_add_tunnel(); NULL: built by hand */
+	struct config_base *base; /* for config_add_tunnel(); NULL: built by hand */
 };
 
 /* One mistake in a configuration. */
@@ -124,6 +126,7 @@ void config_remove(struct config *config, const char *name);
 void config_free(struct config *config);
 void config_tunnel_free(struct config_tunnel *tunnel);
 void config_forward_fini(struct config_forward *forward);
+void connection_settings_fini(struct connection_settings *connection);
 struct config_tunnel *config_tunnel_copy(const struct config_tunnel *tunnel); /* NULL: no memory */
 
 bool config_name_is_valid(const char *name); /* [A-Za-z0-9._-]{1,64} */

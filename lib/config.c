@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The values of a configuration: who owns what, copies, the ordered list of tunnels, and the words
+ * of the small enums. How a configuration is read stands in config_load.c.
+ */
+#include "lib/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/config_layer.h"
+#include "lib/endpoint.h"
+#include "lib/str.h"
+
+static const char *const forward_type_names[FORWARD_TYPE_COUNT] = {
+	[FORWARD_LOCAL] = "local",
+};
+
+static const char *const start_mode_names[START_MODE_COUNT] = {
+	[START_ALWAYS] = "always",
+	[START_MANUAL] = "manual",
+};
+
+static const char *const log_level_names[LOG_LEVEL_COUNT] = {
+	[LOG_ERROR] = "error",
+	[LOG_WARNING] = "warning",
+	[LOG_INFO] = "info",
+	[LOG_DEBUG] = "debug",
+};
+
+static const char *word_at(const char *const *words, size_t count, size_t index)
+{
+	return index < count ? words[index] : "unknown";
+}
+
+static int word_find(const char *const *words, size_t count, const char *word)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(words[i], word) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+const char *forward_type_name(enum forward_type type)
+{
+	return word_at(forward_type_names, FORWARD_TYPE_COUNT, type);
+}
+
+int forward_type_from_name(const char *name)
+{
+	return word_find(forward_type_names, FORWARD_TYPE_COUNT, name);
+}
+
+const char *start_mode_name(enum start_mode mode)
+{
+	return word_at(start_mode_names, START_MODE_COUNT, mode);
+}
+
+int start_mode_from_name(const char *name)
+{
+	return word_find(start_mode_names, START_MODE_COUNT, name);
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return word_at(log_level_names, LOG_LEVEL_COUNT, level);
+}
+
+int log_level_from_name(const char *name)
+{
+	return word_find(log_level_names, LOG_LEVEL_COUNT, name);
+}
+
+bool config_name_is_valid(const char *name)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "abcdefghijklmnopqrstuvwxyz"
+				      "0123456789._-";
+	size_t length = strlen(name);
+
+	return length >= 1 && length <= CONFIG_NAME_MAX && strspn(name, allowed) == length;
+}
+
+void config_forward_fini(struct config_forward *forward)
+{
+	free(forward->name);
+	free(forward->listen_host);
+	free(forward->target_host);
+	*forward = (struct config_forward){ 0 };
+}
+
+void connection_settings_fini(struct connection_settings *connection)
+{
+	free(connection->host);
+	free(connection->user);
+	strv_fini(&connection->identities);
+	strv_fini(&connection->known_hosts);
+	free(connection->ciphers);
+	*connection = (struct connection_settings){ 0 };
+}
+
+void config_tunnel_free(struct config_tunnel *tunnel)
+{
+	if (!tunnel)
+		return;
+	for (size_t i = 0; i < tunnel->forward_count; i++)
+		config_forward_fini(&tunnel->forwards[i]);
+	free(tunnel->forwards);
+	connection_settings_fini(&tunnel->connection);
+	strv_fini(&tunnel->tags);
+	free(tunnel->name);
+	free(tunnel->host);
+	free(tunnel->source);
+	free(tunnel);
+}
+
+/* strdup() of text that may be missing; false: no memory. */
+static bool copy_text(char **to, const char *from)
+{
+	*to = from ? strdup(from) : NULL;
+	return *to || !from;
+}
+
+static bool copy_connection(struct connection_settings *to, const struct connection_settings *from)
+{
+	to->port = from->port;
+	to->identities_implied = from->identities_implied;
+	return copy_text(&to->host, from->host) && copy_text(&to->user, from->user) &&
+	       copy_text(&to->ciphers, from->ciphers) &&
+	       strv_copy(&to->identities, &from->identities) == 0 &&
+	       strv_copy(&to->known_hosts, &from->known_hosts) == 0;
+}
+
+static bool copy_forward(struct config_forward *to, const struct config_forward *from)
+{
+	to->type = from->type;
+	to->listen_port = from->listen_port;
+	to->target_port = from->target_port;
+	return copy_text(&to->name, from->name) && copy_text(&to->listen_host, from->listen_host) &&
+	       copy_text(&to->target_host, from->target_host);
+}
+
+static bool copy_forwards(struct config_tunnel *to, const struct config_tunnel *from)
+{
+	if (from->forward_count == 0)
+		return true;
+	to->forwards = calloc(from->forward_count, sizeof(*to->forwards));
+	if (!to->forwards)
+		return false;
+	for (size_t i = 0; i < from->forward_count; i++) {
+		to->forward_count++;
+		if (!copy_forward(&to->forwards[i], &from->forwards[i]))
+			return false;
+	}
+	return true;
+}
+
+struct config_tunnel *config_tunnel_copy(const struct config_tunnel *tunnel)
+{
+	struct config_tunnel *copy = calloc(1, sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	copy->upkeep = tunnel->upkeep;
+	copy->start = tunnel->start;
+	copy->line = tunnel->line;
+	if (!copy_text(&copy->name, tunnel->name) || !copy_text(&copy->host, tunnel->host) ||
+	    !copy_text(&copy->source, tunnel->source) ||
+	    !copy_connection(&copy->connection, &tunnel->connection) ||
+	    strv_copy(&copy->tags, &tunnel->tags) < 0 || !copy_forwards(copy, tunnel)) {
+		config_tunnel_free(copy);
+		return NULL;
+	}
+	return copy;
+}
+
+/* The index of name, or where it would have to be inserted. */
+static size_t find_slot(const struct config *config, const char *name)
+{
+	size_t low = 0, high = config->tunnel_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(config->tunnels[middle]->name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct config_tunnel *config_find(const struct config *config, const char *name)
+{
+	size_t slot = find_slot(config, name);
+
+	if (slot == config->tunnel_count || strcmp(config->tunnels[slot]->name, name) != 0)
+		return NULL;
+	return config->tunnels[slot];
+}
+
+int config_insert(struct config *config, struct config_tunnel *tunnel)
+{
+	size_t slot = find_slot(config, tunnel->name);
+	struct config_tunnel **tunnels;
+
+	tunnels = realloc(config->tunnels,
+			  (config->tunnel_count + 1) * sizeof(struct config_tunnel *));
+	if (!tunnels)
+		return -1;
+	memmove(tunnels + slot + 1, tunnels + slot,
+		(config->tunnel_count - slot) * sizeof(struct config_tunnel *));
+	tunnels[slot] = tunnel;
+	config->tunnels = tunnels;
+	config->tunnel_count++;
+	return 0;
+}
+
+void config_remove(struct config *config, const char *name)
+{
+	size_t slot = find_slot(config, name);
+
+	if (slot == config->tunnel_count || strcmp(config->tunnels[slot]->name, name) != 0)
+		return;
+	config_tunnel_free(config->tunnels[slot]);
+	config->tunnel_count--;
+	memmove(config->tunnels + slot, config->tunnels + slot + 1,
+		(config->tunnel_count - slot) * sizeof(struct config_tunnel *));
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	for (size_t i = 0; i < config->tunnel_count; i++)
+		config_tunnel_free(config->tunnels[i]);
+	free(config->tunnels);
+	config_base_free(config->base);
+	free(config);
+}

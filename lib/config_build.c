@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From what was written to what is meant: hosts and tunnels are sorted by name (which also finds
+ * duplicates, in any file), each tunnel is composed from its layers (built-in, defaults, its host,
+ * itself), and at last no two forwards may listen in one place.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/config_read.h"
+#include "lib/duration.h"
+#include "lib/str.h"
+#include "lib/util.h"
+
+enum { SSH_PORT = 22, LAYERS = 4 };
+
+static void no_memory(struct config_decoder *d, const struct node *at)
+{
+	config_complain(d, at, "out of memory");
+}
+
+static uint64_t key_bit(enum schema_place place, const char *name)
+{
+	return UINT64_C(1) << schema_index(schema_find(place, name));
+}
+
+struct config_base *config_base_new(const struct config_context *context, struct config_decoder *d)
+{
+	static const enum schema_place places[] = { PLACE_TUNNEL, PLACE_KEEPALIVE,
+						    PLACE_RECONNECT };
+	struct config_base *base = calloc(1, sizeof(*base));
+	struct config_layer *builtin = base ? &base->builtin.layer : NULL;
+
+	if (!base)
+		return NULL;
+	base->system = context->system;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		config_decode_fallbacks(d, places[i], context->system, builtin);
+	if (context->home)
+		base->home = strdup(context->home);
+	if (context->user) {
+		builtin->connection.user = strdup(context->user);
+		builtin->set |= key_bit(PLACE_DEFAULTS, "user");
+	}
+	if ((context->home && !base->home) || (context->user && !builtin->connection.user)) {
+		config_base_free(base);
+		return NULL;
+	}
+	return base;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct config_entry *x = a, *y = b;
+	int order = strcmp(x->name->text, y->name->text);
+
+	return order ? order : x->order < y->order ? -1 : x->order > y->order;
+}
+
+void config_sort_entries(struct config_entries *entries, struct config_decoder *d)
+{
+	const struct config_entry *first = NULL;
+	char where[256], name[80];
+	size_t kept = 0;
+
+	if (entries->count > 0)
+		qsort(entries->items, entries->count, sizeof(*entries->items), by_name);
+	for (size_t i = 0; i < entries->count; i++) {
+		struct config_entry entry = entries->items[i];
+
+		str_escape(name, sizeof(name), entry.name->text, strlen(entry.name->text));
+		if (!config_name_is_valid(entry.name->text)) {
+			config_complain(d, entry.name,
+					"'%s' is not a name; use up to %d letters, digits, '.', "
+					"'_' and '-'",
+					name, CONFIG_NAME_MAX);
+		} else if (first && strcmp(first->name->text, entry.name->text) == 0) {
+			config_complain(
+				d, entry.name, "'%s' exists already, in %s", name,
+				config_place_text(first->name, entry.name, where, sizeof(where)));
+		} else if (entry.value->kind != NODE_MAP && !node_is_null(entry.value)) {
+			config_complain(d, entry.value, "%s: a mapping of keys is expected, not %s",
+					name, node_kind_name(entry.value->kind));
+		} else {
+			entries->items[kept] = entry;
+			first = &entries->items[kept++];
+		}
+	}
+	entries->count = kept;
+}
+
+static uint64_t reconnect_bits(void)
+{
+	return key_bit(PLACE_RECONNECT, "min") | key_bit(PLACE_RECONNECT, "max");
+}
+
+/* `min` above `max`: said where one of them was written. */
+static void check_reconnect(struct config_decoder *d, const struct config_layer *written,
+			    const struct config_layer *composed, const struct node *map)
+{
+	const struct node *at = node_find(map, "reconnect");
+	char min[DURATION_TEXT_MAX], max[DURATION_TEXT_MAX];
+
+	if (!(written->set & reconnect_bits()) ||
+	    composed->upkeep.reconnect_min_ms <= composed->upkeep.reconnect_max_ms)
+		return;
+	config_complain(d, at, "reconnect.min (%s) is larger than reconnect.max (%s)",
+			duration_format(min, composed->upkeep.reconnect_min_ms),
+			duration_format(max, composed->upkeep.reconnect_max_ms));
+}
+
+/* The same for defaults and hosts, which nobody composes otherwise. */
+static void check_layer(struct config_decoder *d, const struct config_base *base,
+			const struct config_layer *layer, const struct node *map)
+{
+	const struct config_layer *const layers[] = { &base->builtin.layer, &base->defaults,
+						      layer };
+	struct config_layer composed;
+
+	if (!(layer->set & reconnect_bits()))
+		return;
+	if (config_layer_compose(layers, ARRAY_SIZE(layers), &composed) < 0) {
+		no_memory(d, map);
+		return;
+	}
+	check_reconnect(d, layer, &composed, map);
+	config_layer_fini(&composed);
+}
+
+static void build_host(struct config_base *base, struct config_decoder *d,
+		       const struct config_entry *entry)
+{
+	struct config_host *host = &base->hosts[base->host_count++];
+	struct connection_settings *connection = &host->layer.connection;
+	struct err err;
+
+	host->name = strdup(entry->name->text);
+	config_decode(d, PLACE_HOST, entry->value, host, NULL);
+	if (!connection->host && !(host->layer.written & key_bit(PLACE_HOST, "address"))) {
+		if (endpoint_check_host(entry->name->text, &err) < 0)
+			config_complain(d, entry->name, "%s; write its 'address'", err.msg);
+		connection->host = strdup(entry->name->text);
+	}
+	if (!host->name)
+		no_memory(d, entry->name);
+	check_layer(d, base, &host->layer, entry->value);
+}
+
+void config_build_hosts(struct config_base *base, struct config_reading *r)
+{
+	struct config_decoder *d = &r->decoder;
+
+	base->defaults = r->defaults;
+	r->defaults = (struct config_layer){ 0 };
+	config_trail_push(d, "defaults");
+	if (r->defaults_map)
+		check_layer(d, base, &base->defaults, r->defaults_map);
+	config_trail_pop(d);
+	config_trail_push(d, "hosts");
+	config_sort_entries(&r->hosts, d);
+	base->hosts = calloc(MAX(r->hosts.count, (size_t)1), sizeof(*base->hosts));
+	if (!base->hosts)
+		no_memory(d, NULL);
+	for (size_t i = 0; base->hosts && i < r->hosts.count; i++) {
+		config_trail_push(d, r->hosts.items[i].name->text);
+		build_host(base, d, &r->hosts.items[i]);
+		config_trail_pop(d);
+	}
+	config_trail_pop(d);
+}
+
+static int host_by_name(const void *name, const void *host)
+{
+	return strcmp(name, ((const struct config_host *)host)->name);
+}
+
+static const struct config_host *find_host(const struct config_base *base, const char *name)
+{
+	if (base->host_count == 0)
+		return NULL;
+	return bsearch(name, base->hosts, base->host_count, sizeof(*base->hosts), host_by_name);
+}
+
+/* Names the forwards nobody named after where they listen, and complains about names used twice. */
+static int name_forwards(struct config_decoder *d, struct config_forwards *forwards,
+			 const struct node *at)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	for (size_t i = 0; i < forwards->count; i++) {
+		struct config_forward *f = &forwards->items[i];
+
+		for (size_t j = 0; f->name && j < i; j++) {
+			if (streq(f->name, forwards->items[j].name))
+				config_complain(d, at, "two forwards are named '%s'", f->name);
+		}
+		if (f->name)
+			continue;
+		f->name = str_printf("%s:%s", forward_type_name(f->type),
+				     endpoint_format(text, f->listen_host, f->listen_port));
+		if (!f->name)
+			return -1;
+	}
+	return 0;
+}
+
+/* Host, port and user: what stands in the tunnel's `host` wins over the entry it names. */
+static int address(const struct config_host *host, const struct endpoint *endpoint,
+		   struct connection_settings *c)
+{
+	const struct connection_settings *entry = host ? &host->layer.connection : NULL;
+
+	c->port = endpoint->port ? endpoint->port : entry ? entry->port : 0;
+	c->port = c->port ? c->port : SSH_PORT;
+	c->host = strdup(entry && entry->host ? entry->host : endpoint->host);
+	if (endpoint->user[0]) {
+		free(c->user);
+		c->user = strdup(endpoint->user);
+		return c->host && c->user ? 0 : -1;
+	}
+	return c->host ? 0 : -1;
+}
+
+/* Puts the layers of a tunnel together; -1: no memory. */
+static int compose(const struct config_base *base, struct config_decoder *d,
+		   const struct config_tunnel_draft *draft, const struct node *map,
+		   struct config_layer *composed)
+{
+	static const struct config_layer nothing = { 0 };
+	const struct config_host *host = find_host(base, draft->endpoint.host);
+	const struct config_layer *const layers[LAYERS] = {
+		&base->builtin.layer,
+		&base->defaults,
+		host ? &host->layer : &nothing,
+		&draft->layer,
+	};
+	struct connection_settings *c = &composed->connection;
+	uint64_t written = 0;
+
+	if (config_layer_compose(layers, LAYERS, composed) < 0 ||
+	    address(host, &draft->endpoint, c) < 0)
+		return -1;
+	for (size_t i = 1; i < LAYERS; i++)
+		written |= layers[i]->written;
+	c->identities_implied = !(written & key_bit(PLACE_DEFAULTS, "identity"));
+	check_reconnect(d, &draft->layer, composed, map);
+	if (c->identities_implied && c->identities.count == 0)
+		config_complain(d, map,
+				"'identity' is missing: which private key shall log in? (here, in "
+				"hosts or in defaults)");
+	if (!c->user && !(written & key_bit(PLACE_DEFAULTS, "user")))
+		config_complain(d, map, "'user' is missing: who shall log in?");
+	return 0;
+}
+
+/* Moves draft and composed into a tunnel; NULL: no memory. */
+static struct config_tunnel *assemble(struct config_tunnel_draft *draft,
+				      struct config_layer *composed, const struct node *name)
+{
+	struct config_tunnel *tunnel = calloc(1, sizeof(*tunnel));
+
+	if (!tunnel)
+		return NULL;
+	tunnel->name = strdup(name->text);
+	tunnel->source = strdup(name->file ? name->file : "added");
+	tunnel->line = name->line;
+	tunnel->host = TAKE(draft->host);
+	tunnel->start = draft->start;
+	tunnel->tags = draft->tags;
+	draft->tags = (struct strv){ 0 };
+	tunnel->forward_count = draft->forwards.count;
+	tunnel->forwards = TAKE(draft->forwards.items);
+	draft->forwards.count = 0;
+	tunnel->connection = composed->connection;
+	tunnel->upkeep = composed->upkeep;
+	*composed = (struct config_layer){ 0 };
+	if (!tunnel->name || !tunnel->source) {
+		config_tunnel_free(tunnel);
+		return NULL;
+	}
+	return tunnel;
+}
+
+/* Inherited lists are copied into every tunnel: a small file must not become a large program. */
+static void charge(struct config_base *base, struct config_decoder *d,
+		   const struct config_layer *composed, const struct node *name)
+{
+	base->bytes += config_layer_bytes(composed);
+	if (base->bytes > CONFIG_TEXT_MAX)
+		config_complain(d, name, "the tunnels together inherit more than %d MiB of text",
+				CONFIG_TEXT_MAX / (1024 * 1024));
+}
+
+struct config_tunnel *config_build_tunnel(struct config_base *base, struct config_decoder *d,
+					  const struct node *name, const struct node *map)
+{
+	struct config_tunnel_draft draft = { .start = base->builtin.start };
+	struct config_layer composed = { 0 };
+	struct config_tunnel *tunnel = NULL;
+	size_t before = problem_count(d->problems);
+	const struct node *local = node_find(map, "local");
+
+	if (base->bytes > CONFIG_TEXT_MAX)
+		return NULL;
+	config_decode(d, PLACE_TUNNEL, map, &draft, NULL);
+	if (compose(base, d, &draft, map, &composed) < 0 ||
+	    name_forwards(d, &draft.forwards, local ? local : map) < 0)
+		no_memory(d, name);
+	charge(base, d, &composed, name);
+	if (problem_count(d->problems) == before) {
+		tunnel = assemble(&draft, &composed, name);
+		if (!tunnel)
+			no_memory(d, name);
+	}
+	config_layer_fini(&composed);
+	config_tunnel_draft_fini(&draft);
+	return tunnel;
+}

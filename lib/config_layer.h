@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the decoder writes into while it reads, before layers are put on top of each other. The
+ * offsets in the schema table point into these structs. The connection keys stand in three places
+ * (defaults, a host, a tunnel) at the same offset, because struct config_layer always comes first.
+ * Private to schema.c and config*.c.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "lib/config.h"
+#include "lib/endpoint.h"
+
+/* The connection keys as written in one place. */
+struct config_layer {
+	uint64_t written; /* a bit per row of schema_keys: who wrote it, right or wrong */
+	uint64_t set; /* the same for those whose value is good */
+	struct connection_settings connection;
+	struct upkeep_settings upkeep;
+};
+
+/* An entry of `hosts`. Its address is layer.connection.host and .port. */
+struct config_host {
+	struct config_layer layer;
+	char *name;
+};
+
+/* Texts to be read as file patterns, where they stand. */
+struct config_patterns {
+	const struct node **items;
+	size_t count;
+};
+
+struct config_forwards {
+	struct config_forward *items;
+	size_t count;
+};
+
+/* Where a forward begins or leads. */
+struct config_forward_end {
+	char host[ENDPOINT_HOST_MAX + 1];
+	uint16_t port;
+};
+
+/* A forward as written. */
+struct config_forward_draft {
+	char *name; /* NULL: not given */
+	struct config_forward_end listen, target;
+};
+
+/* A tunnel as written. */
+struct config_tunnel_draft {
+	struct config_layer layer;
+	struct endpoint endpoint; /* of `host` */
+	char *host; /* `host` as written */
+	enum start_mode start;
+	struct strv tags;
+	struct config_forwards forwards;
+};
+
+/* What `hosts` and `defaults` said, kept for tunnels that are added later. */
+struct config_base {
+	bool system;
+	char *home;
+	struct config_tunnel_draft builtin; /* the table's fallbacks and the login name */
+	struct config_layer defaults;
+	struct config_host *hosts; /* sorted by name */
+	size_t host_count;
+	size_t bytes; /* of text in all tunnels so far: what one file can multiply is bounded */
+};
+
+/* One key and what stands under it: an entry of `hosts` or `tunnels`. */
+struct config_entry {
+	const struct node *name, *value;
+	size_t order; /* of reading */
+};
+
+struct config_entries {
+	struct config_entry *items;
+	size_t count;
+};
+
+void config_layer_fini(struct config_layer *layer);
+/* Puts count layers on top of each other, the last one wins; ret owns copies. -1: no memory. */
+int config_layer_compose(const struct config_layer *const *layers, size_t count,
+			 struct config_layer *ret);
+size_t config_layer_bytes(const struct config_layer *layer); /* of its texts */
+void config_base_free(struct config_base *base);
+void config_tunnel_draft_fini(struct config_tunnel_draft *draft);
+
+/* Puts tunnel (ownership moves) where its name belongs; -1: no memory. */
+int config_insert(struct config *config, struct config_tunnel *tunnel);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Collects the mistakes of one reading. A file can hold a hundred thousand of them; the first
+ * hundred are kept, the rest is counted and costs nothing. Private to config*.c.
+ */
+#pragma once
+
+#include <stdarg.h>
+#include <stdbool.h>
+
+#include "lib/config.h"
+#include "lib/node.h"
+
+enum { CONFIG_PROBLEMS_MAX = 100 };
+
+struct problem_sink {
+	struct config_problems *to;
+	size_t dropped; /* not kept: there were CONFIG_PROBLEMS_MAX already */
+	bool failed; /* no memory to keep one */
+};
+
+/* A place and the sentence for it; file may be NULL. What was said before is not said again. */
+void problem_addv(struct problem_sink *sink, const char *file, unsigned line, unsigned column,
+		  const char *fmt, va_list ap);
+void problem_add(struct problem_sink *sink, const struct node *at, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void problem_add_err(struct problem_sink *sink, const struct err *err);
+
+size_t problem_count(const struct problem_sink *sink); /* those dropped included */
+/* Keeping one more would only count it: no need to find the words. */
+bool problem_is_full(const struct problem_sink *sink);
+
+/* Sorts by file (in the order of files), line and column, and adds the line about the dropped ones.
+ */
+void problem_finish(struct problem_sink *sink, const char *const *files, size_t file_count);

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See schema.h. A new key is a new row here and a member in config_layer.h or config.h; the decoder
+ * changes only when the key needs a type that does not exist yet.
+ */
+#include "lib/schema.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/config_layer.h"
+#include "lib/config_read.h"
+#include "lib/duration.h"
+#include "lib/str.h"
+#include "lib/util.h"
+
+enum {
+	SECOND = 1000,
+	MINUTE = 60 * SECOND,
+	HOUR = 60 * MINUTE,
+};
+
+static const char *start_word(unsigned index)
+{
+	return start_mode_name((enum start_mode)index);
+}
+
+static const char *log_level_word(unsigned index)
+{
+	return log_level_name((enum log_level)index);
+}
+
+static const struct schema_words start_words = { start_word, START_MODE_COUNT };
+static const struct schema_words log_level_words = { log_level_word, LOG_LEVEL_COUNT };
+
+/* The keys that may stand in defaults, hosts and tunnels. */
+#define CONNECTION (PLACE_BIT(PLACE_DEFAULTS) | PLACE_BIT(PLACE_HOST) | PLACE_BIT(PLACE_TUNNEL))
+
+#define IN_TOP(member) offsetof(struct config_reading, member)
+#define IN_DAEMON(member) offsetof(struct daemon_settings, member)
+#define IN_LAYER(member) offsetof(struct config_layer, member)
+#define IN_TUNNEL(member) offsetof(struct config_tunnel_draft, member)
+#define IN_FORWARD(member) offsetof(struct config_forward_draft, member)
+
+/* clang-format off */
+const struct schema_key schema_keys[] = {
+	/* top */
+	{ .name = "include", .places = PLACE_BIT(PLACE_TOP), .type = SCHEMA_GLOBS,
+	  .max = CONFIG_PATTERNS_MAX, .repeats = true, .offset = IN_TOP(patterns),
+	  .help = "files to read as well; * and ? may stand in the last part of a path" },
+	{ .name = "daemon", .places = PLACE_BIT(PLACE_TOP), .type = SCHEMA_MAP,
+	  .inner = PLACE_DAEMON, .offset = IN_TOP(daemon),
+	  .help = "settings of the daemon itself" },
+	{ .name = "defaults", .places = PLACE_BIT(PLACE_TOP), .type = SCHEMA_MAP,
+	  .inner = PLACE_DEFAULTS, .offset = IN_TOP(defaults),
+	  .help = "what every host and tunnel has unless it says otherwise, in all files" },
+	{ .name = "hosts", .places = PLACE_BIT(PLACE_TOP), .type = SCHEMA_ENTRIES,
+	  .inner = PLACE_HOST, .repeats = true, .offset = IN_TOP(hosts),
+	  .help = "servers by name, with what is needed to log in there" },
+	{ .name = "tunnels", .places = PLACE_BIT(PLACE_TOP), .type = SCHEMA_ENTRIES,
+	  .inner = PLACE_TUNNEL, .repeats = true, .offset = IN_TOP(tunnels),
+	  .help = "the tunnels to keep alive, by name" },
+
+	/* daemon */
+	{ .name = "workers", .places = PLACE_BIT(PLACE_DAEMON), .type = SCHEMA_INTEGER,
+	  .fallback = "auto", .min = 1, .max = 64, .zero = "auto", .offset = IN_DAEMON(workers),
+	  .help = "worker processes; auto is one per CPU, at most 4" },
+	{ .name = "log_level", .places = PLACE_BIT(PLACE_DAEMON), .type = SCHEMA_WORD,
+	  .words = &log_level_words, .fallback = "info", .offset = IN_DAEMON(log_level),
+	  .help = "how much is logged" },
+
+	/* how to reach a server; the nearest place wins */
+	{ .name = "user", .places = CONNECTION, .type = SCHEMA_USER,
+	  .fallback_text = "the user the daemon runs as", .offset = IN_LAYER(connection.user),
+	  .help = "login name on the server" },
+	{ .name = "identity", .places = CONNECTION, .type = SCHEMA_PATHS,
+	  .fallback = "[~/.ssh/id_ed25519, ~/.ssh/id_ecdsa, ~/.ssh/id_rsa]", .system_fallback = "",
+	  .min = 1, .max = 16, .offset = IN_LAYER(connection.identities),
+	  .help = "private key files, tried in this order" },
+	{ .name = "known_hosts", .places = CONNECTION, .type = SCHEMA_PATHS,
+	  .fallback = "[~/.ssh/known_hosts, /etc/ssh/ssh_known_hosts]",
+	  .system_fallback = "[/etc/tunneld/known_hosts, /etc/ssh/ssh_known_hosts]",
+	  .min = 1, .max = 16, .offset = IN_LAYER(connection.known_hosts),
+	  .help = "files with the host keys of servers, as OpenSSH writes them" },
+	{ .name = "ciphers", .places = CONNECTION, .type = SCHEMA_CIPHERS,
+	  .fallback_text = "the fastest for this CPU first",
+	  .offset = IN_LAYER(connection.ciphers),
+	  .help = "ciphers to offer, best first, separated by commas" },
+	{ .name = "keepalive", .places = CONNECTION, .type = SCHEMA_MAP,
+	  .inner = PLACE_KEEPALIVE, .offset = 0,
+	  .help = "how a dead connection is noticed" },
+	{ .name = "reconnect", .places = CONNECTION, .type = SCHEMA_MAP,
+	  .inner = PLACE_RECONNECT, .offset = 0,
+	  .help = "how long to wait before trying again" },
+	{ .name = "connect_timeout", .places = CONNECTION, .type = SCHEMA_DURATION,
+	  .fallback = "20s", .min = 100, .max = HOUR, .offset = IN_LAYER(upkeep.connect_timeout_ms),
+	  .help = "the whole way from the start of an attempt until the tunnel is up" },
+	{ .name = "hold", .places = CONNECTION, .type = SCHEMA_DURATION,
+	  .fallback = "10s", .min = 0, .max = HOUR, .offset = IN_LAYER(upkeep.hold_ms),
+	  .help = "how long clients wait while the tunnel is down; 0 resets them at once" },
+
+	/* keepalive, reconnect */
+	{ .name = "interval", .places = PLACE_BIT(PLACE_KEEPALIVE), .type = SCHEMA_DURATION,
+	  .fallback = "15s", .min = 100, .max = 24 * HOUR, .zero = "off",
+	  .offset = IN_LAYER(upkeep.keepalive_interval_ms),
+	  .help = "silence after which the server is asked for a sign of life" },
+	{ .name = "count", .places = PLACE_BIT(PLACE_KEEPALIVE), .type = SCHEMA_INTEGER,
+	  .fallback = "3", .min = 1, .max = 100, .offset = IN_LAYER(upkeep.keepalive_count),
+	  .help = "intervals without a sign of life until the connection counts as dead" },
+	{ .name = "min", .places = PLACE_BIT(PLACE_RECONNECT), .type = SCHEMA_DURATION,
+	  .fallback = "500ms", .min = 10, .max = HOUR,
+	  .offset = IN_LAYER(upkeep.reconnect_min_ms),
+	  .help = "the first wait; each further one is twice as long, with chance added" },
+	{ .name = "max", .places = PLACE_BIT(PLACE_RECONNECT), .type = SCHEMA_DURATION,
+	  .fallback = "60s", .min = 10, .max = 24 * HOUR,
+	  .offset = IN_LAYER(upkeep.reconnect_max_ms),
+	  .help = "the longest wait" },
+	{ .name = "stable", .places = PLACE_BIT(PLACE_RECONNECT), .type = SCHEMA_DURATION,
+	  .fallback = "10s", .min = 0, .max = HOUR,
+	  .offset = IN_LAYER(upkeep.reconnect_stable_ms),
+	  .help = "a connection that lasted so long is retried at once when it breaks" },
+
+	/* hosts.NAME */
+	{ .name = "address", .places = PLACE_BIT(PLACE_HOST), .type = SCHEMA_ADDRESS,
+	  .fallback_text = "the name of the entry",
+	  .offset = IN_LAYER(connection),
+	  .help = "where the server is, host[:port]" },
+
+	/* tunnels.NAME */
+	{ .name = "host", .places = PLACE_BIT(PLACE_TUNNEL), .type = SCHEMA_HOST,
+	  .required = true, .offset = 0,
+	  .help = "the server: a name from hosts, or [user@]host[:port]" },
+	{ .name = "local", .places = PLACE_BIT(PLACE_TUNNEL), .type = SCHEMA_FORWARDS,
+	  .inner = PLACE_FORWARD, .min = 1, .max = 1024, .required = true,
+	  .offset = IN_TUNNEL(forwards),
+	  .help = "ports to listen on here and where they lead, as after ssh -L" },
+	{ .name = "start", .places = PLACE_BIT(PLACE_TUNNEL), .type = SCHEMA_WORD,
+	  .words = &start_words, .fallback = "always", .offset = IN_TUNNEL(start),
+	  .help = "always: from the start of the daemon; manual: at tunctl up" },
+	{ .name = "tags", .places = PLACE_BIT(PLACE_TUNNEL), .type = SCHEMA_NAMES,
+	  .max = 32, .offset = IN_TUNNEL(tags),
+	  .help = "words to find the tunnel by" },
+
+	/* a forward as a mapping */
+	{ .name = "name", .places = PLACE_BIT(PLACE_FORWARD), .type = SCHEMA_NAME,
+	  .fallback_text = "local:ADDRESS:PORT", .offset = IN_FORWARD(name),
+	  .help = "what the forward is called in lists" },
+	{ .name = "listen", .places = PLACE_BIT(PLACE_FORWARD), .type = SCHEMA_LISTEN,
+	  .required = true, .offset = IN_FORWARD(listen),
+	  .help = "[bind:]port; without bind localhost, with * every address" },
+	{ .name = "target", .places = PLACE_BIT(PLACE_FORWARD), .type = SCHEMA_TARGET,
+	  .required = true, .offset = IN_FORWARD(target),
+	  .help = "host:port as the server sees it" },
+};
+/* clang-format on */
+
+const size_t schema_key_count = ARRAY_SIZE(schema_keys);
+_Static_assert(ARRAY_SIZE(schema_keys) <= SCHEMA_KEYS_MAX, "one bit a key");
+
+static const char *const place_names[PLACE_COUNT] = {
+	[PLACE_TOP] = "",
+	[PLACE_DAEMON] = "daemon",
+	[PLACE_DEFAULTS] = "defaults",
+	[PLACE_HOST] = "hosts.NAME",
+	[PLACE_TUNNEL] = "tunnels.NAME",
+	[PLACE_FORWARD] = "tunnels.NAME.local",
+	[PLACE_KEEPALIVE] = "keepalive",
+	[PLACE_RECONNECT] = "reconnect",
+};
+
+/* CBC modes are left out on purpose: libssh knows them, nobody should. */
+const char *const schema_ciphers[] = {
+	"aes256-gcm@openssh.com",
+	"aes128-gcm@openssh.com",
+	"chacha20-poly1305@openssh.com",
+	"aes256-ctr",
+	"aes192-ctr",
+	"aes128-ctr",
+};
+const size_t schema_cipher_count = ARRAY_SIZE(schema_ciphers);
+
+/* What people know from elsewhere. Compared without case and separators, so that `IdentityFile`,
+ * `identity_file` and `identity-file` are one. Keys that are only spelled differently
+ * (ConnectTimeout) need no row: schema_suggest() finds them. */
+static const struct {
+	const char *word;
+	unsigned places;
+	const char *write;
+} hints[] = {
+	{ "identityfile", CONNECTION, "identity" },
+	{ "key", CONNECTION, "identity" },
+	{ "keyfile", CONNECTION, "identity" },
+	{ "privatekey", CONNECTION, "identity" },
+	{ "sshkey", CONNECTION, "identity" },
+	{ "userknownhostsfile", CONNECTION, "known_hosts" },
+	{ "globalknownhostsfile", CONNECTION, "known_hosts" },
+	{ "knownhostsfile", CONNECTION, "known_hosts" },
+	{ "username", CONNECTION, "user" },
+	{ "login", CONNECTION, "user" },
+	{ "cipher", CONNECTION, "ciphers" },
+	{ "serveraliveinterval", CONNECTION, "keepalive: { interval: 15s }" },
+	{ "serveralivecountmax", CONNECTION, "keepalive: { count: 3 }" },
+	{ "interval", CONNECTION, "keepalive: { interval: 15s }" },
+	{ "count", CONNECTION, "keepalive: { count: 3 }" },
+	{ "timeout", CONNECTION, "connect_timeout" },
+	{ "backoff", CONNECTION, "reconnect" },
+	{ "hostname", PLACE_BIT(PLACE_HOST), "address" },
+	{ "host", PLACE_BIT(PLACE_HOST), "address" },
+	{ "port", PLACE_BIT(PLACE_HOST), "address: host:port" },
+	{ "hostname", PLACE_BIT(PLACE_TUNNEL), "host" },
+	{ "address", PLACE_BIT(PLACE_TUNNEL), "host" },
+	{ "server", PLACE_BIT(PLACE_TUNNEL), "host" },
+	{ "port", PLACE_BIT(PLACE_TUNNEL), "host: [user@]host:port" },
+	{ "localforward", PLACE_BIT(PLACE_TUNNEL), "local" },
+	{ "forward", PLACE_BIT(PLACE_TUNNEL), "local" },
+	{ "forwards", PLACE_BIT(PLACE_TUNNEL), "local" },
+	{ "tag", PLACE_BIT(PLACE_TUNNEL), "tags" },
+	{ "autostart", PLACE_BIT(PLACE_TUNNEL), "start" },
+	{ "host", PLACE_BIT(PLACE_TOP), "hosts" },
+	{ "tunnel", PLACE_BIT(PLACE_TOP), "tunnels" },
+	{ "default", PLACE_BIT(PLACE_TOP), "defaults" },
+	{ "bind", PLACE_BIT(PLACE_FORWARD), "listen: bind:port" },
+	{ "port", PLACE_BIT(PLACE_FORWARD), "listen: port" },
+	{ "local", PLACE_BIT(PLACE_FORWARD), "listen" },
+	{ "remote", PLACE_BIT(PLACE_FORWARD), "target" },
+	{ "to", PLACE_BIT(PLACE_FORWARD), "target" },
+	{ "host", PLACE_BIT(PLACE_FORWARD), "target: host:port" },
+};
+
+const struct schema_key *schema_find(enum schema_place place, const char *name)
+{
+	for (size_t i = 0; i < schema_key_count; i++) {
+		if ((schema_keys[i].places & PLACE_BIT(place)) &&
+		    strcmp(schema_keys[i].name, name) == 0)
+			return &schema_keys[i];
+	}
+	return NULL;
+}
+
+size_t schema_index(const struct schema_key *key)
+{
+	return (size_t)(key - schema_keys);
+}
+
+const char *schema_place_name(enum schema_place place)
+{
+	return place_names[place];
+}
+
+/* Whether word is name, were it written in lower case and without separators. */
+static bool is_spelling_of(const char *name, const char *word)
+{
+	for (; *name; name++) {
+		if (*name == '_' || *name == '-')
+			continue;
+		if (tolower((unsigned char)*name) != *word)
+			return false;
+		word++;
+	}
+	return *word == '\0';
+}
+
+const char *schema_hint(enum schema_place place, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(hints); i++) {
+		if ((hints[i].places & PLACE_BIT(place)) && is_spelling_of(name, hints[i].word))
+			return hints[i].write;
+	}
+	return NULL;
+}
+
+const char *schema_suggest(enum schema_place place, const char *name)
+{
+	const char *names[SCHEMA_KEYS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < schema_key_count; i++) {
+		if (schema_keys[i].places & PLACE_BIT(place))
+			names[count++] = schema_keys[i].name;
+	}
+	return str_suggest(name, names, count);
+}
+
+char *schema_list(enum schema_place place, char *out, size_t size)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < schema_key_count; i++) {
+		if ((schema_keys[i].places & PLACE_BIT(place)) && used < size)
+			used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "",
+						 schema_keys[i].name);
+	}
+	return out;
+}
+
+char *schema_range(const struct schema_key *key, char *out, size_t size)
+{
+	char min[DURATION_TEXT_MAX], max[DURATION_TEXT_MAX];
+
+	if (key->type == SCHEMA_DURATION) {
+		duration_format(min, key->min);
+		duration_format(max, key->max);
+	} else {
+		snprintf(min, sizeof(min), "%u", key->min);
+		snprintf(max, sizeof(max), "%u", key->max);
+	}
+	snprintf(out, size, "from %s to %s%s%s", min, max, key->zero ? ", or " : "",
+		 key->zero ? key->zero : "");
+	return out;
+}
