@@ -2,8 +2,8 @@
 /*
  * How long to wait before the next attempt: nothing after a session that had been stable, otherwise
  * exponentially growing bounds with full jitter, so that a thousand clients of a server that comes
- * back do not arrive in step (Brooker, "Exponential Backoff and Jitter"). Pure: the caller brings the
- * random number and keeps the time.
+ * back do not arrive in step (Brooker, "Exponential Backoff and Jitter"). Pure: the caller brings
+ * the random number and keeps the time.
  */
 #pragma once
 

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/worker/attempt.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/worker/auth.h"
+#include "daemon/worker/dial.h"
+#include "daemon/worker/hostkey.h"
+#include "lib/str.h"
+#include "lib/util.h"
+
+/* How far attempt_connect() got. */
+enum connect_phase {
+	CONNECT_NAMES,
+	CONNECT_TCP,
+	CONNECT_FILES,
+	CONNECT_BANNER,
+	CONNECT_KEX,
+	CONNECT_AUTH,
+};
+
+/* What is read from disk on a thread, while the network is busy anyway. */
+struct preparation {
+	struct connection_settings settings; /* copies of what the thread reads */
+	struct hostkey_set host_keys;
+	struct identities identities;
+	struct err error;
+};
+
+struct attempt {
+	const struct worker_parts *parts;
+	const struct connection_settings *settings; /* borrowed from the tunnel */
+	const struct attempt_ops *ops;
+	void *data;
+	enum connect_phase phase;
+
+	struct resolve_request lookup;
+	struct dial *dial;
+	int fd; /* connected, until the session has it */
+	struct offload_job *preparing;
+	struct preparation *prep; /* NULL until read */
+	struct err failure; /* of one of the above */
+
+	struct session *session;
+	struct auth auth;
+	struct wire_session facts;
+	struct loop_defer progress;
+	struct loop_grave grave;
+};
+
+static void advance(struct attempt *a)
+{
+	loop_defer_schedule(&a->progress);
+}
+
+static void on_progress(void *data)
+{
+	struct attempt *a = data;
+
+	a->ops->on_progress(a->data);
+}
+
+static void fail(struct attempt *a, const struct err *err)
+{
+	a->failure = *err;
+	advance(a);
+}
+
+/* ---- files ---- */
+
+static void preparation_free(void *data)
+{
+	struct preparation *p = data;
+
+	hostkey_set_fini(&p->host_keys);
+	identities_fini(&p->identities);
+	free(p->settings.host);
+	strv_fini(&p->settings.known_hosts);
+	strv_fini(&p->settings.identities);
+	free(p);
+}
+
+static int check_identities(struct preparation *p)
+{
+	const struct err *problem = identities_problem(&p->identities);
+
+	if (identities_usable(&p->identities) > 0)
+		return 0;
+	if (problem) {
+		p->error = *problem;
+		return -1;
+	}
+	return err_set(&p->error, ERR_NO_IDENTITY,
+		       "no key to log in with: none of %s and its siblings exists; make one with "
+		       "ssh-keygen, or name one with 'identity'",
+		       p->settings.identities.count ? p->settings.identities.items[0]
+						    : "~/.ssh/id_ed25519");
+}
+
+/* On a thread. */
+static void prepare(void *data)
+{
+	struct preparation *p = data;
+
+	if (hostkey_set_load(&p->host_keys, p->settings.host, p->settings.port,
+			     &p->settings.known_hosts, &p->error) < 0)
+		return;
+	if (identities_load(&p->identities, &p->settings.identities, p->settings.identities_implied,
+			    &p->error) == 0)
+		check_identities(p);
+}
+
+struct preparation_ticket {
+	struct attempt *attempt;
+	struct preparation *prep;
+};
+
+static void ticket_free(void *data)
+{
+	struct preparation_ticket *ticket = data;
+
+	if (ticket->prep)
+		preparation_free(ticket->prep);
+	free(ticket);
+}
+
+static void ticket_work(void *data)
+{
+	prepare(((struct preparation_ticket *)data)->prep);
+}
+
+static void ticket_done(void *data)
+{
+	struct preparation_ticket *ticket = data;
+	struct attempt *a = ticket->attempt;
+
+	a->preparing = NULL;
+	a->prep = TAKE(ticket->prep);
+	ticket_free(ticket);
+	if (a->prep->error.code != ERR_NONE)
+		a->failure = a->prep->error;
+	advance(a);
+}
+
+static struct preparation *preparation_new(const struct connection_settings *settings)
+{
+	struct preparation *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->settings.host = strdup(settings->host);
+	p->settings.port = settings->port;
+	p->settings.identities_implied = settings->identities_implied;
+	if (!p->settings.host || strv_copy(&p->settings.known_hosts, &settings->known_hosts) < 0 ||
+	    strv_copy(&p->settings.identities, &settings->identities) < 0) {
+		preparation_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+static int start_preparing(struct attempt *a, struct err *err)
+{
+	struct preparation_ticket *ticket = calloc(1, sizeof(*ticket));
+
+	if (!ticket)
+		return err_nomem(err);
+	ticket->attempt = a;
+	ticket->prep = preparation_new(a->settings);
+	if (ticket->prep)
+		a->preparing = offload_submit(a->parts->files, ticket_work, ticket_done,
+					      ticket_free, ticket);
+	if (!a->preparing) {
+		ticket_free(ticket);
+		return err_nomem(err);
+	}
+	return 0;
+}
+
+/* ---- names and TCP ---- */
+
+static void on_connected(void *data, int fd, const struct address *address)
+{
+	struct attempt *a = data;
+
+	a->fd = fd;
+	address_format(address, a->facts.address, sizeof(a->facts.address));
+	a->phase = CONNECT_FILES;
+	advance(a);
+}
+
+static void on_dial_failed(void *data, const struct err *err)
+{
+	fail(data, err);
+}
+
+static const struct dial_ops dial_ops = {
+	.on_connected = on_connected,
+	.on_failed = on_dial_failed,
+};
+
+static void on_resolved(void *data, const struct address *addresses, size_t count,
+			const struct err *err)
+{
+	struct attempt *a = data;
+	struct address copy[RESOLVE_ADDRESSES_MAX];
+	struct err local;
+
+	if (err) {
+		fail(a, err);
+		return;
+	}
+	count = MIN(count, ARRAY_SIZE(copy));
+	for (size_t i = 0; i < count; i++) {
+		copy[i] = addresses[i];
+		address_set_port(&copy[i], a->settings->port);
+	}
+	a->phase = CONNECT_TCP;
+	a->dial = dial_new(a->parts->loop, a->settings->host, copy, count, &dial_ops, a, &local);
+	if (!a->dial)
+		fail(a, &local);
+}
+
+/* ---- the session ---- */
+
+static void on_session_progress(void *data)
+{
+	on_progress(data);
+}
+
+static void on_session_lost(void *data, const struct err *err)
+{
+	struct attempt *a = data;
+
+	a->ops->on_lost(a->data, err);
+}
+
+static const struct session_ops session_ops = {
+	.on_progress = on_session_progress,
+	.on_lost = on_session_lost,
+};
+
+static int open_session(struct attempt *a, struct err *err)
+{
+	char algorithms[256];
+	struct session_settings settings = {
+		.host = a->settings->host,
+		.port = a->settings->port,
+		.user = a->settings->user,
+		.ciphers = a->settings->ciphers,
+		.host_key_algorithms = algorithms,
+	};
+
+	hostkey_algorithms(&a->prep->host_keys, algorithms, sizeof(algorithms));
+	a->session = session_new(a->parts->loop, &session_ops, a, err);
+	if (!a->session)
+		return -1;
+	return session_open(a->session, TAKE_FD(a->fd), &settings, err);
+}
+
+/* ---- steps ---- */
+
+enum step attempt_connect(struct attempt *a, struct err *err)
+{
+	enum step step;
+
+	if (a->failure.code != ERR_NONE) {
+		*err = a->failure;
+		return STEP_FAIL;
+	}
+	if (a->phase == CONNECT_FILES && a->prep) {
+		if (open_session(a, err) < 0)
+			return STEP_FAIL;
+		a->phase = CONNECT_BANNER;
+	}
+	if (a->phase != CONNECT_BANNER)
+		return STEP_WAIT;
+	step = session_step_banner(a->session, err);
+	if (step == STEP_NEXT)
+		a->phase = CONNECT_KEX;
+	return step;
+}
+
+enum step attempt_verify(struct attempt *a, struct err *err)
+{
+	struct session_facts facts;
+	ssh_key key = NULL;
+	enum step step = session_step_kex(a->session, err);
+	int rc;
+
+	if (step != STEP_NEXT)
+		return step;
+	session_facts(a->session, &facts);
+	memcpy(a->facts.server_version, facts.server_version, sizeof(facts.server_version));
+	memcpy(a->facts.cipher, facts.cipher, sizeof(facts.cipher));
+	memcpy(a->facts.kex, facts.kex, sizeof(facts.kex));
+	if (ssh_get_server_publickey(session_libssh(a->session), &key) != SSH_OK) {
+		session_error(a->session, "the key exchange", err);
+		return STEP_FAIL;
+	}
+	hostkey_describe(key, a->facts.host_key, sizeof(a->facts.host_key));
+	rc = hostkey_verify(&a->prep->host_keys, key, err);
+	ssh_key_free(key);
+	if (rc < 0)
+		return STEP_FAIL;
+	a->phase = CONNECT_AUTH;
+	auth_init(&a->auth, a->session, &a->prep->identities, a->settings->user, a->settings->host,
+		  a->settings->port);
+	return STEP_NEXT;
+}
+
+enum step attempt_authenticate(struct attempt *a, struct err *err)
+{
+	enum step step = auth_step(&a->auth, err);
+
+	if (step == STEP_NEXT)
+		snprintf(a->facts.identity, sizeof(a->facts.identity), "%s", a->auth.accepted);
+	return step;
+}
+
+/* Local forwards need nothing from the server; keys and host keys have done their work. */
+enum step attempt_open(struct attempt *a, struct err *err)
+{
+	session_set_up(a->session);
+	preparation_free(TAKE(a->prep));
+	return STEP_NEXT;
+}
+
+/* ---- life ---- */
+
+struct attempt *attempt_new(const struct worker_parts *parts,
+			    const struct connection_settings *settings,
+			    const struct attempt_ops *ops, void *data, struct err *err)
+{
+	struct attempt *a = calloc(1, sizeof(*a));
+
+	if (!a) {
+		err_nomem(err);
+		return NULL;
+	}
+	*a = (struct attempt){
+		.parts = parts, .settings = settings, .ops = ops, .data = data, .fd = -1
+	};
+	loop_defer_open(&a->progress, parts->loop, on_progress, a);
+	if (start_preparing(a, err) < 0 ||
+	    resolve_start(parts->resolver, &a->lookup, settings->host, on_resolved, a, err) < 0) {
+		attempt_free(a);
+		return NULL;
+	}
+	return a;
+}
+
+void attempt_free(struct attempt *a)
+{
+	if (!a)
+		return;
+	resolve_cancel(&a->lookup);
+	offload_cancel(TAKE(a->preparing));
+	dial_free(TAKE(a->dial));
+	session_close(TAKE(a->session));
+	closep(&a->fd);
+	if (a->prep)
+		preparation_free(TAKE(a->prep));
+	loop_defer_close(&a->progress);
+	loop_bury(a->parts->loop, &a->grave, free, a);
+}
+
+struct session *attempt_session(struct attempt *a)
+{
+	return a->session;
+}
+
+void attempt_facts(struct attempt *a, struct wire_session *ret)
+{
+	*ret = a->facts;
+}
+
+void attempt_describe(const struct attempt *a, char *out, size_t size)
+{
+	char where[80] = "";
+
+	switch (a->phase) {
+	case CONNECT_NAMES:
+		snprintf(out, size, "the name server to resolve '%s'", a->settings->host);
+		break;
+	case CONNECT_TCP:
+		dial_describe(a->dial, where, sizeof(where));
+		snprintf(out, size, "a TCP connection to %s (does a firewall drop it?)", where);
+		break;
+	case CONNECT_FILES:
+		snprintf(out, size, "the disk with the identity and known_hosts files");
+		break;
+	case CONNECT_BANNER:
+		if (a->session && session_preamble(a->session)[0])
+			snprintf(out, size,
+				 "the SSH banner of %s, which said '%s': is that an SSH port?",
+				 a->facts.address, session_preamble(a->session));
+		else
+			snprintf(out, size, "the SSH banner of %s", a->facts.address);
+		break;
+	case CONNECT_KEX:
+		snprintf(out, size, "%s in the key exchange", a->facts.address);
+		break;
+	case CONNECT_AUTH:
+		snprintf(out, size, "%s to answer the authentication", a->facts.address);
+		break;
+	}
+}
+
+void attempt_set_tcp_timeout(struct attempt *a, unsigned timeout_ms)
+{
+	int fd = session_fd(a->session), on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One attempt to get a session: names, TCP, banner, key exchange, host key, authentication. It owns
+ * everything an attempt needs and nothing that outlives it; the tunnel's machine calls its steps in
+ * turn and decides about time. An attempt that succeeded holds the living session.
+ */
+#pragma once
+
+#include "daemon/worker/parts.h"
+#include "daemon/worker/session.h"
+
+struct attempt;
+
+struct attempt_ops {
+	void (*on_progress)(void *data); /* call the current step again */
+	void (*on_lost)(void *data,
+			const struct err *err); /* the session broke; free the attempt */
+};
+
+/* The settings are borrowed and must outlive the attempt. */
+struct attempt *attempt_new(const struct worker_parts *parts,
+			    const struct connection_settings *settings,
+			    const struct attempt_ops *ops, void *data, struct err *err);
+void attempt_free(struct attempt *a); /* ends the session; may be called from its callbacks */
+
+enum step attempt_connect(struct attempt *a, struct err *err);
+enum step attempt_verify(struct attempt *a, struct err *err);
+enum step attempt_authenticate(struct attempt *a, struct err *err);
+enum step attempt_open(struct attempt *a, struct err *err);
+
+struct session *attempt_session(struct attempt *a);
+/* What it waits for, for the message when time runs out: "the SSH banner of 192.0.2.7:22". */
+void attempt_describe(const struct attempt *a, char *out, size_t size);
+void attempt_facts(struct attempt *a, struct wire_session *ret);
+/* Dead TCP is noticed by the kernel as well, even when only we have something to say. */
+void attempt_set_tcp_timeout(struct attempt *a, unsigned timeout_ms);

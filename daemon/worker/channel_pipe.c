@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/worker/channel_pipe.h"
+
+#include <libssh/callbacks.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/worker/session.h"
+#include "lib/str.h"
+#include "lib/util.h"
+
+enum channel_phase {
+	CHANNEL_OPENING,
+	CHANNEL_OPEN,
+	CHANNEL_CLOSING, /* our CLOSE is queued; waits for the server's */
+};
+
+struct channel_pipe {
+	struct session_member member;
+	struct loop *loop;
+	ssh_channel ssh;
+	struct ssh_channel_callbacks_struct callbacks;
+	const struct channel_pipe_ops *ops; /* NULL: released */
+	void *data;
+	enum channel_phase phase;
+	char *host, *originator;
+	unsigned port, originator_port;
+	size_t held;
+	bool eof, eof_sent, closed, broken;
+	bool taking; /* inside channel_pipe_take(): what arrives stays with libssh */
+	struct loop_grave grave;
+};
+
+static struct channel_pipe *from_member(struct session_member *m)
+{
+	return list_entry(m, struct channel_pipe, member);
+}
+
+/* ---- inside libssh: set flags, move bytes, nothing else ---- */
+
+static int on_data(ssh_session session, ssh_channel ssh, void *bytes, uint32_t size, int is_stderr,
+		   void *data)
+{
+	struct channel_pipe *c = data;
+	size_t taken;
+
+	if (is_stderr || c->phase == CHANNEL_CLOSING || !c->ops) {
+		c->held = is_stderr ? c->held : 0;
+		return (int)size;
+	}
+	taken = c->taking ? 0 : c->ops->on_data(c->data, bytes, size);
+	c->held = size - taken;
+	if (c->held > 0)
+		session_attend(&c->member);
+	return (int)taken;
+}
+
+static void on_eof(ssh_session session, ssh_channel ssh, void *data)
+{
+	struct channel_pipe *c = data;
+
+	c->eof = true;
+	session_attend(&c->member);
+}
+
+static void on_close(ssh_session session, ssh_channel ssh, void *data)
+{
+	struct channel_pipe *c = data;
+
+	c->eof = c->closed = true;
+	session_attend(&c->member);
+}
+
+/* ---- life ---- */
+
+static void destroy(void *data)
+{
+	struct channel_pipe *c = data;
+
+	free(c->host);
+	free(c->originator);
+	free(c);
+}
+
+/* The protocol is done with it. Callbacks are removed first: libssh 0.10 calls them on a channel
+ * that was freed by its owner until the server closes it. */
+static void finish(struct channel_pipe *c)
+{
+	session_leave(&c->member);
+	if (c->ssh) {
+		ssh_remove_channel_callbacks(c->ssh, &c->callbacks);
+		ssh_channel_free(c->ssh);
+		c->ssh = NULL;
+	}
+	loop_bury(c->loop, &c->grave, destroy, c);
+}
+
+/* The session says its last words: so do its channels. ssh_disconnect() frees them; only our
+ * callbacks have to go before. */
+static void on_session_lost(struct session_member *m)
+{
+	struct channel_pipe *c = from_member(m);
+	const struct channel_pipe_ops *ops = TAKE(c->ops);
+
+	if (c->phase == CHANNEL_OPEN) {
+		ssh_channel_send_eof(c->ssh);
+		ssh_channel_close(c->ssh);
+	}
+	ssh_remove_channel_callbacks(c->ssh, &c->callbacks);
+	c->ssh = NULL;
+	loop_bury(c->loop, &c->grave, destroy, c);
+	if (ops)
+		ops->on_lost(c->data);
+}
+
+/* ssh_channel_close() returns before it sends CLOSE when its own EOF could not be flushed: so EOF
+ * first, then CLOSE is really queued. */
+static void start_close(struct channel_pipe *c)
+{
+	if (c->phase == CHANNEL_CLOSING)
+		return;
+	channel_pipe_send_eof(c);
+	c->phase = CHANNEL_CLOSING;
+	ssh_channel_close(c->ssh);
+	session_attend(&c->member);
+}
+
+/* "Channel opening failure: channel 43 error (2) Connection refused" */
+static void open_error(struct channel_pipe *c, struct err *err)
+{
+	const char *text = ssh_get_error(session_libssh(c->member.session));
+	const char *reason = strstr(text, "error (");
+	char shown[128];
+
+	if (ssh_get_error_code(session_libssh(c->member.session)) != SSH_REQUEST_DENIED ||
+	    !reason) {
+		session_error(c->member.session, "opening a channel", err);
+		return;
+	}
+	str_escape(shown, sizeof(shown), reason + strcspn(reason, ")") + 2,
+		   strlen(reason + strcspn(reason, ")") + 2));
+	if (reason[strlen("error (")] ==
+	    '1') /* RFC 4254 section 5.1: administratively prohibited */
+		err_set(err, ERR_PROHIBITED,
+			"the server does not allow forwarding to %s:%u (%s); check "
+			"AllowTcpForwarding, "
+			"PermitOpen and the options in authorized_keys there",
+			c->host, c->port, shown);
+	else
+		err_set(err, ERR_TARGET,
+			"%s:%u cannot be reached from the server: %s; check that it listens there",
+			c->host, c->port, shown);
+}
+
+static void step_open(struct channel_pipe *c)
+{
+	const struct channel_pipe_ops *ops;
+	struct err err;
+	int rc = ssh_channel_open_forward(c->ssh, c->host, (int)c->port, c->originator,
+					  (int)c->originator_port);
+
+	if (rc == SSH_AGAIN) {
+		session_block(&c->member); /* asked again whenever the server said something */
+		return;
+	}
+	if (rc == SSH_OK) {
+		c->phase = CHANNEL_OPEN;
+		if (c->ops)
+			c->ops->on_open(c->data, NULL);
+		return;
+	}
+	open_error(c, &err);
+	ops = TAKE(c->ops);
+	finish(c);
+	if (ops)
+		ops->on_open(c->data, &err);
+}
+
+static void on_member_service(struct session_member *m)
+{
+	struct channel_pipe *c = from_member(m);
+
+	if (c->phase == CHANNEL_OPENING)
+		step_open(c);
+	if (!m->session || c->phase == CHANNEL_OPENING)
+		return;
+	if (!c->ops)
+		start_close(c);
+	else
+		c->ops->on_service(c->data);
+	if (m->session && c->phase == CHANNEL_CLOSING && c->closed)
+		finish(c);
+}
+
+struct channel_pipe *channel_pipe_open_tcp(struct session *s, const char *host, unsigned port,
+					   const char *originator, unsigned originator_port,
+					   const struct channel_pipe_ops *ops, void *data,
+					   struct err *err)
+{
+	struct channel_pipe *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		err_nomem(err);
+		return NULL;
+	}
+	c->loop = session_loop(s);
+	c->ops = ops;
+	c->data = data;
+	c->port = port;
+	c->originator_port = originator_port;
+	c->member = (struct session_member){ .on_service = on_member_service,
+					     .on_lost = on_session_lost };
+	c->host = strdup(host);
+	c->originator = strdup(originator);
+	c->ssh = ssh_channel_new(session_libssh(s));
+	if (!c->host || !c->originator || !c->ssh) {
+		if (c->ssh)
+			ssh_channel_free(c->ssh);
+		destroy(c);
+		err_nomem(err);
+		return NULL;
+	}
+	c->callbacks.userdata = c;
+	c->callbacks.channel_data_function = on_data;
+	c->callbacks.channel_eof_function = on_eof;
+	c->callbacks.channel_close_function = on_close;
+	ssh_callbacks_init(&c->callbacks);
+	ssh_set_channel_callbacks(c->ssh, &c->callbacks);
+	session_join(s, &c->member);
+	session_attend(&c->member);
+	return c;
+}
+
+/* An opening channel is kept until the server answered: freed earlier, the late confirmation would
+ * find nobody, and the channel would stay open on the server for good. */
+void channel_pipe_release(struct channel_pipe *c)
+{
+	c->ops = NULL;
+	session_attend(&c->member);
+}
+
+/* ---- bytes ---- */
+
+size_t channel_pipe_room(struct channel_pipe *c)
+{
+	size_t window;
+
+	if (c->phase != CHANNEL_OPEN || c->eof_sent || c->closed)
+		return 0;
+	window = session_can_send(c->member.session) ? ssh_channel_window_size(c->ssh) : 0;
+	if (window == 0)
+		session_block(&c->member);
+	return window;
+}
+
+int channel_pipe_write(struct channel_pipe *c, const char *bytes, size_t size)
+{
+	int n = ssh_channel_write(c->ssh, bytes, (uint32_t)size);
+
+	session_touch(c->member.session);
+	if (n < 0)
+		return -1;
+	if ((size_t)n < size)
+		session_block(&c->member);
+	return n;
+}
+
+void channel_pipe_send_eof(struct channel_pipe *c)
+{
+	if (c->eof_sent)
+		return;
+	c->eof_sent = true;
+	ssh_channel_send_eof(c->ssh); /* SSH_AGAIN only means "not flushed yet" */
+	session_touch(c->member.session);
+}
+
+size_t channel_pipe_held(const struct channel_pipe *c)
+{
+	return c->held;
+}
+
+char *channel_pipe_take(struct channel_pipe *c, size_t *ret_size)
+{
+	char *bytes = malloc(c->held);
+	int n;
+
+	*ret_size = 0;
+	if (!bytes) {
+		c->broken = true;
+		return NULL;
+	}
+	c->taking = true;
+	n = ssh_channel_read_nonblocking(c->ssh, bytes, (uint32_t)c->held, 0);
+	c->taking = false;
+	session_touch(c->member.session);
+	if (n <= 0) {
+		c->broken = n < 0;
+		c->held = 0;
+		free(bytes);
+		return NULL;
+	}
+	c->held -= (size_t)n;
+	*ret_size = (size_t)n;
+	return bytes;
+}
+
+bool channel_pipe_is_eof(const struct channel_pipe *c)
+{
+	return c->eof;
+}
+
+bool channel_pipe_is_closed(const struct channel_pipe *c)
+{
+	return c->closed;
+}
+
+bool channel_pipe_is_broken(const struct channel_pipe *c)
+{
+	return c->broken;
+}

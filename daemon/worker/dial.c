@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/worker/dial.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+
+#define STAGGER_MS 250 /* RFC 8305 section 8, "Connection Attempt Delay" */
+
+struct attempt_socket {
+	struct dial *dial;
+	int fd; /* -1: not started, or over */
+	struct loop_io io;
+	struct address address;
+};
+
+struct dial {
+	struct loop *loop;
+	const struct dial_ops *ops;
+	void *data;
+	struct loop_timer stagger;
+	struct loop_defer start_defer; /* so that nothing is reported from dial_new() */
+	struct err last; /* why the last socket failed */
+	bool over;
+	struct loop_grave grave;
+	size_t count, started, failed;
+	struct attempt_socket sockets[RESOLVE_ADDRESSES_MAX];
+	char host[256];
+};
+
+static void socket_close(struct attempt_socket *s)
+{
+	loop_io_close(&s->io);
+	closep(&s->fd);
+}
+
+static void close_all(struct dial *d)
+{
+	loop_timer_stop(&d->stagger);
+	for (size_t i = 0; i < d->started; i++)
+		socket_close(&d->sockets[i]);
+}
+
+static void start_next(struct dial *d);
+
+static void socket_failed(struct attempt_socket *s, int sys)
+{
+	struct dial *d = s->dial;
+	char text[80];
+
+	address_format(&s->address, text, sizeof(text));
+	socket_close(s);
+	d->failed++;
+	if (strncmp(text, d->host, strlen(d->host)) == 0)
+		err_set_errno(&d->last, err_from_errno(sys), sys, "cannot connect to %s", text);
+	else
+		err_set_errno(&d->last, err_from_errno(sys), sys, "cannot connect to %s (%s)",
+			      d->host, text);
+	if (d->started < d->count) {
+		start_next(d);
+	} else if (d->failed == d->count) {
+		d->over = true;
+		loop_timer_stop(&d->stagger);
+		d->ops->on_failed(d->data, &d->last);
+	}
+}
+
+static void socket_won(struct attempt_socket *s)
+{
+	struct dial *d = s->dial;
+	int fd = TAKE_FD(s->fd);
+
+	loop_io_close(&s->io);
+	close_all(d);
+	d->over = true;
+	d->ops->on_connected(d->data, fd, &s->address);
+}
+
+static void on_connect_done(void *data, unsigned ready)
+{
+	struct attempt_socket *s = data;
+	int sys = 0;
+	socklen_t size = sizeof(sys);
+
+	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &sys, &size) < 0)
+		sys = errno;
+	if (sys == 0)
+		socket_won(s);
+	else
+		socket_failed(s, sys);
+}
+
+/* 0 or errno */
+static int socket_start(struct attempt_socket *s)
+{
+	int one = 1;
+
+	s->fd = socket(s->address.sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (s->fd < 0)
+		return errno;
+	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(s->fd, (struct sockaddr *)&s->address.sa, s->address.length) < 0 &&
+	    errno != EINPROGRESS)
+		return errno;
+	if (loop_io_open(&s->io, s->dial->loop, s->fd, LOOP_WRITE, on_connect_done, s) < 0)
+		return ENOMEM;
+	return 0;
+}
+
+static void start_next(struct dial *d)
+{
+	struct attempt_socket *s = &d->sockets[d->started++];
+	int sys = socket_start(s);
+
+	if (d->started < d->count)
+		loop_timer_set(&d->stagger, STAGGER_MS);
+	if (sys != 0)
+		socket_failed(s, sys);
+}
+
+static void on_stagger(void *data)
+{
+	struct dial *d = data;
+
+	if (!d->over && d->started < d->count)
+		start_next(d);
+}
+
+static void on_start(void *data)
+{
+	start_next(data);
+}
+
+/* Families take turns, each in the order of getaddrinfo (RFC 6724), the first one's family first.
+ */
+static void interleave(struct dial *d, const struct address *addresses, size_t count)
+{
+	int first = addresses[0].sa.ss_family;
+	size_t same = 0, other = 0;
+
+	for (size_t n = 0; n < count; n++) {
+		bool want_first = n % 2 == 0;
+
+		while (same < count && addresses[same].sa.ss_family != first)
+			same++;
+		while (other < count && addresses[other].sa.ss_family == first)
+			other++;
+		if ((want_first && same < count) || other >= count)
+			d->sockets[n].address = addresses[same++];
+		else
+			d->sockets[n].address = addresses[other++];
+		d->sockets[n].dial = d;
+		d->sockets[n].fd = -1;
+	}
+	d->count = count;
+}
+
+struct dial *dial_new(struct loop *loop, const char *host, const struct address *addresses,
+		      size_t count, const struct dial_ops *ops, void *data, struct err *err)
+{
+	struct dial *d = calloc(1, sizeof(*d));
+
+	if (!d || loop_timer_open(&d->stagger, loop, on_stagger, d) < 0) {
+		free(d);
+		err_nomem(err);
+		return NULL;
+	}
+	d->loop = loop;
+	d->ops = ops;
+	d->data = data;
+	snprintf(d->host, sizeof(d->host), "%s", host);
+	interleave(d, addresses, MIN(count, RESOLVE_ADDRESSES_MAX));
+	loop_defer_open(&d->start_defer, loop, on_start, d);
+	loop_defer_schedule(&d->start_defer);
+	return d;
+}
+
+void dial_free(struct dial *d)
+{
+	if (!d)
+		return;
+	d->over = true;
+	close_all(d);
+	loop_timer_close(&d->stagger);
+	loop_defer_close(&d->start_defer);
+	loop_bury(d->loop, &d->grave, free, d);
+}
+
+void dial_describe(const struct dial *d, char *out, size_t size)
+{
+	size_t current = d->started > 0 ? d->started - 1 : 0;
+
+	address_format(&d->sockets[current].address, out, size);
+}

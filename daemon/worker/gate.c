@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/worker/gate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct gate_server {
+	struct list link; /* gate.servers */
+	struct gate *gate;
+	struct list waiting; /* struct gate_pass */
+	unsigned inside;
+	unsigned port;
+	char host[];
+};
+
+struct gate {
+	struct loop *loop;
+	unsigned limit;
+	struct list servers;
+	struct loop_defer turn;
+};
+
+static void admit(struct gate_server *server)
+{
+	struct gate_pass *pass;
+
+	while (server->inside < server->gate->limit &&
+	       (pass = list_first(&server->waiting, struct gate_pass, link))) {
+		list_remove(&pass->link);
+		pass->inside = true;
+		server->inside++;
+		pass->on_admit(pass->data);
+	}
+}
+
+/* The only place that forgets a server, so that a pass may leave while it is being admitted. */
+static void on_turn(void *data)
+{
+	struct gate *gate = data;
+	struct gate_server *server;
+
+	list_for_each (server, &gate->servers, link) {
+		admit(server);
+		if (server->inside == 0 && list_is_empty(&server->waiting)) {
+			list_remove(&server->link);
+			free(server);
+		}
+	}
+}
+
+struct gate *gate_new(struct loop *loop, unsigned limit)
+{
+	struct gate *gate = calloc(1, sizeof(*gate));
+
+	if (!gate)
+		return NULL;
+	gate->loop = loop;
+	gate->limit = limit;
+	list_init(&gate->servers);
+	loop_defer_open(&gate->turn, loop, on_turn, gate);
+	return gate;
+}
+
+void gate_free(struct gate *gate)
+{
+	struct gate_server *server;
+
+	if (!gate)
+		return;
+	loop_defer_close(&gate->turn);
+	list_for_each (server, &gate->servers, link)
+		free(server);
+	free(gate);
+}
+
+void gate_set_limit(struct gate *gate, unsigned limit)
+{
+	gate->limit = limit;
+	loop_defer_schedule(&gate->turn);
+}
+
+static struct gate_server *server_get(struct gate *gate, const char *host, unsigned port)
+{
+	struct gate_server *server;
+	size_t size = strlen(host) + 1;
+
+	list_for_each (server, &gate->servers, link) {
+		if (server->port == port && strcmp(server->host, host) == 0)
+			return server;
+	}
+	server = calloc(1, sizeof(*server) + size);
+	if (!server)
+		return NULL;
+	server->gate = gate;
+	server->port = port;
+	memcpy(server->host, host, size);
+	list_init(&server->waiting);
+	list_append(&gate->servers, &server->link);
+	return server;
+}
+
+int gate_enter(struct gate *gate, struct gate_pass *pass, const char *host, unsigned port,
+	       bool urgent, gate_admit_fn on_admit, void *data)
+{
+	struct gate_server *server = server_get(gate, host, port);
+
+	if (!server)
+		return -1;
+	*pass = (struct gate_pass){ .server = server, .on_admit = on_admit, .data = data };
+	if (urgent)
+		list_prepend(&server->waiting, &pass->link);
+	else
+		list_append(&server->waiting, &pass->link);
+	loop_defer_schedule(&gate->turn);
+	return 0;
+}
+
+void gate_hurry(struct gate_pass *pass)
+{
+	if (!pass->server || pass->inside)
+		return;
+	list_remove(&pass->link);
+	list_prepend(&pass->server->waiting, &pass->link);
+}
+
+void gate_leave(struct gate_pass *pass)
+{
+	struct gate_server *server = pass->server;
+
+	if (!server)
+		return;
+	if (pass->inside)
+		server->inside--;
+	else
+		list_remove(&pass->link);
+	*pass = (struct gate_pass){ 0 };
+	loop_defer_schedule(&server->gate->turn);
+}

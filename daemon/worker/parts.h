@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all tunnels of a worker share.
+ */
+#pragma once
+
+#include "daemon/common/offload.h"
+#include "daemon/worker/gate.h"
+#include "daemon/worker/relay.h"
+#include "daemon/worker/report.h"
+#include "daemon/worker/resolve.h"
+
+struct worker_parts {
+	struct loop *loop;
+	struct resolver *resolver;
+	struct offload *files; /* keys and known_hosts */
+	struct gate *gate;
+	struct report *report;
+	struct relay_scratch *scratch;
+};

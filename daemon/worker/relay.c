@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/worker/relay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/worker/channel_pipe.h"
+#include "lib/util.h"
+
+/* Bytes on their way that one side has given and the other not yet taken. */
+struct held {
+	char *bytes;
+	size_t start, size;
+};
+
+struct relay {
+	struct list link; /* of the owner */
+	struct relay_settings set;
+	struct channel_pipe *channel; /* NULL: released */
+	int fd;
+	struct loop_io io;
+	bool open;
+
+	/* local → server */
+	struct held refused; /* read, but not taken by the channel (key re-exchange) */
+	bool local_eof; /* read from the socket */
+	bool local_eof_sent; /* passed on */
+
+	/* server → local */
+	struct held taken; /* out of the channel, waiting for the socket */
+	bool socket_full;
+	bool remote_eof_done; /* passed on */
+
+	bool broken; /* the local side is gone */
+	bool over;
+	struct loop_grave grave;
+};
+
+static void held_clear(struct held *h)
+{
+	free(h->bytes);
+	*h = (struct held){ 0 };
+}
+
+static void destroy(void *data)
+{
+	struct relay *r = data;
+
+	held_clear(&r->refused);
+	held_clear(&r->taken);
+	free(r);
+}
+
+void relay_reset_socket(int fd)
+{
+	struct linger now = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}
+
+void relay_end(struct relay *r, bool reset)
+{
+	if (r->over)
+		return;
+	r->over = true;
+	loop_io_close(&r->io);
+	if (reset)
+		relay_reset_socket(r->fd);
+	else
+		close(r->fd);
+	r->fd = -1;
+	if (r->channel)
+		channel_pipe_release(TAKE(r->channel));
+	loop_bury(r->set.loop, &r->grave, destroy, r);
+}
+
+static void finish(struct relay *r, bool reset)
+{
+	if (r->over)
+		return;
+	relay_end(r, reset);
+	r->set.ops->on_end(r->set.data, r);
+}
+
+/* ---- server → local ---- */
+
+/* Returns how many bytes the socket took. */
+static size_t push(struct relay *r, const char *bytes, size_t size)
+{
+	ssize_t n;
+
+	if (r->socket_full || r->broken)
+		return 0;
+	n = send(r->fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			r->broken = true;
+		n = 0;
+	}
+	r->socket_full = (size_t)n < size && !r->broken;
+	r->set.counters->bytes_in += (uint64_t)n;
+	return (size_t)n;
+}
+
+static size_t on_data(void *data, const char *bytes, size_t size)
+{
+	struct relay *r = data;
+
+	return r->taken.size > 0 ? 0 : push(r, bytes, size);
+}
+
+static void flush_to_local(struct relay *r)
+{
+	while (!r->socket_full && !r->broken) {
+		size_t n;
+
+		if (r->taken.size == 0) {
+			held_clear(&r->taken);
+			if (channel_pipe_held(r->channel) == 0)
+				break;
+			r->taken.bytes = channel_pipe_take(r->channel, &r->taken.size);
+			if (channel_pipe_is_broken(r->channel))
+				r->broken = true;
+			continue;
+		}
+		n = push(r, r->taken.bytes + r->taken.start, r->taken.size);
+		r->taken.start += n;
+		r->taken.size -= n;
+	}
+	if (channel_pipe_is_eof(r->channel) && r->taken.size == 0 &&
+	    channel_pipe_held(r->channel) == 0 && !r->remote_eof_done && !r->broken) {
+		r->remote_eof_done = true;
+		shutdown(r->fd, SHUT_WR);
+	}
+}
+
+/* ---- local → server ---- */
+
+static void flush_refused(struct relay *r)
+{
+	struct held *h = &r->refused;
+	int n;
+
+	if (h->size == 0 || channel_pipe_room(r->channel) == 0)
+		return;
+	n = channel_pipe_write(r->channel, h->bytes + h->start, h->size);
+	if (n < 0) {
+		r->broken = true;
+		return;
+	}
+	h->start += (size_t)n;
+	h->size -= (size_t)n;
+	r->set.counters->bytes_out += (uint64_t)n;
+	if (h->size == 0)
+		held_clear(h);
+}
+
+static void keep_refused(struct relay *r, const char *bytes, size_t size)
+{
+	r->refused.bytes = malloc(size);
+	if (!r->refused.bytes) {
+		r->broken = true;
+		return;
+	}
+	memcpy(r->refused.bytes, bytes, size);
+	r->refused.start = 0;
+	r->refused.size = size;
+}
+
+static bool may_read(struct relay *r)
+{
+	return r->open && !r->local_eof && r->refused.size == 0 && !r->broken;
+}
+
+static void read_local(struct relay *r)
+{
+	size_t room = may_read(r) ? channel_pipe_room(r->channel) : 0;
+	char *bytes = r->set.scratch->bytes;
+	ssize_t n;
+	int taken;
+
+	if (room == 0)
+		return;
+	n = recv(r->fd, bytes, MIN(room, sizeof(r->set.scratch->bytes)), MSG_DONTWAIT);
+	if (n < 0) {
+		r->broken = errno != EAGAIN && errno != EINTR;
+		return;
+	}
+	if (n == 0) {
+		r->local_eof = true;
+		return;
+	}
+	taken = channel_pipe_write(r->channel, bytes, (size_t)n);
+	if (taken < 0) {
+		r->broken = true;
+		return;
+	}
+	r->set.counters->bytes_out += (uint64_t)taken;
+	if (taken < n)
+		keep_refused(r, bytes + taken, (size_t)(n - taken));
+}
+
+/* ---- both ---- */
+
+/* After anything happened: pass ends on, listen for what can go on, notice the end. */
+static void settle(struct relay *r)
+{
+	unsigned interest = 0;
+
+	if (r->broken) {
+		finish(r, true);
+		return;
+	}
+	if (r->local_eof && r->refused.size == 0 && !r->local_eof_sent) {
+		r->local_eof_sent = true;
+		channel_pipe_send_eof(r->channel);
+	}
+	if (r->remote_eof_done && (r->local_eof_sent || channel_pipe_is_closed(r->channel))) {
+		finish(r, false);
+		return;
+	}
+	if (may_read(r) && channel_pipe_room(r->channel) > 0)
+		interest |= LOOP_READ;
+	if (r->socket_full)
+		interest |= LOOP_WRITE;
+	loop_io_want(&r->io, interest);
+}
+
+static void on_ready(void *data, unsigned ready)
+{
+	struct relay *r = data;
+
+	if (ready & LOOP_WRITE) {
+		r->socket_full = false;
+		flush_to_local(r);
+	}
+	if (ready & LOOP_READ)
+		read_local(r);
+	settle(r);
+}
+
+static void on_service(void *data)
+{
+	struct relay *r = data;
+
+	if (!r->open)
+		return;
+	flush_refused(r);
+	flush_to_local(r);
+	settle(r);
+}
+
+static void on_open(void *data, const struct err *err)
+{
+	struct relay *r = data;
+
+	if (err)
+		r->channel = NULL;
+	r->open = !err;
+	r->set.ops->on_open(r->set.data, err);
+	if (err)
+		finish(r, true);
+}
+
+/* What was on its way is lost: a reset says so, an orderly end would be a lie. */
+static void on_lost(void *data)
+{
+	struct relay *r = data;
+	struct err err;
+
+	r->channel = NULL;
+	if (!r->open) {
+		err_set(&err, ERR_LOST, "the session ended");
+		r->set.ops->on_open(r->set.data, &err);
+	}
+	finish(r, true);
+}
+
+static const struct channel_pipe_ops channel_ops = {
+	.on_open = on_open,
+	.on_data = on_data,
+	.on_service = on_service,
+	.on_lost = on_lost,
+};
+
+struct relay *relay_open(const struct relay_settings *settings, int fd, struct session *s,
+			 const char *host, unsigned port, const char *originator,
+			 unsigned originator_port, struct err *err)
+{
+	struct relay *r = calloc(1, sizeof(*r));
+
+	if (!r) {
+		err_nomem(err);
+		return NULL;
+	}
+	r->set = *settings;
+	r->fd = fd;
+	list_init(&r->link);
+	if (loop_io_open(&r->io, settings->loop, fd, 0, on_ready, r) < 0) {
+		free(r);
+		err_nomem(err);
+		return NULL;
+	}
+	r->channel = channel_pipe_open_tcp(s, host, port, originator, originator_port, &channel_ops,
+					   r, err);
+	if (!r->channel) {
+		loop_io_close(&r->io);
+		free(r);
+		return NULL;
+	}
+	return r;
+}
+
+struct list *relay_link(struct relay *r)
+{
+	return &r->link;
+}
+
+struct relay *relay_from_link(struct list *link)
+{
+	return list_entry(link, struct relay, link);
+}

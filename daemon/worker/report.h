@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a worker tells the supervisor: states when they change, counters at most twice a second.
+ */
+#pragma once
+
+#include "daemon/common/packet.h"
+#include "daemon/common/wire.h"
+
+struct report;
+
+typedef void (*report_collect_fn)(void *data, struct report *r); /* call report_stats() for all */
+
+struct report *report_new(struct loop *loop, struct packet_port *port, report_collect_fn collect,
+			  void *data);
+void report_free(struct report *r);
+
+void report_tunnel(struct report *r, const struct wire_tunnel_state *state);
+void report_forward(struct report *r, const struct wire_forward_state *state);
+void report_stats(struct report *r, const struct wire_stats *stats);
+void report_removed(struct report *r, uint64_t tunnel);
+void report_forward_removed(struct report *r, uint64_t tunnel, uint64_t forward);
+
+/* Counters have changed or are about to: collect within half a second. */
+void report_want_stats(struct report *r);

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/worker/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libssh/callbacks.h>
+#include <libssh/server.h> /* ssh_set_message_callback() */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/worker/session_algorithms.h"
+#include "daemon/worker/session_banner.h"
+#include "lib/str.h"
+#include "lib/util.h"
+
+#define PUMP_MAX 64 /* reads of 4 KiB a turn, so that one session cannot hold the loop */
+#define SERVICE_MAX 256 /* members a turn */
+
+enum session_phase { SESSION_NEW, SESSION_BANNER, SESSION_SSH, SESSION_UP, SESSION_LOST };
+
+struct session {
+	struct loop *loop;
+	const struct session_ops *ops;
+	void *data;
+	enum session_phase phase;
+	struct err lost;
+	bool closed;
+
+	int fd; /* ours: the one the loop watches */
+	int dup_fd; /* libssh's: it closes it on some paths only */
+	struct loop_io io;
+	struct loop_defer service;
+	struct session_banner banner;
+
+	ssh_session ssh;
+	ssh_event event; /* holds only this session: libssh polls the whole of it in nested calls */
+	struct ssh_counter_struct socket_counter, raw_counter;
+	uint64_t heard_bytes, heard_ms;
+
+	struct list members;
+	struct list attention, blocked; /* session_member.queue */
+	struct list requests; /* struct session_request; only the first is ever sent */
+	struct loop_grave grave;
+};
+
+/* libssh sets the descriptor blocking at its first POLLOUT (socket.c, all versions); then a large
+ * send would stall the loop for as long as the server does not read. */
+static void keep_nonblocking(struct session *s)
+{
+	int flags = fcntl(s->fd, F_GETFL);
+
+	if (flags >= 0 && !(flags & O_NONBLOCK))
+		fcntl(s->fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+/* ---- errors ---- */
+
+/* "Received SSH_MSG_DISCONNECT: 2:Too many authentication failures" */
+static bool explain_disconnect(const char *text, struct err *err)
+{
+	const char *reason = strstr(text, "SSH_MSG_DISCONNECT: ");
+	char shown[256];
+
+	if (!reason)
+		return false;
+	reason += strlen("SSH_MSG_DISCONNECT: ");
+	reason += strspn(reason, "0123456789:");
+	str_escape(shown, sizeof(shown), reason, strlen(reason));
+	err_set(err, ERR_LOST, "the server ended the session: %s", shown);
+	return true;
+}
+
+int session_error(struct session *s, const char *what, struct err *err)
+{
+	const char *text = ssh_get_error(s->ssh);
+	char shown[512];
+
+	if (explain_disconnect(text, err))
+		return -1;
+	str_escape(shown, sizeof(shown), text, strlen(text));
+	if (strstr(text, "no match for method"))
+		return err_set(err, ERR_NO_COMMON_ALGORITHM,
+			       "nothing in common with the server: %s", shown);
+	if (text[0] == '\0' || strstr(text, "Socket error") || strstr(text, "Remote host closed"))
+		return err_set(err, ERR_LOST, "the server closed the connection during %s", what);
+	return err_set(err, ERR_PROTOCOL, "%s: %s", what, shown);
+}
+
+/* The owner hears of it at the end of the turn. */
+static void lose(struct session *s, const struct err *err)
+{
+	if (s->phase == SESSION_LOST || s->closed)
+		return;
+	s->phase = SESSION_LOST;
+	s->lost = *err;
+	loop_io_want(&s->io, 0);
+	loop_defer_schedule(&s->service);
+}
+
+static bool is_dead(struct session *s)
+{
+	return (ssh_get_status(s->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR)) ||
+	       (s->phase == SESSION_UP && !ssh_is_connected(s->ssh));
+}
+
+void session_touch(struct session *s)
+{
+	if (!s->closed)
+		loop_defer_schedule(&s->service);
+}
+
+/* ---- the pump ---- */
+
+static void note_heard(struct session *s)
+{
+	if (s->socket_counter.in_bytes == s->heard_bytes)
+		return;
+	s->heard_bytes = s->socket_counter.in_bytes;
+	s->heard_ms = loop_now_ms(s->loop);
+}
+
+void session_pump(struct session *s)
+{
+	int rc = SSH_OK;
+
+	for (int i = 0; s->event && i < PUMP_MAX && rc == SSH_OK; i++)
+		rc = ssh_event_dopoll(s->event, 0);
+	note_heard(s);
+}
+
+static void serve_requests(struct session *s)
+{
+	struct session_request *r;
+
+	while (!s->closed && (r = list_first(&s->requests, struct session_request, link))) {
+		int rc;
+
+		r->sent = true;
+		/* RFC 4254 section 4: a request with want_reply must be answered; no server has
+		 * this forward to cancel, so it answers "failure". ssh_send_keepalive() cannot be
+		 * used: it leaves its answer behind for the next request. */
+		rc = ssh_channel_cancel_forward(s->ssh, "keepalive.invalid", 1);
+		if (rc == SSH_AGAIN ||
+		    (rc == SSH_ERROR && ssh_get_error_code(s->ssh) != SSH_REQUEST_DENIED))
+			return;
+		list_remove(&r->link);
+		r->on_answer(r->data, rc == SSH_OK);
+	}
+}
+
+static void serve_members(struct session *s)
+{
+	struct session_member *m;
+
+	if (session_can_send(s)) {
+		while ((m = list_first(&s->blocked, struct session_member, queue))) {
+			list_remove(&m->queue);
+			list_append(&s->attention, &m->queue);
+		}
+	}
+	for (int i = 0; i < SERVICE_MAX && !s->closed; i++) {
+		m = list_first(&s->attention, struct session_member, queue);
+		if (!m)
+			return;
+		list_remove(&m->queue);
+		m->on_service(m);
+	}
+	loop_defer_schedule(&s->service);
+}
+
+static void rearm(struct session *s)
+{
+	bool write = ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING;
+
+	loop_io_want(&s->io, LOOP_READ | (write ? LOOP_WRITE : 0));
+}
+
+static void turn_up(struct session *s)
+{
+	uint64_t packets;
+
+	session_pump(s);
+	packets = s->raw_counter.in_packets;
+	serve_members(s);
+	serve_requests(s);
+	/* libssh asks for POLLOUT after every send; take it now instead of paying an epoll round.
+	 */
+	if (!s->closed && (ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING))
+		ssh_event_dopoll(s->event, 0);
+	if (packets != s->raw_counter.in_packets)
+		session_touch(s); /* a nested poll has read something for somebody served before */
+}
+
+static void turn_handshake(struct session *s)
+{
+	session_pump(s);
+	keep_nonblocking(s);
+	s->ops->on_progress(s->data);
+}
+
+static void turn(struct session *s)
+{
+	struct err err;
+
+	if (s->phase == SESSION_BANNER)
+		s->ops->on_progress(s->data);
+	else if (s->phase == SESSION_SSH)
+		turn_handshake(s);
+	else if (s->phase == SESSION_UP)
+		turn_up(s);
+	if (s->closed || s->phase < SESSION_SSH)
+		return;
+	if (s->phase != SESSION_LOST && is_dead(s)) {
+		session_error(s, s->phase == SESSION_UP ? "the session" : "the handshake", &err);
+		lose(s, &err);
+	}
+	if (s->phase != SESSION_LOST)
+		rearm(s);
+}
+
+static void on_service(void *data)
+{
+	struct session *s = data;
+
+	if (s->phase == SESSION_LOST)
+		s->ops->on_lost(s->data, &s->lost);
+	else
+		turn(s);
+}
+
+static void on_ready(void *data, unsigned ready)
+{
+	turn(data);
+}
+
+/* ---- opening and closing ---- */
+
+struct session *session_new(struct loop *loop, const struct session_ops *ops, void *data,
+			    struct err *err)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		err_nomem(err);
+		return NULL;
+	}
+	*s = (struct session){ .loop = loop, .ops = ops, .data = data, .fd = -1, .dup_fd = -1 };
+	list_init(&s->members);
+	list_init(&s->attention);
+	list_init(&s->blocked);
+	list_init(&s->requests);
+	loop_defer_open(&s->service, loop, on_service, s);
+	return s;
+}
+
+/* Channels that the server wants to open and nobody asked for: 1 lets libssh refuse them. Without a
+ * callback libssh would queue them without bound. */
+static int on_message(ssh_session ssh, ssh_message message, void *data)
+{
+	return 1;
+}
+
+static int set_option(struct session *s, enum ssh_options_e option, const void *value,
+		      const char *what, struct err *err)
+{
+	char shown[256];
+
+	if (ssh_options_set(s->ssh, option, value) == SSH_OK)
+		return 0;
+	str_escape(shown, sizeof(shown), value, strlen(value));
+	return err_set(err, ERR_CONFIG, "libssh %s does not accept %s '%s'", ssh_version(0), what,
+		       shown);
+}
+
+static int configure(struct session *s, const struct session_settings *settings, struct err *err)
+{
+	const char *ciphers = settings->ciphers ? settings->ciphers : session_default_ciphers();
+	int no = 0, port = (int)settings->port;
+
+	/* Otherwise ssh_connect() reads ~/.ssh/config and may run commands from it. */
+	ssh_options_set(s->ssh, SSH_OPTIONS_PROCESS_CONFIG, &no);
+	ssh_options_set(s->ssh, SSH_OPTIONS_SSH_DIR, "/nonexistent");
+	ssh_options_set(s->ssh, SSH_OPTIONS_KNOWNHOSTS, "/dev/null"); /* hostkey.c decides */
+	ssh_options_set(s->ssh, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null");
+	ssh_options_set(s->ssh, SSH_OPTIONS_PORT, &port);
+	if (set_option(s, SSH_OPTIONS_HOST, settings->host, "host", err) < 0 ||
+	    set_option(s, SSH_OPTIONS_USER, settings->user, "user", err) < 0 ||
+	    set_option(s, SSH_OPTIONS_CIPHERS_C_S, ciphers, "ciphers", err) < 0 ||
+	    set_option(s, SSH_OPTIONS_CIPHERS_S_C, ciphers, "ciphers", err) < 0 ||
+	    set_option(s, SSH_OPTIONS_KEY_EXCHANGE, session_default_kex(), "kex", err) < 0 ||
+	    set_option(s, SSH_OPTIONS_HOSTKEYS, settings->host_key_algorithms,
+		       "host key algorithms", err) < 0)
+		return -1;
+	return 0;
+}
+
+int session_open(struct session *s, int fd, const struct session_settings *settings,
+		 struct err *err)
+{
+	s->fd = fd;
+	s->ssh = ssh_new();
+	if (!s->ssh)
+		return err_nomem(err);
+	ssh_set_blocking(s->ssh, 0);
+	if (configure(s, settings, err) < 0)
+		return -1;
+	ssh_set_counters(s->ssh, &s->socket_counter, &s->raw_counter);
+	ssh_set_message_callback(s->ssh, on_message, s);
+	if (loop_io_open(&s->io, s->loop, fd, LOOP_READ, on_ready, s) < 0 ||
+	    session_banner_open(&s->banner, s->loop, fd, session_touch, s) < 0)
+		return err_nomem(err);
+	s->phase = SESSION_BANNER;
+	s->heard_ms = loop_now_ms(s->loop);
+	return 0;
+}
+
+/* libssh closed its dup on some paths and left it open on others; the number may be somebody else's
+ * by now. Only the same socket is closed. */
+static void close_fds(struct session *s)
+{
+	struct stat ours, theirs;
+
+	if (s->dup_fd >= 0 && fstat(s->dup_fd, &theirs) == 0 && fstat(s->fd, &ours) == 0 &&
+	    theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev)
+		close(s->dup_fd);
+	closep(&s->fd);
+}
+
+/* After the turn, so that nobody is inside libssh. The session leaves its event before it is freed,
+ * or libssh uses freed memory. */
+static void destroy(void *data)
+{
+	struct session *s = data;
+
+	if (s->event) {
+		ssh_event_dopoll(s->event, 0); /* what channels said last */
+		ssh_event_remove_session(s->event, s->ssh);
+		ssh_event_free(s->event);
+		ssh_disconnect(s->ssh);
+	}
+	ssh_free(s->ssh);
+	close_fds(s);
+	free(s);
+}
+
+void session_close(struct session *s)
+{
+	struct session_member *m;
+
+	if (!s || s->closed)
+		return;
+	s->closed = true;
+	while ((m = list_first(&s->members, struct session_member, link))) {
+		session_leave(m);
+		m->on_lost(m);
+	}
+	while (!list_is_empty(&s->requests))
+		list_remove(s->requests.next);
+	loop_io_close(&s->io);
+	loop_defer_close(&s->service);
+	session_banner_close(&s->banner);
+	loop_bury(s->loop, &s->grave, destroy, s);
+}
+
+/* ---- steps ---- */
+
+enum step session_step_banner(struct session *s, struct err *err)
+{
+	enum step step = session_banner_step(&s->banner, err);
+
+	if (step != STEP_NEXT)
+		return step;
+	s->dup_fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
+	if (s->dup_fd < 0) {
+		err_set_errno(err, ERR_IO, errno, "cannot duplicate a socket");
+		return STEP_FAIL;
+	}
+	ssh_options_set(s->ssh, SSH_OPTIONS_FD, &s->dup_fd);
+	s->phase = SESSION_SSH;
+	return STEP_NEXT;
+}
+
+/* ssh_connect() is first called when the server's banner is there: if its first send failed, libssh
+ * 0.10 would use its poll handle after freeing it. */
+enum step session_step_kex(struct session *s, struct err *err)
+{
+	int rc = ssh_connect(s->ssh);
+
+	keep_nonblocking(s);
+	if (!s->event) {
+		/* Only now the session has the poll context that joining an event needs. */
+		s->event = ssh_event_new();
+		if (!s->event || ssh_event_add_session(s->event, s->ssh) != SSH_OK) {
+			err_nomem(err);
+			return STEP_FAIL;
+		}
+	}
+	session_touch(s);
+	if (rc == SSH_AGAIN)
+		return STEP_WAIT;
+	if (rc == SSH_OK)
+		return STEP_NEXT;
+	session_error(s, "the key exchange", err);
+	return STEP_FAIL;
+}
+
+void session_set_up(struct session *s)
+{
+	s->phase = SESSION_UP;
+	session_touch(s);
+}
+
+/* ---- looking ---- */
+
+ssh_session session_libssh(struct session *s)
+{
+	return s->ssh;
+}
+
+struct loop *session_loop(struct session *s)
+{
+	return s->loop;
+}
+
+int session_fd(const struct session *s)
+{
+	return s->fd;
+}
+
+const char *session_preamble(const struct session *s)
+{
+	return s->banner.preamble;
+}
+
+uint64_t session_heard_ms(const struct session *s)
+{
+	return s->heard_ms;
+}
+
+bool session_can_send(const struct session *s)
+{
+	return !(ssh_get_status(s->ssh) & SSH_WRITE_PENDING);
+}
+
+static void copy_shown(char *out, size_t size, const char *text)
+{
+	str_escape(out, size, text ? text : "", text ? strlen(text) : 0);
+}
+
+void session_facts(struct session *s, struct session_facts *ret)
+{
+	*ret = (struct session_facts){ 0 };
+	if (s->phase < SESSION_SSH)
+		return;
+	copy_shown(ret->server_version, sizeof(ret->server_version), ssh_get_serverbanner(s->ssh));
+	copy_shown(ret->cipher, sizeof(ret->cipher), ssh_get_cipher_out(s->ssh));
+	copy_shown(ret->kex, sizeof(ret->kex), ssh_get_kex_algo(s->ssh));
+}
+
+/* ---- requests and members ---- */
+
+void session_probe(struct session *s, struct session_request *request, session_answer_fn on_answer,
+		   void *data)
+{
+	*request = (struct session_request){ .on_answer = on_answer, .data = data };
+	list_append(&s->requests, &request->link);
+	session_touch(s);
+}
+
+void session_join(struct session *s, struct session_member *m)
+{
+	m->session = s;
+	list_append(&s->members, &m->link);
+	list_init(&m->queue);
+}
+
+void session_leave(struct session_member *m)
+{
+	if (!m->session)
+		return;
+	list_remove(&m->link);
+	list_remove(&m->queue);
+	m->session = NULL;
+}
+
+void session_attend(struct session_member *m)
+{
+	if (!m->session)
+		return;
+	list_remove(&m->queue);
+	list_append(&m->session->attention, &m->queue);
+	session_touch(m->session);
+}
+
+void session_block(struct session_member *m)
+{
+	list_remove(&m->queue);
+	list_append(&m->session->blocked, &m->queue);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One SSH session of libssh on the loop, never blocking. libssh is driven from outside: our loop
+ * watches the socket, and when something can be read or written the session is pumped. Because
+ * almost any libssh call may read from the socket and run callbacks of any channel, callbacks only
+ * move bytes or set flags, and every contact is followed by a service pass at the end of the turn.
+ *
+ * Order of use: session_new, session_open (with a connected socket), session_step_banner,
+ * session_step_kex, host key check, authentication, session_set_up, channels and requests,
+ * session_close.
+ */
+#pragma once
+
+#include <libssh/libssh.h>
+#include <stdint.h>
+
+#include "daemon/common/loop.h"
+#include "daemon/worker/step.h"
+
+struct session;
+
+struct session_ops {
+	/* Something arrived or became possible; called at the end of a turn, until the session is
+	 * up. */
+	void (*on_progress)(void *data);
+	/* The connection is gone. Called once, from the loop; the session may be closed in it. */
+	void (*on_lost)(void *data, const struct err *err);
+};
+
+struct session_settings {
+	const char *host; /* as known_hosts names it */
+	unsigned port;
+	const char *user;
+	const char *ciphers; /* OpenSSH list; NULL: by CPU */
+	const char *host_key_algorithms; /* list, preferred first */
+};
+
+struct session *session_new(struct loop *loop, const struct session_ops *ops, void *data,
+			    struct err *err);
+/* Takes fd (connected, non-blocking), also on failure. */
+int session_open(struct session *s, int fd, const struct session_settings *settings,
+		 struct err *err);
+/* Ends it without waiting, with a DISCONNECT when it got that far; members are told. NULL is fine.
+ */
+void session_close(struct session *s);
+
+/* Waits for the server's banner; refuses what is not SSH before libssh sees it. */
+enum step session_step_banner(struct session *s, struct err *err);
+enum step session_step_kex(struct session *s, struct err *err);
+/* From here on lost connections are watched for, channels and requests may be opened. */
+void session_set_up(struct session *s);
+
+ssh_session session_libssh(struct session *s);
+struct loop *session_loop(struct session *s);
+int session_fd(const struct session *s); /* for socket options */
+/* The error libssh has for this session, in our words; what: "key exchange". */
+int session_error(struct session *s, const char *what, struct err *err);
+/* After a libssh call made outside this file. */
+void session_touch(struct session *s);
+
+/* What the server said before its banner, or "" (for messages; escaped). */
+const char *session_preamble(const struct session *s);
+
+struct session_facts {
+	char server_version[128];
+	char cipher[64], kex[64];
+};
+void session_facts(struct session *s, struct session_facts *ret);
+
+/* CLOCK_MONOTONIC of the last bytes from the server, and their number. */
+uint64_t session_heard_ms(const struct session *s);
+/* Reads what is there now; for a last look before a session is called dead. */
+void session_pump(struct session *s);
+
+/* Global requests: libssh keeps one at a time and returns its answer to whoever asks next, so they
+ * queue here (LIBSSH: global_req_state). The request is the caller's and must outlive the answer.
+ */
+struct session_request;
+typedef void (*session_answer_fn)(void *data, bool granted);
+struct session_request {
+	struct list link; /* session.requests while it waits */
+	bool sent;
+	session_answer_fn on_answer;
+	void *data;
+};
+/* Asks for something every server must answer and none grants: a question whether it lives. */
+void session_probe(struct session *s, struct session_request *request, session_answer_fn on_answer,
+		   void *data);
+
+/* What lives on a session (channels) and takes part in its service pass. */
+struct session_member {
+	struct session *session; /* NULL: not a member (any more) */
+	struct list link; /* session.members */
+	struct list queue; /* session.attention or session.blocked, while it is in one */
+	void (*on_service)(struct session_member *m);
+	void (*on_lost)(struct session_member *m); /* the session ends; it has left already */
+};
+void session_join(struct session *s, struct session_member *m);
+void session_leave(struct session_member *m);
+void session_attend(struct session_member *m); /* serve it in the next pass */
+void session_block(struct session_member *m); /* ... once the server takes bytes again */
+bool session_can_send(const struct session *s); /* TCP has taken everything so far */

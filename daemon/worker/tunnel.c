@@ -1,0 +1,682 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/worker/tunnel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "daemon/common/log.h"
+#include "daemon/worker/attempt.h"
+#include "daemon/worker/keepalive.h"
+#include "lib/backoff.h"
+#include "lib/util.h"
+
+#define AT_ONCE_MS 100 /* the first retry after a session that had been stable */
+#define HURRY_MS 1000 /* the longest wait, and the least between attempts, while clients wait */
+#define REFUSED_MIN_MS 10000 /* a server that knew us and does not: no reason to hammer it */
+
+struct tunnel {
+	struct list link; /* worker.tunnels */
+	const struct worker_parts *parts;
+	uint64_t id;
+	struct config_tunnel *spec;
+	struct list forwards;
+
+	enum tunnel_state state;
+	struct err error; /* why, for backoff, failed and degraded */
+	struct attempt *attempt;
+	struct gate_pass pass;
+	struct keepalive keepalive;
+	struct loop_timer deadline; /* from the start of an attempt to `up` */
+	struct loop_timer phase; /* of the current step */
+	struct loop_timer retry;
+	struct loop_timer stable;
+
+	struct backoff backoff;
+	unsigned attempts; /* since the last stable session */
+	uint64_t attempt_ms; /* when the last one started */
+	bool was_stable; /* this session has been up for long enough */
+	bool was_known; /* with these settings the server has accepted us before */
+	struct wire_session session; /* of the last attempt */
+
+	int64_t rtt_us;
+	struct wire_counters told; /* as last reported */
+	int64_t rtt_told;
+	struct loop_grave grave;
+};
+
+/* What happens in a state: the step that leads out of it, where to, and its share of the deadline.
+ */
+static const struct phase {
+	enum step (*step)(struct attempt *a, struct err *err);
+	enum tunnel_state next;
+	unsigned limit_percent; /* of connect_timeout */
+} phases[TUNNEL_STATE_COUNT] = {
+	[TUNNEL_CONNECTING] = { attempt_connect, TUNNEL_VERIFYING, 75 },
+	[TUNNEL_VERIFYING] = { attempt_verify, TUNNEL_AUTHENTICATING, 50 },
+	[TUNNEL_AUTHENTICATING] = { attempt_authenticate, TUNNEL_OPENING, 75 },
+	[TUNNEL_OPENING] = { attempt_open, TUNNEL_UP, 50 },
+};
+
+static void begin_attempt(struct tunnel *t);
+static void fail(struct tunnel *t, const struct err *why);
+
+/* ---- the state ---- */
+
+static void report(struct tunnel *t)
+{
+	struct wire_tunnel_state state = {
+		.tunnel = t->id,
+		.state = t->state,
+		.attempt = t->attempts,
+		.error = t->error,
+		.session = t->session,
+	};
+
+	if (t->state == TUNNEL_BACKOFF)
+		state.retry_at_ms = t->retry.due_ms;
+	report_tunnel(t->parts->report, &state);
+}
+
+/* The only writer of t->state: no change goes unlogged or untold. why is kept for the new state. */
+static void enter(struct tunnel *t, enum tunnel_state next, const struct err *why)
+{
+	log_debug("tunnel '%s': %s -> %s", t->spec->name, tunnel_state_name(t->state),
+		  tunnel_state_name(next));
+	t->state = next;
+	t->error = why ? *why : (struct err){ 0 };
+	report(t);
+}
+
+/* Connected: `up` unless a forward does not work. */
+static void settle_connected(struct tunnel *t)
+{
+	const struct err *why = NULL;
+	enum tunnel_state next;
+	struct list *link;
+
+	for (link = t->forwards.next; link != &t->forwards && !why; link = link->next) {
+		struct forward *f = forward_from_link(link);
+
+		if (forward_state(f) == FORWARD_FAILED)
+			why = forward_error(f);
+	}
+	next = why ? TUNNEL_DEGRADED : TUNNEL_UP;
+	if (t->state != next || (why && strcmp(why->msg, t->error.msg) != 0))
+		enter(t, next, why);
+}
+
+static void each_forward(struct tunnel *t, void (*fn)(struct forward *f))
+{
+	struct list *link, *next;
+
+	for (link = t->forwards.next; link != &t->forwards; link = next) {
+		next = link->next;
+		fn(forward_from_link(link));
+	}
+}
+
+static bool has_waiting_clients(struct tunnel *t)
+{
+	struct list *link;
+
+	for (link = t->forwards.next; link != &t->forwards; link = link->next) {
+		if (forward_is_waiting(forward_from_link(link)))
+			return true;
+	}
+	return false;
+}
+
+/* ---- the end of an attempt or a session ---- */
+
+static void drop_session(struct tunnel *t, bool reset)
+{
+	struct list *link;
+
+	for (link = t->forwards.next; link != &t->forwards; link = link->next)
+		forward_end_connections(forward_from_link(link), reset);
+	loop_timer_stop(&t->deadline);
+	loop_timer_stop(&t->phase);
+	loop_timer_stop(&t->retry);
+	loop_timer_stop(&t->stable);
+	if (t->keepalive.session)
+		keepalive_close(&t->keepalive);
+	gate_leave(&t->pass);
+	attempt_free(TAKE(t->attempt));
+}
+
+static bool is_of_network(enum err_code code)
+{
+	switch (code) {
+	case ERR_RESOLVE:
+	case ERR_REFUSED:
+	case ERR_UNREACHABLE:
+	case ERR_NETWORK:
+	case ERR_TIMEOUT:
+	case ERR_LOST:
+	case ERR_KEEPALIVE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static uint32_t random_u32(void)
+{
+	uint32_t value = 0;
+
+	if (getrandom(&value, sizeof(value), GRND_NONBLOCK) != sizeof(value))
+		value = (uint32_t)(monotonic_us() * 2654435761u);
+	return value;
+}
+
+/* Milliseconds until the next attempt may start although clients wait: never within a second of the
+ * last, so that arrivals cannot hammer a server. */
+static unsigned hurried_wait(const struct tunnel *t)
+{
+	uint64_t since = monotonic_ms() - t->attempt_ms;
+
+	return since >= HURRY_MS ? 0 : (unsigned)(HURRY_MS - since);
+}
+
+static unsigned choose_wait(struct tunnel *t, const struct err *why)
+{
+	unsigned wait;
+
+	if (t->was_stable) {
+		backoff_reset(&t->backoff);
+		t->attempts = 0;
+		return random_u32() % AT_ONCE_MS;
+	}
+	wait = backoff_next(&t->backoff, random_u32());
+	if (why->code == ERR_AUTH)
+		wait = MAX(wait, REFUSED_MIN_MS);
+	if (is_of_network(why->code) && has_waiting_clients(t))
+		wait = MIN(wait, MAX(hurried_wait(t), 1));
+	return wait;
+}
+
+/* A refused key is for a person, unless this server took it before: then it is more likely ill (a
+ * home directory that is not mounted, a directory service that is down) and gets well by itself. */
+static bool is_for_a_person(const struct tunnel *t, const struct err *why)
+{
+	return err_needs_person(why->code) && !(why->code == ERR_AUTH && t->was_known);
+}
+
+static void name_server(const struct tunnel *t, struct err *why)
+{
+	const struct connection_settings *c = &t->spec->connection;
+
+	if (!strstr(why->msg, c->host))
+		err_prefix(why, "%s:%u", c->host, c->port);
+}
+
+static void fail(struct tunnel *t, const struct err *why)
+{
+	struct err error = *why;
+	unsigned wait;
+
+	name_server(t, &error);
+	drop_session(t, true);
+	if (is_for_a_person(t, &error)) {
+		each_forward(t, forward_refuse);
+		enter(t, TUNNEL_FAILED, &error);
+		return;
+	}
+	each_forward(t, forward_hold);
+	wait = choose_wait(t, &error);
+	t->was_stable = false;
+	loop_timer_set(&t->retry, wait);
+	enter(t, TUNNEL_BACKOFF, &error);
+}
+
+static void on_retry(void *data)
+{
+	begin_attempt(data);
+}
+
+/* ---- time ---- */
+
+static void out_of_time(struct tunnel *t, uint64_t allowed_ms)
+{
+	char waiting_for[256];
+	struct err err;
+
+	attempt_describe(t->attempt, waiting_for, sizeof(waiting_for));
+	err_set(&err, ERR_TIMEOUT, "no answer within %llu.%llu s from %s",
+		(unsigned long long)allowed_ms / 1000, (unsigned long long)allowed_ms % 1000 / 100,
+		waiting_for);
+	fail(t, &err);
+}
+
+static unsigned phase_limit_ms(const struct tunnel *t)
+{
+	return (unsigned)((uint64_t)t->spec->upkeep.connect_timeout_ms *
+			  phases[t->state].limit_percent / 100);
+}
+
+static void on_phase_over(void *data)
+{
+	struct tunnel *t = data;
+
+	out_of_time(t, phase_limit_ms(t));
+}
+
+static void on_deadline(void *data)
+{
+	struct tunnel *t = data;
+
+	out_of_time(t, t->spec->upkeep.connect_timeout_ms);
+}
+
+/* ---- up ---- */
+
+static void on_stable(void *data)
+{
+	struct tunnel *t = data;
+
+	t->was_stable = true;
+	backoff_reset(&t->backoff);
+}
+
+/* The first answer after authentication: now the server surely counts this session as
+ * authenticated, and the next handshake with it may start. */
+static void on_rtt(void *data, unsigned rtt_us)
+{
+	struct tunnel *t = data;
+
+	gate_leave(&t->pass);
+	t->rtt_us = rtt_us;
+	report_want_stats(t->parts->report);
+}
+
+static void on_dead(void *data, unsigned silence_ms)
+{
+	struct err err;
+
+	err_set(&err, ERR_KEEPALIVE,
+		"nothing heard from the server for %u.%u s, although it was asked; it is frozen, "
+		"or the "
+		"network between is gone",
+		silence_ms / 1000, silence_ms % 1000 / 100);
+	fail(data, &err);
+}
+
+static const struct keepalive_ops keepalive_ops = {
+	.on_rtt = on_rtt,
+	.on_dead = on_dead,
+};
+
+static void apply_tcp_timeout(struct tunnel *t)
+{
+	const struct upkeep_settings *u = &t->spec->upkeep;
+
+	if (u->keepalive_interval_ms > 0)
+		attempt_set_tcp_timeout(t->attempt,
+					u->keepalive_interval_ms * u->keepalive_count + 1000);
+}
+
+static void become_connected(struct tunnel *t)
+{
+	const struct upkeep_settings *u = &t->spec->upkeep;
+	struct session *s = attempt_session(t->attempt);
+	struct list *link;
+	struct err err;
+
+	loop_timer_stop(&t->deadline);
+	loop_timer_stop(&t->phase);
+	loop_timer_set(&t->stable, u->reconnect_stable_ms);
+	t->was_known = true;
+	attempt_facts(t->attempt, &t->session);
+	apply_tcp_timeout(t);
+	if (keepalive_open(&t->keepalive, t->parts->loop, s, u->keepalive_interval_ms,
+			   u->keepalive_count, &keepalive_ops, t) < 0) {
+		err_nomem(&err);
+		fail(t, &err);
+		return;
+	}
+	for (link = t->forwards.next; link != &t->forwards; link = link->next)
+		forward_serve(forward_from_link(link), s);
+	settle_connected(t);
+}
+
+/* ---- the steps ---- */
+
+/* Runs steps until one has to wait. */
+static void advance(struct tunnel *t)
+{
+	while (t->attempt && phases[t->state].step) {
+		const struct phase *phase = &phases[t->state];
+		struct err err = { 0 };
+		enum step step = phase->step(t->attempt, &err);
+
+		if (step == STEP_WAIT)
+			return;
+		attempt_facts(t->attempt, &t->session);
+		if (step == STEP_FAIL) {
+			fail(t, &err);
+			return;
+		}
+		if (phase->next == TUNNEL_UP) {
+			become_connected(t);
+			return;
+		}
+		enter(t, phase->next, NULL);
+		loop_timer_set(&t->phase, phase_limit_ms(t));
+	}
+}
+
+static void on_progress(void *data)
+{
+	advance(data);
+}
+
+static void on_lost(void *data, const struct err *err)
+{
+	fail(data, err);
+}
+
+static const struct attempt_ops attempt_ops = {
+	.on_progress = on_progress,
+	.on_lost = on_lost,
+};
+
+static void on_admit(void *data)
+{
+	struct tunnel *t = data;
+	struct err err;
+
+	t->attempt_ms = monotonic_ms();
+	t->attempt = attempt_new(t->parts, &t->spec->connection, &attempt_ops, t, &err);
+	if (!t->attempt) {
+		fail(t, &err);
+		return;
+	}
+	loop_timer_set(&t->deadline, t->spec->upkeep.connect_timeout_ms);
+	loop_timer_set(&t->phase, phase_limit_ms(t));
+}
+
+static void begin_attempt(struct tunnel *t)
+{
+	const struct connection_settings *c = &t->spec->connection;
+	struct err err;
+
+	t->attempts++;
+	t->was_stable = false;
+	t->rtt_us = -1;
+	t->session = (struct wire_session){ 0 };
+	enter(t, TUNNEL_CONNECTING, NULL);
+	if (gate_enter(t->parts->gate, &t->pass, c->host, c->port, has_waiting_clients(t), on_admit,
+		       t) < 0) {
+		err_nomem(&err);
+		fail(t, &err);
+	}
+}
+
+/* ---- forwards ---- */
+
+static void on_forward_change(void *data, struct forward *f)
+{
+	struct tunnel *t = data;
+	struct wire_forward_state state = {
+		.tunnel = t->id,
+		.forward = forward_id(f),
+		.state = forward_state(f),
+		.error = *forward_error(f),
+	};
+
+	report_forward(t->parts->report, &state);
+	if (tunnel_state_is_connected(t->state))
+		settle_connected(t);
+}
+
+/* Somebody waits: shorten the wait when the network was the reason, never otherwise. */
+static void on_forward_waiting(void *data, struct forward *f)
+{
+	struct tunnel *t = data;
+	unsigned wait = hurried_wait(t);
+
+	gate_hurry(&t->pass);
+	if (t->state != TUNNEL_BACKOFF || !is_of_network(t->error.code) ||
+	    t->retry.due_ms <= monotonic_ms() + wait)
+		return;
+	loop_timer_set(&t->retry, wait);
+	report(t);
+}
+
+static const struct forward_ops forward_ops = {
+	.on_change = on_forward_change,
+	.on_waiting = on_forward_waiting,
+};
+
+static struct forward *find_forward(struct tunnel *t, uint64_t id)
+{
+	struct list *link;
+
+	for (link = t->forwards.next; link != &t->forwards; link = link->next) {
+		if (forward_id(forward_from_link(link)) == id)
+			return forward_from_link(link);
+	}
+	return NULL;
+}
+
+static void put_to_work(struct tunnel *t, struct forward *f)
+{
+	if (tunnel_state_is_connected(t->state))
+		forward_serve(f, attempt_session(t->attempt));
+	else if (t->state == TUNNEL_FAILED)
+		forward_refuse(f);
+	else
+		forward_hold(f);
+}
+
+int tunnel_set_forward(struct tunnel *t, uint64_t id, struct config_forward *spec, int *fds,
+		       size_t count, const struct err *error, struct err *err)
+{
+	struct forward *f = find_forward(t, id);
+
+	if (f) {
+		config_forward_fini(spec);
+	} else {
+		f = forward_new(t->parts, id, spec, t->spec->upkeep.hold_ms, &forward_ops, t, err);
+		if (!f)
+			return -1;
+		list_append(&t->forwards, forward_link(f));
+	}
+	if (forward_set_sockets(f, fds, count, error) < 0)
+		return err_nomem(err);
+	put_to_work(t, f);
+	return 0;
+}
+
+void tunnel_remove_forward(struct tunnel *t, uint64_t id)
+{
+	struct forward *f = find_forward(t, id);
+
+	if (f) {
+		list_remove(forward_link(f));
+		forward_retire(f);
+	}
+	report_forward_removed(t->parts->report, t->id, id);
+	if (tunnel_state_is_connected(t->state))
+		settle_connected(t);
+}
+
+/* ---- what the supervisor asks for ---- */
+
+static void open_timers(struct tunnel *t)
+{
+	loop_timer_open(&t->deadline, t->parts->loop, on_deadline, t);
+	loop_timer_open(&t->phase, t->parts->loop, on_phase_over, t);
+	loop_timer_open(&t->retry, t->parts->loop, on_retry, t);
+	loop_timer_open(&t->stable, t->parts->loop, on_stable, t);
+}
+
+static void close_timers(struct tunnel *t)
+{
+	loop_timer_close(&t->deadline);
+	loop_timer_close(&t->phase);
+	loop_timer_close(&t->retry);
+	loop_timer_close(&t->stable);
+}
+
+static void destroy(void *data)
+{
+	struct tunnel *t = data;
+
+	config_tunnel_free(t->spec);
+	free(t);
+}
+
+static void apply_reconnect_bounds(struct tunnel *t)
+{
+	t->backoff.min_ms = t->spec->upkeep.reconnect_min_ms;
+	t->backoff.max_ms = t->spec->upkeep.reconnect_max_ms;
+}
+
+struct tunnel *tunnel_new(const struct worker_parts *parts, uint64_t id, struct config_tunnel *spec,
+			  struct err *err)
+{
+	struct tunnel *t = calloc(1, sizeof(*t));
+
+	if (!t) {
+		config_tunnel_free(spec);
+		err_nomem(err);
+		return NULL;
+	}
+	t->parts = parts;
+	t->id = id;
+	t->spec = spec;
+	t->rtt_us = t->rtt_told = -1;
+	list_init(&t->link);
+	list_init(&t->forwards);
+	apply_reconnect_bounds(t);
+	open_timers(t);
+	if (!t->deadline.event || !t->phase.event || !t->retry.event || !t->stable.event) {
+		close_timers(t);
+		destroy(t);
+		err_nomem(err);
+		return NULL;
+	}
+	return t;
+}
+
+void tunnel_free(struct tunnel *t)
+{
+	drop_session(t, false);
+	each_forward(t, forward_free);
+	close_timers(t);
+	list_remove(&t->link);
+	report_removed(t->parts->report, t->id);
+	loop_bury(t->parts->loop, &t->grave, destroy, t);
+}
+
+void tunnel_set(struct tunnel *t, struct config_tunnel *spec, bool reconnect)
+{
+	struct config_tunnel *old = t->spec;
+	struct list *link;
+
+	if (reconnect)
+		drop_session(t, false); /* the attempt borrows the old settings */
+	t->spec = spec;
+	config_tunnel_free(old);
+	apply_reconnect_bounds(t);
+	for (link = t->forwards.next; link != &t->forwards; link = link->next)
+		forward_set_hold(forward_from_link(link), spec->upkeep.hold_ms);
+	if (reconnect) {
+		t->was_known = false;
+		if (t->state != TUNNEL_STOPPED)
+			tunnel_restart(t);
+	} else if (t->keepalive.session) {
+		keepalive_set(&t->keepalive, spec->upkeep.keepalive_interval_ms,
+			      spec->upkeep.keepalive_count);
+		apply_tcp_timeout(t);
+	}
+}
+
+void tunnel_start(struct tunnel *t)
+{
+	if (t->state == TUNNEL_STOPPED || t->state == TUNNEL_BACKOFF || t->state == TUNNEL_FAILED)
+		tunnel_restart(t);
+}
+
+void tunnel_stop(struct tunnel *t)
+{
+	drop_session(t, false);
+	each_forward(t, forward_hold);
+	t->attempts = 0;
+	if (t->state != TUNNEL_STOPPED)
+		enter(t, TUNNEL_STOPPED, NULL);
+}
+
+void tunnel_restart(struct tunnel *t)
+{
+	drop_session(t, false);
+	each_forward(t, forward_hold);
+	backoff_reset(&t->backoff);
+	t->attempts = 0;
+	begin_attempt(t);
+}
+
+/* ---- looking ---- */
+
+uint64_t tunnel_id(const struct tunnel *t)
+{
+	return t->id;
+}
+
+bool tunnel_has_session(const struct tunnel *t)
+{
+	return tunnel_state_is_connected(t->state);
+}
+
+static bool sum_counters(struct tunnel *t, struct wire_stats *stats)
+{
+	struct list *link;
+	size_t n = 0;
+
+	for (link = t->forwards.next; link != &t->forwards; link = link->next, n++) {
+		struct forward *f = forward_from_link(link);
+		const struct wire_counters *c = forward_counters(f);
+
+		if (n < stats->forward_count)
+			stats->forwards[n] = (struct wire_forward_stats){ forward_id(f), *c };
+		stats->counters.bytes_in += c->bytes_in;
+		stats->counters.bytes_out += c->bytes_out;
+		stats->counters.connections += c->connections;
+		stats->counters.connections_total += c->connections_total;
+	}
+	return n == stats->forward_count;
+}
+
+bool tunnel_report_stats(struct tunnel *t)
+{
+	struct wire_stats stats = { .tunnel = t->id, .rtt_us = t->rtt_us };
+
+	for (struct list *link = t->forwards.next; link != &t->forwards; link = link->next)
+		stats.forward_count++;
+	stats.forwards = calloc(stats.forward_count + 1, sizeof(*stats.forwards));
+	if (!stats.forwards || !sum_counters(t, &stats)) {
+		free(stats.forwards);
+		return true;
+	}
+	if (memcmp(&stats.counters, &t->told, sizeof(t->told)) != 0 ||
+	    stats.rtt_us != t->rtt_told) {
+		t->told = stats.counters;
+		t->rtt_told = stats.rtt_us;
+		report_stats(t->parts->report, &stats);
+	}
+	free(stats.forwards);
+	return stats.counters.connections > 0;
+}
+
+struct list *tunnel_link(struct tunnel *t)
+{
+	return &t->link;
+}
+
+struct tunnel *tunnel_from_link(struct list *link)
+{
+	return list_entry(link, struct tunnel, link);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine that keeps one tunnel alive. It is the only source of truth about a tunnel's state:
+ * every change is made in one place, reported once, with its reason. Steps come from attempt.c,
+ * time (one deadline to `up`, one for each phase, the wait between attempts) is decided here.
+ */
+#pragma once
+
+#include "daemon/worker/forward_local.h"
+#include "daemon/worker/parts.h"
+
+struct tunnel;
+
+/* Takes spec, also on failure. It starts stopped. */
+struct tunnel *tunnel_new(const struct worker_parts *parts, uint64_t id, struct config_tunnel *spec,
+			  struct err *err);
+/* Ends everything, orderly. */
+void tunnel_free(struct tunnel *t);
+
+/* Takes spec. reconnect: the session has to be a new one. */
+void tunnel_set(struct tunnel *t, struct config_tunnel *spec, bool reconnect);
+
+void tunnel_start(
+	struct tunnel *t); /* a person wants it: no more waiting, whatever was the reason */
+void tunnel_stop(struct tunnel *t);
+void tunnel_restart(struct tunnel *t); /* a new session, at once */
+
+/* Adds a forward or replaces its sockets. Takes spec and descriptors. */
+int tunnel_set_forward(struct tunnel *t, uint64_t id, struct config_forward *spec, int *fds,
+		       size_t count, const struct err *error, struct err *err);
+void tunnel_remove_forward(struct tunnel *t, uint64_t id); /* open connections go on */
+
+uint64_t tunnel_id(const struct tunnel *t);
+bool tunnel_has_session(const struct tunnel *t);
+/* Reports counters when they changed; true while connections are open. */
+bool tunnel_report_stats(struct tunnel *t);
+
+struct list *tunnel_link(struct tunnel *t);
+struct tunnel *tunnel_from_link(struct list *link);

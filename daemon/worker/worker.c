@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/worker/worker.h"
+
+#include <libssh/libssh.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/common/log.h"
+#include "daemon/worker/parts.h"
+#include "daemon/worker/tunnel.h"
+#include "lib/util.h"
+
+#define FILE_THREADS 4
+#define HANDSHAKES_DEFAULT 8
+
+struct worker {
+	struct worker_parts parts;
+	struct packet_port *port;
+	struct list tunnels;
+	struct loop_timer farewell;
+};
+
+static struct tunnel *find(struct worker *w, uint64_t id)
+{
+	for (struct list *link = w->tunnels.next; link != &w->tunnels; link = link->next) {
+		if (tunnel_id(tunnel_from_link(link)) == id)
+			return tunnel_from_link(link);
+	}
+	return NULL;
+}
+
+/* ---- messages: one function each ---- */
+
+struct delivery {
+	struct worker *worker;
+	json_t *message;
+	int *fds;
+	size_t fd_count;
+};
+
+static int handle_settings(struct delivery *d, struct err *err)
+{
+	enum log_level level;
+	unsigned handshakes;
+
+	if (wire_read_settings(d->message, &level, &handshakes, err) < 0)
+		return -1;
+	log_set_level(level);
+	gate_set_limit(d->worker->parts.gate, MAX(handshakes, 1));
+	return 0;
+}
+
+static int handle_tunnel(struct delivery *d, struct err *err)
+{
+	struct config_tunnel *spec;
+	struct tunnel *t;
+	bool reconnect;
+	uint64_t id;
+
+	if (wire_read_tunnel(d->message, &id, &spec, &reconnect, err) < 0)
+		return -1;
+	t = find(d->worker, id);
+	if (t) {
+		tunnel_set(t, spec, reconnect);
+		return 0;
+	}
+	t = tunnel_new(&d->worker->parts, id, spec, err);
+	if (!t)
+		return -1;
+	list_append(&d->worker->tunnels, tunnel_link(t));
+	return 0;
+}
+
+/* Messages about a tunnel that is gone are late, not wrong. */
+static int handle_forward(struct delivery *d, struct err *err)
+{
+	struct config_forward spec;
+	struct tunnel *t;
+	uint64_t id, forward;
+	struct err why;
+
+	if (wire_read_forward(d->message, &id, &forward, &spec, &why, err) < 0)
+		return -1;
+	t = find(d->worker, id);
+	if (t)
+		return tunnel_set_forward(t, forward, &spec, d->fds, d->fd_count, &why, err);
+	config_forward_fini(&spec);
+	return 0;
+}
+
+static int handle_forward_remove(struct delivery *d, struct err *err)
+{
+	uint64_t id, forward;
+	struct tunnel *t;
+
+	if (wire_read_about_forward(d->message, &id, &forward, err) < 0)
+		return -1;
+	t = find(d->worker, id);
+	if (t)
+		tunnel_remove_forward(t, forward);
+	else
+		report_forward_removed(d->worker->parts.report, id, forward);
+	return 0;
+}
+
+static int about_tunnel(struct delivery *d, void (*fn)(struct tunnel *t), struct err *err)
+{
+	struct tunnel *t;
+	uint64_t id;
+
+	if (wire_read_about(d->message, &id, err) < 0)
+		return -1;
+	t = find(d->worker, id);
+	if (t)
+		fn(t);
+	return 0;
+}
+
+static int handle_tunnel_remove(struct delivery *d, struct err *err)
+{
+	return about_tunnel(d, tunnel_free, err);
+}
+
+static int handle_start(struct delivery *d, struct err *err)
+{
+	return about_tunnel(d, tunnel_start, err);
+}
+
+static int handle_stop(struct delivery *d, struct err *err)
+{
+	return about_tunnel(d, tunnel_stop, err);
+}
+
+static int handle_restart(struct delivery *d, struct err *err)
+{
+	return about_tunnel(d, tunnel_restart, err);
+}
+
+static int handle_ping(struct delivery *d, struct err *err)
+{
+	struct wire_pong pong = { 0 };
+	struct loop_stats stats;
+
+	if (wire_read_ping(d->message, &pong.seq, err) < 0)
+		return -1;
+	loop_stats(d->worker->parts.loop, &stats);
+	pong.stall_us = stats.recent_worst_us;
+	pong.worst_stall_us = stats.worst_us;
+	for (struct list *link = d->worker->tunnels.next; link != &d->worker->tunnels;
+	     link = link->next)
+		pong.sessions += tunnel_has_session(tunnel_from_link(link));
+	packet_send(d->worker->port, wire_pong(&pong), NULL, 0);
+	return 0;
+}
+
+static void free_tunnels(struct worker *w)
+{
+	while (!list_is_empty(&w->tunnels))
+		tunnel_free(tunnel_from_link(w->tunnels.next));
+}
+
+static void on_farewell(void *data)
+{
+	loop_quit(((struct worker *)data)->parts.loop, 0);
+}
+
+/* Sessions say goodbye at the end of this turn; then there is nothing left to wait for. */
+static int handle_shutdown(struct delivery *d, struct err *err)
+{
+	free_tunnels(d->worker);
+	loop_timer_set(&d->worker->farewell, 1);
+	return 0;
+}
+
+static const struct {
+	const char *type;
+	int (*handle)(struct delivery *d, struct err *err);
+} handlers[] = {
+	{ "settings", handle_settings },
+	{ "tunnel", handle_tunnel },
+	{ "forward", handle_forward },
+	{ "forward-remove", handle_forward_remove },
+	{ "tunnel-remove", handle_tunnel_remove },
+	{ "start", handle_start },
+	{ "stop", handle_stop },
+	{ "restart", handle_restart },
+	{ "ping", handle_ping },
+	{ "shutdown", handle_shutdown },
+};
+
+static void on_message(void *data, const char *type, json_t *message, int *fds, size_t fd_count)
+{
+	struct delivery d = {
+		.worker = data, .message = message, .fds = fds, .fd_count = fd_count
+	};
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++) {
+		if (strcmp(handlers[i].type, type) != 0)
+			continue;
+		if (handlers[i].handle(&d, &err) < 0)
+			log_error("message '%s' from the supervisor: %s", type, err.msg);
+		return;
+	}
+	log_error("message '%s' from the supervisor is not known; is tunneld of another version?",
+		  type);
+}
+
+/* Without a supervisor nobody may keep the tunnels: the sockets are its. */
+static void on_close(void *data, const struct err *err)
+{
+	struct worker *w = data;
+
+	log_info("the supervisor is gone (%s); ending", err->msg);
+	free_tunnels(w);
+	loop_timer_set(&w->farewell, 1);
+}
+
+static const struct packet_ops packet_ops = {
+	.on_message = on_message,
+	.on_close = on_close,
+};
+
+static void collect_stats(void *data, struct report *r)
+{
+	struct worker *w = data;
+	bool again = false;
+
+	for (struct list *link = w->tunnels.next; link != &w->tunnels; link = link->next)
+		again |= tunnel_report_stats(tunnel_from_link(link));
+	if (again)
+		report_want_stats(r);
+}
+
+static int open_parts(struct worker *w, int fd, struct err *err)
+{
+	struct worker_parts *p = &w->parts;
+
+	p->resolver = resolver_new(p->loop, err);
+	p->files = p->resolver ? offload_new(p->loop, "files", FILE_THREADS, err) : NULL;
+	if (!p->files)
+		return -1;
+	p->gate = gate_new(p->loop, HANDSHAKES_DEFAULT);
+	p->scratch = malloc(sizeof(*p->scratch));
+	if (!p->gate || !p->scratch || loop_timer_open(&w->farewell, p->loop, on_farewell, w) < 0)
+		return err_nomem(err);
+	w->port = packet_port_new(p->loop, fd, &packet_ops, w, err);
+	if (!w->port)
+		return -1;
+	p->report = report_new(p->loop, w->port, collect_stats, w);
+	return p->report ? 0 : err_nomem(err);
+}
+
+struct worker *worker_new(struct loop *loop, int fd, struct err *err)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+
+	if (!w) {
+		err_nomem(err);
+		return NULL;
+	}
+	w->parts.loop = loop;
+	list_init(&w->tunnels);
+	if (open_parts(w, fd, err) < 0) {
+		worker_free(w);
+		return NULL;
+	}
+	packet_send(w->port, wire_ready(TUNNELD_VERSION, ssh_version(0)), NULL, 0);
+	return w;
+}
+
+void worker_free(struct worker *w)
+{
+	if (!w)
+		return;
+	free_tunnels(w);
+	report_free(w->parts.report);
+	packet_port_free(w->port);
+	loop_timer_close(&w->farewell);
+	gate_free(w->parts.gate);
+	offload_free(w->parts.files);
+	resolver_free(w->parts.resolver);
+	free(w->parts.scratch);
+	free(w);
+}
