@@ -19,7 +19,7 @@
 enum column { NAME, STATE, AGE, HOST, FORWARDS, RTT, IN, OUT, CONNECTIONS, COLUMN_COUNT };
 
 static const struct table_column columns[COLUMN_COUNT] = {
-	[NAME] = { "NAME", false, 16, 0 },
+	[NAME] = { "NAME", false, 8, 0 },
 	[STATE] = { "STATE", false, 0, 0 },
 	[AGE] = { "FOR", true, 0, 5 },
 	[HOST] = { "HOST", false, 12, 4 },

@@ -151,14 +151,18 @@ static void add_cells(struct strbuf *to, const struct table *t, const struct tab
 
 		if (width == 0)
 			continue;
-		pad = width - MIN(width, text_width(text));
+		column += width + GAP;
 		/* Spaces are written only before something: none at the end of a line. */
+		if (!*text) {
+			owed += width + GAP;
+			continue;
+		}
+		pad = width - MIN(width, text_width(text));
 		text_add_spaces(to, owed + (t->columns[i].right ? pad : 0));
 		strbuf_add(to, term_begin(term, cell->style));
 		text_add_cut(to, text, width, term_ellipsis(term));
 		strbuf_add(to, term_end(term, cell->style));
 		owed = (t->columns[i].right ? 0 : pad) + GAP;
-		column += width + GAP;
 	}
 	strbuf_add(to, "\n");
 }
