@@ -37,6 +37,7 @@ class Daemon:
         self.state_dir = self.directory / "state"
         self.log_path = self.directory / "tunneld.log"
         self.args = list(args)
+        self.prefix = []  # a command to start it with
         self.env = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.directory),
@@ -95,7 +96,7 @@ class Daemon:
         """Starts without waiting for anything."""
         with self.log_path.open("a") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", *self.command()],
+                ["setpriv", "--pdeathsig", "TERM", *self.prefix, *self.command()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

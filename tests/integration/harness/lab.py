@@ -21,7 +21,8 @@ class Lab:
         self._things = []
         self._daemons = 0
 
-    def _keep(self, thing):
+    def keep(self, thing):
+        """Takes part in the taking down: thing has a close()."""
         self._things.append(thing)
         return thing
 
@@ -50,20 +51,20 @@ class Lab:
         return free_port()
 
     def sshd(self, start=True, *, host="127.0.0.1", port=None, **options):
-        server = self._keep(Sshd(self.directory, self.keys, host=host, port=port, options=options))
+        server = self.keep(Sshd(self.directory, self.keys, host=host, port=port, options=options))
         return server.start() if start else server
 
     def server(self, handler, **options):
-        return self._keep(peers.TcpServer(handler, **options))
+        return self.keep(peers.TcpServer(handler, **options))
 
     def echo(self, **options):
         return self.server(peers.echo, **options)
 
     def proxy(self, target_port, **options):
-        return self._keep(peers.Proxy(("127.0.0.1", target_port), **options))
+        return self.keep(peers.Proxy(("127.0.0.1", target_port), **options))
 
     def asyncssh(self, **habits):
-        return self._keep(AsyncsshServer(self.keys.host, **habits))
+        return self.keep(AsyncsshServer(self.keys.host, **habits))
 
     # -- files ---------------------------------------------------------------------------------
 
@@ -103,7 +104,7 @@ class Lab:
         self._daemons += 1
         directory = self.path(f"d{self._daemons}")
         directory.mkdir()
-        daemon = self._keep(Daemon(directory, config, **options))
+        daemon = self.keep(Daemon(directory, config, **options))
         return daemon.start() if start else daemon
 
     def up(self, tunnels, defaults=None, **top):
