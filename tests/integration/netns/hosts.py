@@ -61,23 +61,13 @@ class Cable:
 
     def __init__(self):
         self.near, self.far = Host("near", 1), Host("far", 2)
-        self.near.ip(
-            "link",
-            "add",
-            "eth0",
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "eth0",
-            "netns",
-            self.far.namespace,
-        )
+        peer = ("peer", "name", "eth0", "netns", self.far.namespace)
+        self.near.ip("link", "add", "eth0", "type", "veth", *peer)
         self.near.start_interface()
         self.far.start_interface()
 
     def black_hole(self, family="inet"):
-        """Packets vanish both ways; nobody is told. ARP still works, so nothing is 'unreachable'."""
+        """Packets vanish both ways, nobody is told. ARP works, so nothing is 'unreachable'."""
         self.far.nft(
             f"""
 table {family} hole {{

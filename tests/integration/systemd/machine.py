@@ -124,7 +124,8 @@ class Machine:
         result = subprocess.run(
             ["nsenter", "-t", str(self.init), "-a", *command],
             capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL,
-            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, check=False,
+            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+            check=False,
         )  # fmt: skip
         assert not check or result.returncode == 0, f"{command}: {result}\n{self.journal()}"
         return result
@@ -138,7 +139,7 @@ class Machine:
         out = self.run("systemctl", "show", "tunneld", *(f"-p{n}" for n in names)).stdout
         return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
-    def property(self, name):
+    def value(self, name):
         return self.show(name)[name]
 
     @property

@@ -58,25 +58,25 @@ def running(machine):
     """The service, started and with its tunnel up."""
     machine.run("systemctl", "reset-failed", "tunneld", check=False)
     machine.run("systemctl", "start", "tunneld")
-    until(lambda: machine.property("StatusText") == "1 up, 1 backoff", 20, "the status text")
+    until(lambda: machine.value("StatusText") == "1 up, 1 backoff", 20, "the status text")
     return machine
 
 
 def main_pid(machine):
-    return int(machine.property("MainPID"))
+    return int(machine.value("MainPID"))
 
 
 def test_start_returns_when_it_is_ready(machine):
     machine.run("systemctl", "stop", "tunneld", check=False)
     machine.run("systemctl", "start", "tunneld")
-    assert machine.property("ActiveState") == "active"
+    assert machine.value("ActiveState") == "active"
     machine.run("sh", "-c", "echo | timeout 5 bash -c 'exec 3<>/dev/tcp/127.0.0.1/2222'")
 
 
 def test_the_unit_is_correct(machine):
     out = machine.run("systemd-analyze", "verify", "tunneld.service", check=False)
     assert "tunneld.service" not in out.stderr, out.stderr
-    assert machine.property("Type").startswith("notify")
+    assert machine.value("Type").startswith("notify")
 
 
 def test_the_tunnel_carries_a_connection(running):
@@ -106,26 +106,26 @@ def test_a_reload_of_a_broken_config_leaves_it_running(running):
     running.run("sh", "-c", "echo 'tunnels: [' > /etc/tunneld/tunneld.yaml")
     running.run("systemctl", "reload", "tunneld", check=False)
     until(lambda: "tunneld.yaml:" in running.journal(), 5, "the journal says where")
-    assert running.property("ActiveState") == "active" and main_pid(running) == pid
+    assert running.value("ActiveState") == "active" and main_pid(running) == pid
     running.run("sh", "-c", f"cat > /etc/tunneld/tunneld.yaml <<'END'\n{before}\nEND")
 
 
 def test_a_killed_worker_is_not_the_managers_business(running):
     pid = main_pid(running)
     running.run("pkill", "-KILL", "-P", str(pid), "tunneld-worker")
-    until(lambda: running.property("StatusText") == "1 up, 1 backoff", 10, "it is up again")
-    assert main_pid(running) == pid and running.property("NRestarts") == "0"
+    until(lambda: running.value("StatusText") == "1 up, 1 backoff", 10, "it is up again")
+    assert main_pid(running) == pid and running.value("NRestarts") == "0"
 
 
 def test_a_killed_supervisor_is_restarted(running):
     pid = main_pid(running)
     running.run("kill", "-KILL", str(pid))
     until(lambda: main_pid(running) not in (0, pid), 20, "systemd started another")
-    until(lambda: running.property("StatusText") == "1 up, 1 backoff", 20, "and it is up")
+    until(lambda: running.value("StatusText") == "1 up, 1 backoff", 20, "and it is up")
 
 
 def test_a_hung_supervisor_is_noticed_by_the_watchdog(running):
-    assert int(running.property("WatchdogUSec").rstrip("s") or 0) > 0
+    assert int(running.value("WatchdogUSec").rstrip("s") or 0) > 0
     drop_in = "[Service]\\nWatchdogSec=2s\\n"
     running.run(
         "sh", "-c",
@@ -141,6 +141,6 @@ def test_a_hung_supervisor_is_noticed_by_the_watchdog(running):
 
 def test_stop_is_clean(running):
     running.run("systemctl", "stop", "tunneld", seconds=10)
-    assert running.property("Result") == "success"
-    assert running.property("ExecMainStatus") == "0"
+    assert running.value("Result") == "success"
+    assert running.value("ExecMainStatus") == "0"
     assert running.run("pgrep", "tunneld", check=False).stdout == ""
