@@ -137,7 +137,7 @@ const struct schema_key schema_keys[] = {
 	  .help = "ports to listen on here and where they lead, as after ssh -L" },
 	{ .name = "start", .places = PLACE_BIT(PLACE_TUNNEL), .type = SCHEMA_WORD,
 	  .words = &start_words, .fallback = "always", .offset = IN_TUNNEL(start),
-	  .help = "always: from the start of the daemon; manual: at tunctl up" },
+	  .help = "when the tunnel comes up: with the daemon, or only when asked for (tunctl up)" },
 	{ .name = "tags", .places = PLACE_BIT(PLACE_TUNNEL), .type = SCHEMA_NAMES,
 	  .max = 32, .offset = IN_TUNNEL(tags),
 	  .help = "words to find the tunnel by" },
@@ -148,10 +148,10 @@ const struct schema_key schema_keys[] = {
 	  .help = "what the forward is called in lists" },
 	{ .name = "listen", .places = PLACE_BIT(PLACE_FORWARD), .type = SCHEMA_LISTEN,
 	  .required = true, .offset = IN_FORWARD(listen),
-	  .help = "[bind:]port; without bind localhost, with * every address" },
+	  .help = "where to listen: [bind:]port; without bind on localhost, with * on every address" },
 	{ .name = "target", .places = PLACE_BIT(PLACE_FORWARD), .type = SCHEMA_TARGET,
 	  .required = true, .offset = IN_FORWARD(target),
-	  .help = "host:port as the server sees it" },
+	  .help = "where connections lead: host:port as the server sees it" },
 };
 /* clang-format on */
 
