@@ -120,7 +120,8 @@ class Server:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen(8)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
 
     def answers(self, method, *replies):
         self.script[MANAGER + method] = replies
@@ -164,6 +165,10 @@ class Server:
         return True
 
     def close(self):
+        # Ends accept() first: closed alone, the number of the descriptor could be the next server's
+        # while this thread still waits at it.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join(10)
         self.listener.close()
 
 
