@@ -14,7 +14,7 @@ static void on_answer(void *data, bool granted)
 static void ask(struct keepalive *k)
 {
 	k->asking = true;
-	k->asked_ms = monotonic_ms();
+	k->asked_ms = loop_now_ms(k->loop);
 	k->asked_us = monotonic_us();
 	session_probe(k->session, &k->request, on_answer, k);
 }
@@ -28,7 +28,7 @@ static unsigned silence_before_asking(const struct keepalive *k)
 static void judge(void *data)
 {
 	struct keepalive *k = data;
-	uint64_t now = monotonic_ms();
+	uint64_t now = loop_now_ms(k->loop);
 	uint64_t limit = (uint64_t)k->interval_ms * k->count;
 	uint64_t grace = limit - silence_before_asking(k); /* between question and verdict */
 	uint64_t silence, due;

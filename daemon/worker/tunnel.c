@@ -175,7 +175,7 @@ static uint32_t random_u32(void)
  * last, so that arrivals cannot hammer a server. */
 static unsigned hurried_wait(const struct tunnel *t)
 {
-	uint64_t since = monotonic_ms() - t->attempt_ms;
+	uint64_t since = loop_now_ms(t->parts->loop) - t->attempt_ms;
 
 	return since >= HURRY_MS ? 0 : (unsigned)(HURRY_MS - since);
 }
@@ -387,7 +387,7 @@ static void on_admit(void *data)
 	struct tunnel *t = data;
 	struct err err;
 
-	t->attempt_ms = monotonic_ms();
+	t->attempt_ms = loop_now_ms(t->parts->loop);
 	t->attempt = attempt_new(t->parts, &t->spec->connection, &attempt_ops, t, &err);
 	if (!t->attempt) {
 		fail(t, &err);
@@ -439,7 +439,7 @@ static void on_forward_waiting(void *data, struct forward *f)
 
 	gate_hurry(&t->pass);
 	if (t->state != TUNNEL_BACKOFF || !is_of_network(t->error.code) ||
-	    t->retry.due_ms <= monotonic_ms() + wait)
+	    t->retry.due_ms <= loop_now_ms(t->parts->loop) + wait)
 		return;
 	loop_timer_set(&t->retry, wait);
 	report(t);
