@@ -102,11 +102,14 @@ void describe_reason(struct strbuf *to, const json_t *tunnel, uint64_t late_ms)
 
 bool describe_failed_forward(struct strbuf *to, const json_t *forward)
 {
-	const char *message = error_message(forward);
+	const char *message = error_message(forward), *listen = get_text(forward, "listen");
 
 	if (forward_state_from_name(get_text(forward, "state")) != FORWARD_FAILED || !*message)
 		return false;
-	strbuf_addf(to, "%s: %s", get_text(forward, "listen"), message);
+	/* Most messages name the address anyway. */
+	if (!strstr(message, listen))
+		strbuf_addf(to, "%s: ", listen);
+	strbuf_add(to, message);
 	return true;
 }
 

@@ -28,7 +28,7 @@ void describe_forward(struct strbuf *to, const json_t *forward, const struct ter
  * to say. late_ms: how old the daemon's answer is. */
 void describe_reason(struct strbuf *to, const json_t *tunnel, uint64_t late_ms);
 
-/* True for a forward that does not work while the tunnel is connected; adds "LISTEN: why". */
+/* True for a forward that does not work; adds "LISTEN: why". */
 bool describe_failed_forward(struct strbuf *to, const json_t *forward);
 
 /* How long the tunnel has been in its state; "-" when that is not known. */

@@ -1,0 +1,66 @@
+# bash completion for tunctl; the words are checked against its tables by tests/unit/test_ctl_docs.c
+
+_tunctl_names()
+{
+	local i socket=()
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		if [[ ${COMP_WORDS[i]} == -s || ${COMP_WORDS[i]} == --socket ]]; then
+			socket=(-s "${COMP_WORDS[i + 1]}")
+		fi
+	done
+	tunctl "${socket[@]}" list --names 2>/dev/null
+}
+
+_tunctl()
+{
+	local global="-s --socket --json -h --help"
+	local verbs="list inspect up down restart add drop reload version"
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local i verb= words=
+
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-s | --socket) ((i++)) ;;
+		-*) ;;
+		*)
+			verb=${COMP_WORDS[i]}
+			break
+			;;
+		esac
+	done
+
+	case $prev in
+	-s | --socket | -i)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	-L | -p | -l | -c | -o | --timeout)
+		return
+		;;
+	esac
+
+	case $verb in
+	"") words="$global -V --version $verbs" ;;
+	list) words="$global -w --watch --names" ;;
+	inspect) words="$global --daemon" ;;
+	up | restart) words="$global --all --no-wait --timeout" ;;
+	down) words="$global --all" ;;
+	add) words="$global --no-wait --timeout -L -i -p -l -c -o" ;;
+	*) words=$global ;;
+	esac
+
+	case $verb in
+	list | inspect | up | down | restart | drop)
+		[[ $cur == -* ]] || words=$(_tunctl_names)
+		;;
+	add)
+		[[ $cur == -* ]] || words=
+		;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+complete -F _tunctl tunctl

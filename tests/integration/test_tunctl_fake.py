@@ -350,7 +350,7 @@ def test_forwards_that_failed_say_why_once(server):
     )
     out = tunctl(server, "list").stdout
     assert out.count("postgres") == 1
-    assert f"    127.0.0.1:5432: {reason}\n" in out
+    assert f"    {reason}\n" in out
 
 
 def test_many_forwards_are_summed_up(server):

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ctl/add.h"
+#include "ctl/ctl.h"
+#include "lib/util.h"
+
+#define WORDS_MAX 24
+
+/* Splits line at spaces and reads it as a command line. */
+static int parse(struct args *args, struct failure *f, const char *line)
+{
+	static char words[1024]; /* the arguments borrow from it */
+	char *argv[WORDS_MAX], *rest = words;
+	int argc = 0;
+
+	assert_true(strlen(line) < sizeof(words));
+	strcpy(words, line);
+	for (char *word; (word = strsep(&rest, " "));)
+		argv[argc++] = word;
+	*f = (struct failure){ 0 };
+	return args_parse(args, argc, argv, f);
+}
+
+static void test_globals_before_and_after(void **state)
+{
+	static const char *const lines[] = {
+		"tunctl -s /x --json list a b",       "tunctl list -s /x --json a b",
+		"tunctl list a b --json -s/x",        "tunctl --socket=/x list a --json -- b",
+		"tunctl --socket /x list --json a b",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		struct args args;
+		struct failure f;
+
+		assert_int_equal(parse(&args, &f, lines[i]), 0);
+		assert_string_equal(args.verb->name, "list");
+		assert_string_equal(args_value(&args, OPTION_SOCKET), "/x");
+		assert_true(args_has(&args, OPTION_JSON));
+		assert_int_equal(args.operand_count, 2);
+		assert_string_equal(args.operands[0], "a");
+		assert_string_equal(args.operands[1], "b");
+		args_fini(&args);
+	}
+}
+
+static void test_the_last_value_counts(void **state)
+{
+	struct args args;
+	struct failure f;
+
+	assert_int_equal(parse(&args, &f, "tunctl -s /a up -s /b x --timeout 1s --timeout=2s"), 0);
+	assert_string_equal(args_value(&args, OPTION_SOCKET), "/b");
+	assert_string_equal(args_value(&args, OPTION_TIMEOUT), "2s");
+	assert_null(args_value(&args, OPTION_PORT));
+	args_fini(&args);
+}
+
+static void test_refused(void **state)
+{
+	static const char *const lines[] = {
+		"tunctl frobnicate",
+		"tunctl -x list",
+		"tunctl list -x",
+		"tunctl list --al",
+		"tunctl list --all",
+		"tunctl up",
+		"tunctl up --all x",
+		"tunctl -s",
+		"tunctl list --json=1",
+		"tunctl up x --timeout",
+		"tunctl reload x",
+		"tunctl add a",
+		"tunctl add a b c",
+		"tunctl add a b -L",
+		"tunctl add a b -NR1:a:1",
+		"tunctl inspect",
+		"tunctl list -V",
+		"tunctl version --all",
+		"tunctl inspect --daemon x",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		struct args args;
+		struct failure f;
+
+		assert_int_equal(parse(&args, &f, lines[i]), -1);
+		assert_int_equal(f.exit, EXIT_USAGE);
+		assert_string_equal(f.code, "usage");
+		assert_true(f.message[0] != '\0');
+		args_fini(&args);
+	}
+}
+
+/* Help is given whatever else is missing. */
+static void test_help_needs_no_operands(void **state)
+{
+	struct args args;
+	struct failure f;
+
+	assert_int_equal(parse(&args, &f, "tunctl add -h"), 0);
+	args_fini(&args);
+	assert_int_equal(parse(&args, &f, "tunctl"), 0);
+	assert_null(args.verb);
+	args_fini(&args);
+}
+
+static const struct {
+	const char *line;
+	const char *json; /* NULL: refused */
+} tunnels[] = {
+	{ "h", "{'host':'h'}" },
+	{ "-L 1:a:1 me@h", "{'local':'1:a:1','host':'me@h'}" },
+	{ "-L 1:a:1 -L2:b:2 -L [::1]:3:c:3 h",
+	  "{'local':['1:a:1','2:b:2','[::1]:3:c:3'],'host':'h'}" },
+	{ "-i k -i /k -i ~/k h", "{'identity':['/cwd/k','/k','/home/k'],'host':'h'}" },
+	{ "-o identity=credential:k h", "{'identity':'credential:k','host':'h'}" },
+	{ "-oUserKnownHostsFile=kh h", "{'known_hosts':'/cwd/kh','host':'h'}" },
+	{ "-p 2222 h", "{'host':'h:2222'}" },
+	{ "-l me -p 22 fe80::1", "{'host':'me@[fe80::1]:22'}" },
+	{ "-l me h:22", "{'host':'me@h:22'}" },
+	{ "ssh://me@h:22", "{'host':'me@h:22'}" },
+	{ "-c aes128-ctr -fNTnqvax h", "{'ciphers':'aes128-ctr','host':'h'}" },
+	{ "-M 0 -M0 h", "{'host':'h'}" },
+	{ "-o a.b.c=1 -o a.b.d=2 h", "{'a':{'b':{'c':'1','d':'2'}},'host':'h'}" },
+	{ "-o serveraliveinterval=5 h", "{'keepalive':{'interval':'5'},'host':'h'}" },
+	{ "-o BatchMode=yes -o hold=0 h", "{'hold':'0','host':'h'}" },
+	{ "-o x= h", "{'x':'','host':'h'}" },
+	{ "-p 0 h", NULL },
+	{ "-p 65536 h", NULL },
+	{ "-p 22 h:22", NULL },
+	{ "-l a b@h", NULL },
+	{ "-o x h", NULL },
+	{ "-o =x h", NULL },
+	{ "-o a=1 -o a.b=2 h", NULL },
+	{ "-o StrictHostKeyChecking=no h", NULL },
+	{ "-o x=\xff h", NULL },
+};
+
+static json_t *expected_object(const char *text)
+{
+	char json[512];
+	size_t i;
+
+	for (i = 0; text[i]; i++)
+		json[i] = text[i] == '\'' ? '"' : text[i];
+	json[i] = '\0';
+	return json_loads(json, 0, NULL);
+}
+
+static void test_add_objects(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(tunnels); i++) {
+		char line[256];
+		struct args args;
+		struct failure f;
+		json_t *tunnel, *expected;
+
+		snprintf(line, sizeof(line), "tunctl add x %s", tunnels[i].line);
+		assert_int_equal(parse(&args, &f, line), 0);
+		tunnel = add_tunnel_object(&args, "/cwd", "/home", &f);
+		if (!tunnels[i].json) {
+			assert_null(tunnel);
+			assert_int_equal(f.exit, EXIT_USAGE);
+		} else {
+			expected = expected_object(tunnels[i].json);
+			assert_non_null(expected);
+			assert_true(json_equal(tunnel, expected));
+			json_decref(expected);
+		}
+		json_decref(tunnel);
+		args_fini(&args);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_globals_before_and_after),
+		cmocka_unit_test(test_the_last_value_counts),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_help_needs_no_operands),
+		cmocka_unit_test(test_add_objects),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
