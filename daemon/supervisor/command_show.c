@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Methods that only look: List, Inspect, Status. A list of thousands is built a few tunnels a turn,
+ * as fast as the client reads it.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/supervisor/commands.h"
+#include "daemon/supervisor/snapshot.h"
+#include "lib/util.h"
+
+#define PER_STEP 16 /* tunnels */
+
+/* ---- List ---- */
+
+/* A list under way. It holds ids, so tunnels may go while it is sent. */
+struct listing {
+	struct supervisor *supervisor;
+	uint64_t *ids;
+	size_t count, next;
+	json_t *collected; /* without `more`: all of them go into one reply */
+};
+
+static void listing_free(void *data)
+{
+	struct listing *l = data;
+
+	json_decref(l->collected);
+	free(l->ids);
+	free(l);
+}
+
+static struct tunnel *next_tunnel(struct listing *l)
+{
+	while (l->next < l->count) {
+		struct tunnel *t = tunnels_find_id(&l->supervisor->tunnels, l->ids[l->next++]);
+
+		if (t)
+			return t;
+	}
+	return NULL;
+}
+
+static json_t *one_tunnel(struct tunnel *t)
+{
+	return commands_snapshots(&t, t ? 1 : 0);
+}
+
+/* One more reply, the last one without `continues`; true: go on. */
+static bool stream_step(struct call *call, void *data)
+{
+	struct listing *l = data;
+
+	for (int i = 0; i < PER_STEP && call_has_room(call); i++) {
+		json_t *reply = one_tunnel(next_tunnel(l));
+
+		if (l->next < l->count) {
+			struct client *client = call->client;
+
+			call_continue(call, reply);
+			if (client->closed)
+				return false;
+			continue;
+		}
+		listing_free(l);
+		call_reply(call, reply);
+		return false;
+	}
+	return true;
+}
+
+static bool collect_step(struct call *call, void *data)
+{
+	struct listing *l = data;
+	json_t *reply;
+
+	for (int i = 0; i < PER_STEP; i++) {
+		struct tunnel *t = next_tunnel(l);
+
+		if (t) {
+			json_array_append_new(l->collected, snapshot_tunnel(t));
+			continue;
+		}
+		reply = json_pack("{s:O}", "tunnels", l->collected);
+		listing_free(l);
+		call_reply(call, reply);
+		return false;
+	}
+	return true;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct tunnel *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+void command_list(struct supervisor *s, struct call *call)
+{
+	size_t count;
+	CLEANUP(freep) struct tunnel **found = commands_named_tunnels(s, call, false, &count);
+	struct listing *l;
+	struct err err;
+
+	if (!found)
+		return;
+	l = calloc(1, sizeof(*l));
+	if (l) {
+		l->supervisor = s;
+		l->count = count;
+		l->ids = calloc(MAX(count, 1U), sizeof(*l->ids));
+		l->collected = json_array();
+	}
+	if (!l || !l->ids || !l->collected) {
+		if (l)
+			listing_free(l);
+		err_nomem(&err);
+		commands_fail(call, &err, NULL);
+		return;
+	}
+	qsort(found, count, sizeof(struct tunnel *), by_name);
+	for (size_t i = 0; i < count; i++)
+		l->ids[i] = found[i]->id;
+	call_stream(call, call->request.more ? stream_step : collect_step, listing_free, l);
+}
+
+/* ---- Inspect ---- */
+
+void command_inspect(struct supervisor *s, struct call *call)
+{
+	const char *name = json_string_value(json_object_get(call->request.parameters, "name"));
+	struct tunnel *t = tunnels_find(&s->tunnels, name);
+	struct err err;
+
+	if (!t) {
+		err_set(&err, ERR_NO_SUCH_TUNNEL,
+			"there is no tunnel '%.64s'; tunctl list shows them", name);
+		commands_fail(call, &err, name);
+		return;
+	}
+	call_reply(call, json_pack("{s:o, s:o, s:o, s:o, s:o}", "tunnel", snapshot_tunnel(t),
+				   "settings", snapshot_settings(t->spec), "session",
+				   snapshot_session(t), "events", snapshot_events(t), "worker",
+				   t->worker ? json_integer(t->worker->index) : json_null()));
+}
+
+/* ---- Status ---- */
+
+static json_t *worker_snapshot(const struct worker *w)
+{
+	json_t *pid = w->pid ? json_integer(w->pid) : json_null();
+
+	return json_pack("{s:I, s:o, s:s, s:I, s:I, s:I, s:I, s:o}", "index", (json_int_t)w->index,
+			 "pid", pid, "state", worker_state_name(w->machine.state), "tunnels",
+			 (json_int_t)w->tunnel_count, "sessions", (json_int_t)w->sessions,
+			 "restarts", (json_int_t)w->machine.restarts, "worst_stall_us",
+			 (json_int_t)w->worst_stall_us, "libssh",
+			 w->libssh[0] ? json_string(w->libssh) : json_null());
+}
+
+static json_t *worker_snapshots(const struct workers *ws)
+{
+	json_t *array = json_array();
+	struct worker *w;
+
+	list_for_each (w, workers_all(ws), link)
+		json_array_append_new(array, worker_snapshot(w));
+	return array;
+}
+
+void command_status(struct supervisor *s, struct call *call)
+{
+	struct loop_stats stats;
+
+	loop_stats(s->loop, &stats);
+	call_reply(call,
+		   json_pack("{s:s, s:i, s:o, s:s, s:I, s:I, s:o, s:I}", "version", TUNNELD_VERSION,
+			     "pid", (int)getpid(), "since", snapshot_time(s->started_ms), "config",
+			     s->source.config, "tunnels", (json_int_t)s->tunnels.count, "up",
+			     (json_int_t)s->tunnels.in_state[TUNNEL_UP], "workers",
+			     worker_snapshots(s->workers), "worst_stall_us",
+			     (json_int_t)stats.worst_us));
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/supervisor/control.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon/common/log.h"
+#include "lib/str.h"
+#include "lib/util.h"
+
+#define GROUP "tunctl"
+#define BACKLOG 64
+#define ACCEPT_BATCH 16 /* a turn */
+
+/* ---- the directory ---- */
+
+static char *directory_of(const char *path)
+{
+	CLEANUP(freep) char *copy = strdup(path);
+
+	return copy ? strdup(dirname(copy)) : NULL;
+}
+
+/* Lets the group in, where there is one and we may. */
+static void give_to_group(const char *path, mode_t mode)
+{
+	const struct group *group = getgrnam(GROUP);
+
+	if (group && chown(path, (uid_t)-1, group->gr_gid) == 0 && chmod(path, mode) < 0)
+		log_warning("cannot change the mode of %s: %s", path, strerror(errno));
+}
+
+int control_prepare_directory(const char *path, bool shared, struct err *err)
+{
+	CLEANUP(freep) char *directory = directory_of(path);
+	struct stat st;
+
+	if (!directory)
+		return err_nomem(err);
+	if (mkdir(directory, shared ? 0750 : 0700) == 0) {
+		if (shared)
+			give_to_group(directory, 0750);
+		return 0;
+	}
+	if (errno != EEXIST)
+		return err_set_errno(err, ERR_IO, errno, "cannot create the directory %s",
+				     directory);
+	if (stat(directory, &st) < 0 || !S_ISDIR(st.st_mode))
+		return err_set(err, ERR_IO, "%s is not a directory", directory);
+	return 0;
+}
+
+/* ---- accepting ---- */
+
+/* Whoever has been silent for longest goes; those whose call is under way stay. */
+static bool make_room(struct control *c)
+{
+	struct client *client;
+
+	list_for_each (client, &c->clients, link) {
+		if (client_is_busy(client))
+			continue;
+		log_debug("control: %u clients; dropping the one that is idle", c->client_count);
+		client_close(client);
+		return true;
+	}
+	return false;
+}
+
+static void refuse(int fd)
+{
+	static const char reply[] = "{\"error\":\"io.tunneld.Manager.Failed\",\"parameters\":{"
+				    "\"code\":\"limit\",\"message\":\"too many clients\"}}";
+
+	if (send(fd, reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_debug("control: a client was refused: too many");
+	close(fd);
+}
+
+static void on_client_closed(void *data, struct client *client)
+{
+	struct control *c = data;
+
+	c->client_count--;
+}
+
+/* False: nobody is there any more. */
+static bool accept_one(struct control *c)
+{
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+	int fd = accept4(c->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct client *client;
+
+	if (fd < 0)
+		return errno == ECONNABORTED || errno == EINTR;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 ||
+	    (c->client_count >= CONTROL_CLIENTS_MAX && !make_room(c))) {
+		refuse(fd);
+		return true;
+	}
+	client = client_new(c->loop, fd, peer.uid, c->dispatch, c->data, on_client_closed, c);
+	if (!client) {
+		refuse(fd);
+		return true;
+	}
+	list_append(&c->clients, &client->link);
+	c->client_count++;
+	return true;
+}
+
+static void on_ready(void *data, unsigned ready)
+{
+	struct control *c = data;
+
+	for (int i = 0; i < ACCEPT_BATCH && accept_one(c); i++)
+		;
+}
+
+/* ---- the socket ---- */
+
+/* A short name beside path: the limit of sun_path is tight. */
+static char *hidden_name(const char *path)
+{
+	CLEANUP(freep) char *directory = directory_of(path);
+
+	return directory ? str_printf("%s/.ctl.%d", directory, (int)getpid()) : NULL;
+}
+
+static int check_length(const char *path, struct err *err)
+{
+	size_t limit = sizeof(((struct sockaddr_un *)0)->sun_path);
+
+	if (strlen(path) < limit)
+		return 0;
+	return err_set(err, ERR_USAGE,
+		       "%s is too long for a socket (%zu bytes at most); choose another with -s",
+		       path, limit - 1);
+}
+
+static int bind_socket(int fd, const char *path, mode_t mode, struct err *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	mode_t umask_before;
+	int rc;
+
+	strcpy(address.sun_path, path);
+	unlink(path);
+	umask_before = umask(0777 & ~mode);
+	rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
+	umask(umask_before);
+	if (rc < 0 || listen(fd, BACKLOG) < 0)
+		return err_set_errno(err, ERR_IO, errno, "cannot listen on %s", path);
+	return 0;
+}
+
+int control_open(struct control *c, struct loop *loop, const char *path, bool shared,
+		 client_dispatch_fn dispatch, void *data, struct err *err)
+{
+	mode_t mode = shared ? 0660 : 0600;
+
+	*c = (struct control){ .loop = loop, .fd = -1, .dispatch = dispatch, .data = data };
+	list_init(&c->clients);
+	c->path = strdup(path);
+	c->hidden_path = hidden_name(path);
+	if (!c->path || !c->hidden_path)
+		return err_nomem(err);
+	if (check_length(path, err) < 0 || check_length(c->hidden_path, err) < 0)
+		return -1;
+	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (c->fd < 0)
+		return err_set_errno(err, ERR_IO, errno, "cannot open a control socket");
+	if (bind_socket(c->fd, c->hidden_path, mode, err) < 0)
+		return -1;
+	if (shared)
+		give_to_group(c->hidden_path, mode);
+	return 0;
+}
+
+int control_publish(struct control *c, struct err *err)
+{
+	if (loop_io_open(&c->io, c->loop, c->fd, LOOP_READ, on_ready, c) < 0)
+		return err_nomem(err);
+	if (rename(c->hidden_path, c->path) < 0)
+		return err_set_errno(err, ERR_IO, errno, "cannot create %s", c->path);
+	free(TAKE(c->hidden_path));
+	return 0;
+}
+
+void control_close(struct control *c)
+{
+	struct client *client;
+
+	if (!c->loop)
+		return;
+	list_for_each (client, &c->clients, link)
+		client_close(client);
+	loop_io_close(&c->io);
+	if (c->fd >= 0)
+		unlink(c->hidden_path ? c->hidden_path : c->path);
+	closep(&c->fd);
+	free(c->hidden_path);
+	free(c->path);
+	*c = (struct control){ .fd = -1 };
+}

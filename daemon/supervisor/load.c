@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/supervisor/load.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/supervisor/state_dir.h"
+
+#define NOTHING "/dev/null" /* a configuration with no tunnels */
+
+int load_source_copy(struct load_source *to, const struct load_source *from)
+{
+	*to = (struct load_source){ .optional = from->optional, .system = from->system };
+	to->config = strdup(from->config);
+	to->state_dir = strdup(from->state_dir);
+	to->home = strdup(from->home);
+	to->user = strdup(from->user);
+	if (to->config && to->state_dir && to->home && to->user)
+		return 0;
+	load_source_fini(to);
+	return -1;
+}
+
+void load_source_fini(struct load_source *source)
+{
+	free(source->config);
+	free(source->state_dir);
+	free(source->home);
+	free(source->user);
+	*source = (struct load_source){ 0 };
+}
+
+void load(const struct load_source *source, struct loaded *ret)
+{
+	struct config_context context = { .system = source->system,
+					  .home = source->home,
+					  .user = source->user };
+	struct err err;
+
+	*ret = (struct loaded){ 0 };
+	ret->is_missing = source->optional && access(source->config, F_OK) < 0 && errno == ENOENT;
+	ret->config =
+		config_load(ret->is_missing ? NOTHING : source->config, &context, &ret->problems);
+	if (ret->config &&
+	    state_dir_load(source->state_dir, ret->config, &ret->warnings, &err) < 0) {
+		config_free(TAKE(ret->config));
+		loaded_fini(ret);
+	}
+}
+
+void loaded_fini(struct loaded *loaded)
+{
+	config_free(TAKE(loaded->config));
+	config_problems_fini(&loaded->problems);
+	strv_fini(&loaded->warnings);
+}
+
+void load_summarize(const struct config_problems *problems, struct err *ret)
+{
+	CLEANUP(freep)
+	char *first = problems->count > 0 ? config_problem_text(&problems->items[0]) : NULL;
+
+	if (!first)
+		err_nomem(ret);
+	else if (problems->count == 1)
+		err_set(ret, ERR_CONFIG, "%s", first);
+	else
+		err_set(ret, ERR_CONFIG, "%zu problems; the first: %s", problems->count, first);
+}

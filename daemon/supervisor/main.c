@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tunneld: from the command line to a running supervisor. Exit status: 0 ended as told, 1 could not
+ * start or was broken, 2 usage.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "daemon/common/log.h"
+#include "daemon/supervisor/lock.h"
+#include "daemon/supervisor/options.h"
+#include "daemon/supervisor/supervisor.h"
+#include "lib/paths.h"
+#include "lib/schema_doc.h"
+#include "lib/util.h"
+
+enum { EXIT_OK = 0, EXIT_BROKEN = 1, EXIT_USAGE = 2 };
+
+static int complain(const struct err *err)
+{
+	fprintf(stderr, "tunneld: %s\n", err->msg);
+	return err->code == ERR_USAGE ? EXIT_USAGE : EXIT_BROKEN;
+}
+
+static void print_problems(const struct config_problems *problems)
+{
+	for (size_t i = 0; i < problems->count; i++) {
+		CLEANUP(freep) char *text = config_problem_text(&problems->items[i]);
+
+		fprintf(stderr, "%s\n", text ? text : "out of memory");
+	}
+}
+
+static int print_schema(enum options_mode mode)
+{
+	json_t *json = mode == MODE_SCHEMA_JSON ? schema_json() : NULL;
+	CLEANUP(freep) char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+
+	json_decref(json);
+	if (mode == MODE_SCHEMA_REFERENCE)
+		text = schema_reference();
+	if (!text || puts(text) < 0 || fflush(stdout) != 0) {
+		fprintf(stderr, "tunneld: cannot print the schema\n");
+		return EXIT_BROKEN;
+	}
+	return EXIT_OK;
+}
+
+static int check(const struct load_source *source)
+{
+	struct config_context context = { .system = source->system,
+					  .home = source->home,
+					  .user = source->user };
+	struct config_problems problems = { 0 };
+	struct config *config = config_load(source->config, &context, &problems);
+
+	if (!config) {
+		print_problems(&problems);
+		config_problems_fini(&problems);
+		return EXIT_BROKEN;
+	}
+	printf("%s: ok, %zu tunnel%s\n", source->config, config->tunnel_count,
+	       config->tunnel_count == 1 ? "" : "s");
+	config_free(config);
+	return EXIT_OK;
+}
+
+/* A tunnel needs a descriptor for each of its connections, and then some. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warning("cannot raise the limit of open files: %s", strerror(errno));
+}
+
+static int supervise(const struct load_source *source, const char *socket_path, bool is_system,
+		     struct config *config)
+{
+	struct supervisor supervisor;
+	struct err err;
+	int status = EXIT_BROKEN;
+
+	if (supervisor_init(&supervisor, source, socket_path, is_system, config, &err) < 0)
+		log_error("%s", err.msg);
+	else
+		status = supervisor_run(&supervisor);
+	supervisor_fini(&supervisor);
+	return status;
+}
+
+static void log_loaded(const struct load_source *source, const struct loaded *loaded)
+{
+	for (size_t i = 0; i < loaded->warnings.count; i++)
+		log_warning("%s", loaded->warnings.items[i]);
+	if (loaded->is_missing)
+		log_info("no configuration yet; it would be read from %s, and tunctl add works "
+			 "without one",
+			 source->config);
+}
+
+static int run(const struct load_source *source, const char *socket_path, bool is_system)
+{
+	struct loaded loaded;
+	int status;
+
+	load(source, &loaded);
+	if (!loaded.config) {
+		print_problems(&loaded.problems);
+		loaded_fini(&loaded);
+		return EXIT_BROKEN;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	if (log_open("tunneld") < 0) {
+		fprintf(stderr, "tunneld: cannot start the log: %s\n", strerror(errno));
+		loaded_fini(&loaded);
+		return EXIT_BROKEN;
+	}
+	raise_limits();
+	log_loaded(source, &loaded);
+	status = supervise(source, socket_path, is_system, TAKE(loaded.config));
+	loaded_fini(&loaded);
+	log_close();
+	return status;
+}
+
+/* The lock comes first: a second daemon must touch nothing. */
+static int lock_and_run(const struct load_source *source, const char *socket_path, bool is_system)
+{
+	CLEANUP(closep) int lock = -1;
+	struct err err;
+
+	if (control_prepare_directory(socket_path, is_system, &err) < 0)
+		return complain(&err);
+	lock = lock_acquire(socket_path, &err);
+	if (lock < 0)
+		return complain(&err);
+	return run(source, socket_path, is_system);
+}
+
+static int act(const struct options *o, struct paths *paths)
+{
+	struct load_source source = {
+		.config = o->config ? (char *)o->config : paths->config,
+		.optional = !o->config && !o->is_system,
+		.state_dir = o->state_dir ? (char *)o->state_dir : paths->state_dir,
+		.system = o->is_system,
+		.home = paths->home,
+		.user = paths->user,
+	};
+
+	if (o->mode == MODE_CHECK)
+		return check(&source);
+	return lock_and_run(&source, o->socket ? o->socket : paths->socket, o->is_system);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct paths paths;
+	struct err err;
+	int status;
+
+	if (options_parse(argc, argv, geteuid() == 0, &options, &err) < 0)
+		return complain(&err);
+	switch (options.mode) {
+	case MODE_HELP:
+		options_print_help(stdout);
+		return EXIT_OK;
+	case MODE_VERSION:
+		puts("tunneld " TUNNELD_VERSION);
+		return EXIT_OK;
+	case MODE_SCHEMA_JSON:
+	case MODE_SCHEMA_REFERENCE:
+		return print_schema(options.mode);
+	case MODE_CHECK:
+	case MODE_RUN:
+		break;
+	}
+	if (paths_init(&paths, options.is_system, &err) < 0)
+		return complain(&err);
+	status = act(&options, &paths);
+	paths_fini(&paths);
+	return status;
+}

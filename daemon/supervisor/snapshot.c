@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/supervisor/snapshot.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "daemon/supervisor/listening.h"
+#include "lib/endpoint.h"
+#include "lib/util.h"
+
+json_t *snapshot_time(uint64_t realtime_ms)
+{
+	time_t seconds = (time_t)(realtime_ms / 1000);
+	char text[40];
+	struct tm utc;
+	size_t used;
+
+	gmtime_r(&seconds, &utc);
+	used = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(text + used, sizeof(text) - used, ".%03uZ", (unsigned)(realtime_ms % 1000));
+	return json_string(text);
+}
+
+json_t *snapshot_error(enum err_code code, const char *message)
+{
+	if (code == ERR_NONE)
+		return json_null();
+	return json_pack("{s:s, s:s}", "code", err_slug(code), "message", message ? message : "");
+}
+
+static json_t *error_of(const struct err *err)
+{
+	return err ? snapshot_error(err->code, err->msg) : json_null();
+}
+
+static json_t *strings(const struct strv *v)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < v->count; i++) {
+		if (json_array_append_new(array, json_string(v->items[i])) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+static json_int_t sum(uint64_t before, uint64_t now)
+{
+	return (json_int_t)(before + now);
+}
+
+/* ---- forwards ---- */
+
+static json_t *addresses(const struct forward *f, uint16_t *port)
+{
+	struct listener *sockets[LISTEN_ADDRESSES_MAX];
+	size_t count = f->listening ? listening_sockets(f->listening, sockets) : 0;
+	json_t *array = json_array();
+	char text[ADDRESS_TEXT_MAX];
+
+	for (size_t i = 0; array && i < count; i++) {
+		*port = address_port(&sockets[i]->address);
+		json_array_append_new(array,
+				      json_string(address_format(text, &sockets[i]->address)));
+	}
+	return array;
+}
+
+static json_t *forward_snapshot(const struct forward *f)
+{
+	const struct config_forward *spec = f->spec;
+	const struct wire_counters *c = &f->counters, *b = &f->before;
+	char listen[ENDPOINT_TEXT_MAX], target[ENDPOINT_TEXT_MAX];
+	uint16_t port = spec->listen_port;
+	json_t *bound = addresses(f, &port);
+
+	endpoint_format(listen, spec->listen_host, port);
+	endpoint_format(target, spec->target_host, spec->target_port);
+	return json_pack(
+		"{s:s, s:s, s:s, s:o, s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "name", spec->name,
+		"type", forward_type_name(spec->type), "listen", listen, "addresses", bound,
+		"target", target, "state", forward_state_name(f->state), "error",
+		error_of(f->error), "connections", (json_int_t)c->connections, "connections_total",
+		sum(b->connections_total, c->connections_total), "bytes_in",
+		sum(b->bytes_in, c->bytes_in), "bytes_out", sum(b->bytes_out, c->bytes_out));
+}
+
+static json_t *forwards(const struct tunnel *t)
+{
+	json_t *array = json_array();
+	struct forward *f;
+
+	if (!array)
+		return NULL;
+	list_for_each (f, &t->forwards, link) {
+		if (json_array_append_new(array, forward_snapshot(f)) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+/* ---- tunnels ---- */
+
+static json_t *hops(const struct tunnel *t)
+{
+	char host[ENDPOINT_TEXT_MAX];
+
+	endpoint_format(host, t->spec->connection.host, t->spec->connection.port);
+	return json_pack("[{s:s, s:s}]", "host", host, "state", tunnel_state_name(t->state));
+}
+
+static json_t *retry_in(const struct tunnel *t)
+{
+	uint64_t now = monotonic_ms();
+
+	if (t->state != TUNNEL_BACKOFF)
+		return json_null();
+	return json_integer(t->retry_at_ms > now ? (json_int_t)(t->retry_at_ms - now) : 0);
+}
+
+static json_t *rtt(const struct tunnel *t)
+{
+	return t->rtt_us < 0 ? json_null() : json_real((double)t->rtt_us / 1000);
+}
+
+json_t *snapshot_tunnel(const struct tunnel *t)
+{
+	const struct wire_counters *c = &t->counters, *b = &t->before;
+
+	return json_pack("{s:s, s:s, s:o, s:s, s:o, s:i, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, "
+			 "s:o, s:s}",
+			 "name", t->name, "state", tunnel_state_name(t->state), "since",
+			 snapshot_time(t->since_ms), "host", t->spec->host, "hops", hops(t),
+			 "attempt", (int)t->attempt, "retry_in_ms", retry_in(t), "rtt_ms", rtt(t),
+			 "error", error_of(t->error), "bytes_in", sum(b->bytes_in, c->bytes_in),
+			 "bytes_out", sum(b->bytes_out, c->bytes_out), "connections",
+			 (json_int_t)c->connections, "connections_total",
+			 sum(b->connections_total, c->connections_total), "forwards", forwards(t),
+			 "tags", strings(&t->spec->tags), "source", t->spec->source);
+}
+
+json_t *snapshot_settings(const struct config_tunnel *spec)
+{
+	const struct connection_settings *c = &spec->connection;
+	const struct upkeep_settings *u = &spec->upkeep;
+
+	return json_pack("{s:s, s:o, s:o, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "user",
+			 c->user, "identities", strings(&c->identities), "known_hosts",
+			 strings(&c->known_hosts), "ciphers", c->ciphers, "keepalive_interval_ms",
+			 (json_int_t)u->keepalive_interval_ms, "keepalive_count",
+			 (json_int_t)u->keepalive_count, "reconnect_min_ms",
+			 (json_int_t)u->reconnect_min_ms, "reconnect_max_ms",
+			 (json_int_t)u->reconnect_max_ms, "reconnect_stable_ms",
+			 (json_int_t)u->reconnect_stable_ms, "connect_timeout_ms",
+			 (json_int_t)u->connect_timeout_ms, "hold_ms", (json_int_t)u->hold_ms,
+			 "start", start_mode_name(spec->start));
+}
+
+json_t *snapshot_session(const struct tunnel *t)
+{
+	const struct wire_session *s = t->session;
+
+	if (!s)
+		return json_null();
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "address", s->address, "server_version",
+			 s->server_version, "cipher", s->cipher, "kex", s->kex, "host_key",
+			 s->host_key, "identity", s->identity);
+}
+
+json_t *snapshot_events(const struct tunnel *t)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < t->history.count; i++) {
+		const struct history_event *e = history_at(&t->history, i);
+		json_t *event = json_pack("{s:o, s:s, s:o}", "time", snapshot_time(e->at_ms),
+					  "state", tunnel_state_name(e->state), "error",
+					  snapshot_error(e->code, e->message));
+
+		if (json_array_append_new(array, event) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is known of tunnels as the JSON objects of docs/io.tunneld.Manager.varlink. Every function
+ * returns a new reference, NULL without memory.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "daemon/supervisor/tunnels.h"
+
+json_t *snapshot_tunnel(const struct tunnel *t); /* Tunnel */
+json_t *snapshot_settings(const struct config_tunnel *spec); /* Settings */
+json_t *snapshot_session(const struct tunnel *t); /* Session, or null */
+json_t *snapshot_events(const struct tunnel *t); /* []Event */
+json_t *snapshot_error(enum err_code code, const char *message); /* Error, or null */
+json_t *snapshot_time(uint64_t realtime_ms); /* RFC 3339 */

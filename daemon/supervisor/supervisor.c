@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/supervisor/supervisor.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "daemon/common/log.h"
+#include "daemon/supervisor/commands.h"
+#include "daemon/supervisor/reload.h"
+#include "daemon/supervisor/reports.h"
+#include "daemon/supervisor/systemd.h"
+#include "daemon/supervisor/tunnel_log.h"
+#include "lib/util.h"
+
+#define NAME_THREADS 4
+#define DISK_THREADS 2 /* one change at a time, and the search for who has a port */
+#define LAST_RESORT_MS 4500 /* an end that takes longer is forced */
+
+/* ---- the end ---- */
+
+static void stop(struct supervisor *s)
+{
+	struct tunnel *t;
+
+	if (s->is_stopping) {
+		log_warning("told to stop again: killing the workers");
+		workers_kill(s->workers);
+		loop_quit(s->loop, 0);
+		return;
+	}
+	s->is_stopping = true;
+	log_info("stopping");
+	systemd_stopping();
+	control_close(&s->control);
+	list_remove(&s->log_observer.link); /* that they all end now goes without saying */
+	workers_shut_down(s->workers);
+	/* Who connects now gets a refusal at once instead of a wait for nothing. */
+	while ((t = tunnels_after(&s->tunnels, NULL)))
+		sync_remove(&s->sync, t);
+	loop_timer_set(&s->last_resort, LAST_RESORT_MS);
+}
+
+static void on_all_gone(void *data)
+{
+	struct supervisor *s = data;
+
+	loop_quit(s->loop, 0);
+}
+
+static void on_last_resort(void *data)
+{
+	struct supervisor *s = data;
+
+	log_warning("the workers do not end; killing them");
+	workers_kill(s->workers);
+	loop_quit(s->loop, 0);
+}
+
+static void on_signal(void *data, int signo)
+{
+	struct supervisor *s = data;
+
+	if (signo != SIGHUP)
+		stop(s);
+	else if (!s->is_stopping)
+		reload_request(s, NULL);
+}
+
+/* ---- wiring ---- */
+
+static void on_worker_ready(void *data, struct worker *w)
+{
+	struct supervisor *s = data;
+
+	sync_on_worker_ready(&s->sync, w);
+}
+
+static void on_worker_dead(void *data, struct worker *w, const struct err *why)
+{
+	struct supervisor *s = data;
+
+	sync_on_worker_dead(&s->sync, w, why);
+}
+
+static int on_worker_message(void *data, struct worker *w, const char *type, json_t *message,
+			     struct err *err)
+{
+	struct supervisor *s = data;
+
+	return reports_handle(&s->sync, w, type, message, err);
+}
+
+static const struct workers_ops workers_ops = {
+	.on_ready = on_worker_ready,
+	.on_dead = on_worker_dead,
+	.on_message = on_worker_message,
+	.on_all_gone = on_all_gone,
+};
+
+static void on_listening_change(void *data, void *owner)
+{
+	struct supervisor *s = data;
+
+	sync_on_listening(&s->sync, owner);
+}
+
+/* The first time everything that can be bound is bound: from now on we can be used. */
+static void on_settled(void *data)
+{
+	struct supervisor *s = data;
+	struct err err;
+
+	if (s->is_published || s->is_stopping)
+		return;
+	s->is_published = true;
+	if (control_publish(&s->control, &err) < 0) {
+		log_error("%s", err.msg);
+		loop_quit(s->loop, 1);
+		return;
+	}
+	log_info("ready: %zu tunnels, control socket %s", s->tunnels.count, s->socket_path);
+	status_tell(&s->status);
+	systemd_ready();
+}
+
+static void on_watchdog(void *data)
+{
+	struct supervisor *s = data;
+
+	systemd_feed_watchdog();
+	loop_timer_set(&s->watchdog, systemd_watchdog_ms());
+}
+
+/* ---- life ---- */
+
+int supervisor_add_tunnel(struct supervisor *s, const struct config_tunnel *spec)
+{
+	struct tunnel *t = tunnels_add(&s->tunnels, spec);
+
+	if (!t)
+		return -1;
+	if (spec->start == START_ALWAYS)
+		sync_want(&s->sync, t, true);
+	return 0;
+}
+
+static int open_signals(struct supervisor *s)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		if (loop_signal_open(&s->signals[i], s->loop, numbers[i], on_signal, s) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int open_timers(struct supervisor *s)
+{
+	if (loop_timer_open(&s->last_resort, s->loop, on_last_resort, s) < 0 ||
+	    loop_timer_open(&s->watchdog, s->loop, on_watchdog, s) < 0)
+		return -1;
+	if (systemd_watchdog_ms() > 0)
+		loop_timer_set(&s->watchdog, 0);
+	return 0;
+}
+
+/* The parts, each standing on those before it. */
+static int open_parts(struct supervisor *s, struct err *err)
+{
+	s->loop = loop_new(err);
+	if (!s->loop)
+		return -1;
+	s->names = offload_new(s->loop, "tunneld/names", NAME_THREADS, err);
+	s->disk = s->names ? offload_new(s->loop, "tunneld/disk", DISK_THREADS, err) : NULL;
+	if (!s->disk || listen_service_init(&s->listen, s->loop, s->names, s->disk,
+					    on_listening_change, s, err) < 0)
+		return -1;
+	sync_init(&s->sync, s->loop, &s->tunnels, &s->listen, on_settled, s);
+	changes_init(&s->changes, s);
+	s->workers = workers_new(s->loop, &workers_ops, s, err);
+	s->sync.workers = s->workers;
+	if (!s->workers || control_open(&s->control, s->loop, s->socket_path, s->is_system,
+					commands_dispatch, s, err) < 0)
+		return -1;
+	if (open_signals(s) < 0 || open_timers(s) < 0 ||
+	    status_init(&s->status, s->loop, &s->tunnels) < 0)
+		return err_nomem(err);
+	s->log_observer = (struct tunnels_observer){ .on_event = tunnel_log_event };
+	tunnels_observe(&s->tunnels, &s->log_observer);
+	return 0;
+}
+
+static int add_tunnels(struct supervisor *s, struct err *err)
+{
+	for (size_t i = 0; i < s->config->tunnel_count; i++) {
+		if (supervisor_add_tunnel(s, s->config->tunnels[i]) < 0)
+			return err_nomem(err);
+	}
+	return 0;
+}
+
+int supervisor_init(struct supervisor *s, const struct load_source *source, const char *socket_path,
+		    bool is_system, struct config *config, struct err *err)
+{
+	*s = (struct supervisor){ .socket_path = socket_path,
+				  .is_system = is_system,
+				  .config = config };
+	s->started_ms = realtime_ms();
+	tunnels_init(&s->tunnels);
+	if (load_source_copy(&s->source, source) < 0)
+		return err_nomem(err);
+	if (open_parts(s, err) < 0)
+		return -1;
+	log_set_level(config->daemon.log_level);
+	workers_set_log_level(s->workers, config->daemon.log_level);
+	workers_set_limit(s->workers, config->daemon.workers);
+	if (add_tunnels(s, err) < 0)
+		return -1;
+	loop_defer_schedule(&s->sync.slice); /* settles even when there is nothing to do */
+	return 0;
+}
+
+int supervisor_run(struct supervisor *s)
+{
+	return loop_run(s->loop);
+}
+
+/* In the order in which the parts let go of each other. */
+void supervisor_fini(struct supervisor *s)
+{
+	struct tunnel *t;
+
+	if (s->loop) {
+		control_close(&s->control);
+		changes_fini(&s->changes);
+		status_fini(&s->status);
+		workers_free(s->workers);
+		while ((t = tunnels_after(&s->tunnels, NULL)))
+			sync_remove(&s->sync, t);
+		sync_fini(&s->sync);
+		listen_service_fini(&s->listen);
+		for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
+			loop_signal_close(&s->signals[i]);
+		loop_timer_close(&s->watchdog);
+		loop_timer_close(&s->last_resort);
+		offload_free(s->names);
+		offload_free(s->disk);
+		loop_free(s->loop);
+	}
+	tunnels_fini(&s->tunnels);
+	config_free(s->config);
+	load_source_fini(&s->source);
+}

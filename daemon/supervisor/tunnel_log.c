@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/supervisor/tunnel_log.h"
+
+#include "daemon/common/log.h"
+#include "lib/util.h"
+
+#define REPEATS_SAID 3
+
+/* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/ */
+static unsigned hash(const char *text)
+{
+	unsigned h = 2166136261U;
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 16777619U;
+	return h;
+}
+
+static bool is_worth_saying(struct tunnel *t)
+{
+	unsigned h = t->error ? hash(t->error->msg) : 0;
+
+	t->said_times = h == t->said_hash ? t->said_times + 1 : 1;
+	t->said_hash = h;
+	return t->said_times <= REPEATS_SAID || (t->said_times & (t->said_times - 1)) == 0;
+}
+
+static void log_backoff(struct tunnel *t)
+{
+	uint64_t now = monotonic_ms();
+	unsigned wait_ms = t->retry_at_ms > now ? (unsigned)(t->retry_at_ms - now) : 0;
+
+	if (t->error && t->error->code == ERR_WORKER)
+		return; /* said once by workers.c, not by each of its tunnels */
+	if (!is_worth_saying(t))
+		return;
+	log_warning("%s: %s; attempt %u, again in %u.%u s%s", t->name,
+		    t->error ? t->error->msg : "not connected", t->attempt, wait_ms / 1000,
+		    wait_ms % 1000 / 100,
+		    t->said_times >= REPEATS_SAID ? " (said less often from now on)" : "");
+}
+
+static void log_up(struct tunnel *t)
+{
+	t->said_hash = t->said_times = 0;
+	if (t->session)
+		log_info("%s: up, %s as %s, %s", t->name, t->session->address,
+			 t->spec->connection.user, t->session->cipher);
+	else
+		log_info("%s: up", t->name);
+}
+
+void tunnel_log_event(void *data, struct tunnel *t, enum tunnel_event event)
+{
+	if (event == TUNNEL_EV_REMOVED)
+		log_info("%s: removed", t->name);
+	if (event != TUNNEL_EV_STATE)
+		return;
+	switch (t->state) {
+	case TUNNEL_UP:
+		log_up(t);
+		break;
+	case TUNNEL_BACKOFF:
+		log_backoff(t);
+		break;
+	case TUNNEL_DEGRADED:
+		log_warning("%s: degraded: %s", t->name, t->error ? t->error->msg : "");
+		break;
+	case TUNNEL_FAILED:
+		log_error("%s: failed: %s", t->name, t->error ? t->error->msg : "");
+		break;
+	case TUNNEL_STOPPED:
+		log_info("%s: stopped", t->name);
+		break;
+	default:
+		log_debug("%s: %s", t->name, tunnel_state_name(t->state));
+		break;
+	}
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the log says of tunnels: one line a change that matters to people. A reason for waiting that
+ * repeats itself is said at its first three times and then at every power of two, so that a server
+ * that is down for a week fills no disk.
+ */
+#pragma once
+
+#include "daemon/supervisor/tunnels.h"
+
+/* A tunnels_observer.on_event; data is not used. */
+void tunnel_log_event(void *data, struct tunnel *t, enum tunnel_event event);

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/supervisor/tunnels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/util.h"
+
+void tunnels_init(struct tunnels *ts)
+{
+	*ts = (struct tunnels){ 0 };
+	list_init(&ts->observers);
+}
+
+void tunnels_observe(struct tunnels *ts, struct tunnels_observer *o)
+{
+	list_append(&ts->observers, &o->link);
+}
+
+static void tell(struct tunnel *t, enum tunnel_event event)
+{
+	struct tunnels_observer *o;
+
+	list_for_each (o, &t->owner->observers, link)
+		o->on_event(o->data, t, event);
+}
+
+/* ---- finding ---- */
+
+/* Index of the first tunnel whose name is not before name. */
+static size_t lower_bound(const struct tunnels *ts, const char *name)
+{
+	size_t low = 0, high = ts->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(ts->by_name[middle]->name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static size_t lower_bound_id(const struct tunnels *ts, uint64_t id)
+{
+	size_t low = 0, high = ts->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (ts->by_id[middle]->id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct tunnel *tunnels_find(const struct tunnels *ts, const char *name)
+{
+	size_t i = lower_bound(ts, name);
+
+	return i < ts->count && strcmp(ts->by_name[i]->name, name) == 0 ? ts->by_name[i] : NULL;
+}
+
+struct tunnel *tunnels_find_id(const struct tunnels *ts, uint64_t id)
+{
+	size_t i = lower_bound_id(ts, id);
+
+	return i < ts->count && ts->by_id[i]->id == id ? ts->by_id[i] : NULL;
+}
+
+struct tunnel *tunnels_after(const struct tunnels *ts, const char *name)
+{
+	size_t i = name ? lower_bound(ts, name) : 0;
+
+	if (name && i < ts->count && strcmp(ts->by_name[i]->name, name) == 0)
+		i++;
+	return i < ts->count ? ts->by_name[i] : NULL;
+}
+
+/* ---- forwards ---- */
+
+struct forward *forward_new(struct tunnel *t, const struct config_forward *spec)
+{
+	struct forward *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->id = ++t->owner->last_id;
+	f->tunnel = t;
+	f->spec = spec;
+	list_append(&t->forwards, &f->link);
+	return f;
+}
+
+void forward_free(struct forward *f)
+{
+	list_remove(&f->link);
+	free(f->error);
+	free(f);
+}
+
+struct forward *tunnel_find_forward(const struct tunnel *t, uint64_t id)
+{
+	struct forward *f;
+
+	list_for_each (f, &t->forwards, link) {
+		if (f->id == id)
+			return f;
+	}
+	return NULL;
+}
+
+void forward_renew(struct forward *f)
+{
+	f->id = ++f->tunnel->owner->last_id;
+	f->listening = NULL;
+	f->announced = f->has_sockets = f->news = false;
+}
+
+/* ---- tunnels ---- */
+
+static int reserve(struct tunnels *ts)
+{
+	size_t capacity = ts->capacity ? ts->capacity * 2 : 16;
+	struct tunnel **by_name, **by_id;
+
+	if (ts->count < ts->capacity)
+		return 0;
+	by_name = realloc(ts->by_name, capacity * sizeof(*by_name));
+	if (by_name)
+		ts->by_name = by_name;
+	by_id = realloc(ts->by_id, capacity * sizeof(*by_id));
+	if (by_id)
+		ts->by_id = by_id;
+	if (!by_name || !by_id)
+		return -1;
+	ts->capacity = capacity;
+	return 0;
+}
+
+static void tunnel_free(struct tunnel *t)
+{
+	struct forward *f;
+
+	list_for_each (f, &t->forwards, link)
+		forward_free(f);
+	list_remove(&t->worker_link);
+	list_remove(&t->todo_link);
+	list_remove(&t->start_link);
+	history_fini(&t->history);
+	free(t->session);
+	free(t->error);
+	free(t->name);
+	free(t);
+}
+
+static struct tunnel *tunnel_new(struct tunnels *ts, const struct config_tunnel *spec)
+{
+	struct tunnel *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->owner = ts;
+	t->spec = spec;
+	t->rtt_us = -1;
+	t->since_ms = realtime_ms();
+	list_init(&t->forwards);
+	list_init(&t->worker_link);
+	list_init(&t->todo_link);
+	list_init(&t->start_link);
+	t->name = strdup(spec->name);
+	if (!t->name)
+		goto fail;
+	for (size_t i = 0; i < spec->forward_count; i++) {
+		if (!forward_new(t, &spec->forwards[i]))
+			goto fail;
+	}
+	return t;
+fail:
+	tunnel_free(t);
+	return NULL;
+}
+
+struct tunnel *tunnels_add(struct tunnels *ts, const struct config_tunnel *spec)
+{
+	struct tunnel *t = reserve(ts) == 0 ? tunnel_new(ts, spec) : NULL;
+	size_t i;
+
+	if (!t)
+		return NULL;
+	t->id = ++ts->last_id;
+	i = lower_bound(ts, spec->name);
+	memmove(&ts->by_name[i + 1], &ts->by_name[i], (ts->count - i) * sizeof(t));
+	ts->by_name[i] = t;
+	ts->by_id[ts->count++] = t; /* ids only grow */
+	ts->in_state[t->state]++;
+	return t;
+}
+
+void tunnels_remove(struct tunnel *t)
+{
+	struct tunnels *ts = t->owner;
+	size_t i = lower_bound(ts, t->name), j = lower_bound_id(ts, t->id);
+
+	tell(t, TUNNEL_EV_REMOVED);
+	ts->count--;
+	memmove(&ts->by_name[i], &ts->by_name[i + 1], (ts->count - i) * sizeof(t));
+	memmove(&ts->by_id[j], &ts->by_id[j + 1], (ts->count - j) * sizeof(t));
+	ts->in_state[t->state]--;
+	tunnel_free(t);
+}
+
+void tunnels_fini(struct tunnels *ts)
+{
+	for (size_t i = 0; i < ts->count; i++)
+		tunnel_free(ts->by_name[i]);
+	free(ts->by_name);
+	free(ts->by_id);
+	*ts = (struct tunnels){ 0 };
+}
+
+/* ---- what is reported ---- */
+
+static bool error_is(const struct err *kept, const struct err *now)
+{
+	if (!now || now->code == ERR_NONE)
+		return !kept;
+	return kept && kept->code == now->code && strcmp(kept->msg, now->msg) == 0;
+}
+
+/* Best effort: without memory there is no reason to show. */
+static void keep_error(struct err **kept, const struct err *now)
+{
+	if (!now || now->code == ERR_NONE) {
+		free(*kept);
+		*kept = NULL;
+		return;
+	}
+	if (!*kept)
+		*kept = malloc(sizeof(**kept));
+	if (*kept)
+		**kept = *now;
+}
+
+static void keep_session(struct tunnel *t, const struct wire_session *now)
+{
+	if (!now->address[0])
+		return;
+	if (!t->session)
+		t->session = malloc(sizeof(*t->session));
+	if (t->session)
+		*t->session = *now;
+}
+
+void tunnel_enter(struct tunnel *t, const struct wire_tunnel_state *report)
+{
+	bool moved = t->state != report->state;
+	bool other = moved || !error_is(t->error, &report->error);
+
+	t->owner->in_state[t->state]--;
+	t->owner->in_state[report->state]++;
+	t->state = report->state;
+	t->attempt = report->attempt;
+	t->retry_at_ms = report->state == TUNNEL_BACKOFF ? report->retry_at_ms : 0;
+	keep_error(&t->error, &report->error);
+	keep_session(t, &report->session);
+	if (!tunnel_state_is_connected(t->state))
+		t->rtt_us = -1;
+	if (moved)
+		t->since_ms = realtime_ms();
+	if (other)
+		history_add(&t->history, realtime_ms(), t->state, t->error);
+	tell(t, other ? TUNNEL_EV_STATE : TUNNEL_EV_DETAIL);
+}
+
+void tunnel_enter_plain(struct tunnel *t, enum tunnel_state state, const struct err *error)
+{
+	struct wire_tunnel_state report = { .state = state, .attempt = t->attempt };
+
+	if (error)
+		report.error = *error;
+	tunnel_enter(t, &report);
+}
+
+void forward_enter(struct forward *f, enum forward_state state, const struct err *error)
+{
+	if (f->state == state && error_is(f->error, error))
+		return;
+	f->state = state;
+	keep_error(&f->error, error);
+	tell(f->tunnel, TUNNEL_EV_DETAIL);
+}
+
+void tunnel_touch(struct tunnel *t)
+{
+	tell(t, TUNNEL_EV_DETAIL);
+}
+
+static void fold(struct wire_counters *before, struct wire_counters *counters)
+{
+	before->bytes_in += counters->bytes_in;
+	before->bytes_out += counters->bytes_out;
+	before->connections_total += counters->connections_total;
+	*counters = (struct wire_counters){ 0 };
+}
+
+void tunnel_fold_counters(struct tunnel *t)
+{
+	struct forward *f;
+
+	fold(&t->before, &t->counters);
+	list_for_each (f, &t->forwards, link)
+		fold(&f->before, &f->counters);
+}
