@@ -12,7 +12,8 @@ port=''
 export PATH=$build/daemon:$build/ctl:$PATH:/usr/sbin:/sbin
 last_demo=${XDG_RUNTIME_DIR:-${TMPDIR:-/tmp}}/tunneld-demo-$UID
 
-if [[ -t 1 ]]; then bold=$'\033[1m' dim=$'\033[2m' green=$'\033[32m' off=$'\033[0m'; else bold='' dim='' green='' off=''; fi
+bold='' dim='' off=''
+if [[ -t 1 ]]; then bold=$'\033[1m' dim=$'\033[2m' off=$'\033[0m'; fi
 title() { printf '\n%s%s%s\n\n' "$bold" "$*" "$off"; }
 note() { printf '%s# %s%s\n' "$dim" "$*" "$off"; }
 
@@ -154,10 +155,11 @@ make_config() {
 	EOF
 }
 
+# Of the tunnel or of its forward.
 state_is() { tunctl --json list | grep -q "\"state\": *\"$1\""; }
 state_is_not() { ! state_is "$1"; }
 
-fetch() { run curl --silent --show-error --fail --max-time 15 "http://127.0.0.1:$port/"; }
+fetch() { run curl -sSf -m 15 "http://127.0.0.1:$port/"; }
 
 # --- the show ------------------------------------------------------------------------------------
 
@@ -168,9 +170,10 @@ show_start() {
     printf '%s$ tunneld -c tunneld.yaml &%s\n' "$bold" "$off"
     start tunneld "$(command -v tunneld)" -c "$dir/tunneld.yaml" -s "$TUNNELD_SOCKET" --state-dir "$dir/state"
     wait_for 5 'the start of tunneld' test -S "$TUNNELD_SOCKET"
-    run tunctl up web --timeout 10
+    run tunctl up web --timeout 10s
     echo
     run tunctl list
+    echo
     fetch
 }
 
@@ -179,45 +182,52 @@ show_death() {
     kill_sshd
     wait_for 5 'noticing the death' state_is_not up
     run tunctl list
-    note 'A client comes while there is no server. It is not refused, it waits:'
-    fetch >"$dir/fetched" &
-    local client=$!
-    wait_for 5 'the arrival of the client' grep -q . "$dir/fetched"
+    echo
+    note 'A client that comes now is not refused. It waits:'
+    fetch &
+    client=$!
+    wait_for 5 'the arrival of the client' state_is waiting
+}
+
+show_return() {
     title '3. The server comes back'
     local started=${EPOCHREALTIME/[.,]/}
     start_sshd
     wait "$client"
     local served=${EPOCHREALTIME/[.,]/}
-    cat "$dir/fetched"
-    note "served $(((served - started) / 1000)) ms after the server was started"
+    note "served $(((served - started) / 1000)) ms after the start of sshd"
     echo
+    wait_for 5 'the return of the tunnel' state_is up
     run tunctl list
     echo
-    run tunctl inspect web
+    printf '%s$ tunctl inspect web | grep -A99 Events%s\n' "$bold" "$off"
+    tunctl inspect web | grep -A99 Events
 }
 
 show_end() {
-    title "${green}That is all it does, for as many tunnels as you like.$off"
-    echo "Your own: write ~/.config/tunneld/tunneld.yaml"
-    echo
-    cat <<-'EOF'
+    title 'Your own'
+    cat <<-EOF
+	Write ~/.config/tunneld/tunneld.yaml, for example
+
 	    tunnels:
 	      db:
 	        host: me@server.example.com
 	        local: 5432:localhost:5432
+
+	and start $build/daemon/tunneld
 	EOF
-    echo
-    echo "and start $build/daemon/tunneld; $build/ctl/tunctl shows and steers it."
     if [[ $mode == --keep ]]; then
         ln -sfn "$dir" "$last_demo"
-        title 'It keeps running. To play with it:'
+        title 'This one keeps running. To play with it:'
         echo "    export TUNNELD_SOCKET=$TUNNELD_SOCKET PATH=$build/ctl:\$PATH"
-        echo "    tunctl list; curl http://127.0.0.1:$port/"
+        echo "    tunctl list"
+        echo "    curl http://127.0.0.1:$port/"
         echo "    ./dev demo --stop"
         echo
         echo "Its files are in $dir"
     else
-        note "The files of this demo were in $dir and are gone; ./dev demo --keep leaves them."
+        echo
+        note "The demo's files were in $dir; ./dev demo --keep leaves them, and all of it running."
     fi
 }
 
@@ -250,4 +260,5 @@ echo
 echo "    curl → 127.0.0.1:$port → tunneld ══ SSH ══ sshd 127.0.0.1:$ssh_port → web server :$web_port"
 show_start
 show_death
+show_return
 show_end
