@@ -289,6 +289,7 @@ static void on_readable(struct client *c)
 	}
 	n = recv(c->fd, place, room, MSG_DONTWAIT);
 	if (n > 0) {
+		c->active_ms = monotonic_ms();
 		varlink_reader_commit(&c->reader, (size_t)n);
 		loop_defer_schedule(&c->work);
 	} else if (n == 0) {
@@ -335,6 +336,7 @@ struct client *client_new(struct loop *loop, int fd, uid_t uid, client_dispatch_
 		.on_closed = on_closed,
 		.data = data,
 	};
+	c->active_ms = monotonic_ms();
 	list_init(&c->link);
 	loop_defer_open(&c->work, loop, on_work, c);
 	if (loop_io_open(&c->io, loop, fd, LOOP_READ, on_ready, c) < 0) {

@@ -45,6 +45,7 @@ struct client {
 	char *out; /* bytes [out_sent, out_size) wait to be read by the client */
 	size_t out_size, out_sent, out_capacity;
 	struct call *call; /* the one being served */
+	uint64_t active_ms; /* when it last said something */
 	bool eof; /* it sends nothing more, but may still read */
 	bool closed;
 	client_dispatch_fn dispatch;

@@ -148,8 +148,7 @@ static bool is_droppable(struct supervisor *s, struct change *c, const char *nam
 			"tunnel '%s' stands in %s:%u; remove it there and run tunctl reload", name,
 			spec->source, spec->line);
 	else
-		err_set(&err, ERR_NO_SUCH_TUNNEL,
-			"there is no tunnel '%.64s'; tunctl list shows them", name);
+		commands_no_such_tunnel(&err, name);
 	fail(c, &err, name);
 	return false;
 }

@@ -136,8 +136,7 @@ void command_inspect(struct supervisor *s, struct call *call)
 	struct err err;
 
 	if (!t) {
-		err_set(&err, ERR_NO_SUCH_TUNNEL,
-			"there is no tunnel '%.64s'; tunctl list shows them", name);
+		commands_no_such_tunnel(&err, name);
 		commands_fail(call, &err, name);
 		return;
 	}
@@ -149,13 +148,24 @@ void command_inspect(struct supervisor *s, struct call *call)
 
 /* ---- Status ---- */
 
+/* Counted from the tunnels: the worker's own count is as old as its last heartbeat. */
+static unsigned sessions_of(const struct worker *w)
+{
+	unsigned count = 0;
+	struct tunnel *t;
+
+	list_for_each (t, &w->tunnels, worker_link)
+		count += tunnel_state_is_connected(t->state);
+	return count;
+}
+
 static json_t *worker_snapshot(const struct worker *w)
 {
 	json_t *pid = w->pid ? json_integer(w->pid) : json_null();
 
 	return json_pack("{s:I, s:o, s:s, s:I, s:I, s:I, s:I, s:o}", "index", (json_int_t)w->index,
 			 "pid", pid, "state", worker_state_name(w->machine.state), "tunnels",
-			 (json_int_t)w->tunnel_count, "sessions", (json_int_t)w->sessions,
+			 (json_int_t)w->tunnel_count, "sessions", (json_int_t)sessions_of(w),
 			 "restarts", (json_int_t)w->machine.restarts, "worst_stall_us",
 			 (json_int_t)w->worst_stall_us, "libssh",
 			 w->libssh[0] ? json_string(w->libssh) : json_null());

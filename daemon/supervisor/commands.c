@@ -7,6 +7,7 @@
 
 #include "daemon/common/log.h"
 #include "daemon/supervisor/snapshot.h"
+#include "lib/str.h"
 #include "lib/util.h"
 
 #define PARAMETERS_MAX 2
@@ -153,6 +154,14 @@ json_t *commands_error_parameters(const struct err *err, const char *name)
 	return o;
 }
 
+int commands_no_such_tunnel(struct err *err, const char *name)
+{
+	char shown[CONFIG_NAME_MAX + 4];
+
+	return err_set(err, ERR_NO_SUCH_TUNNEL, "there is no tunnel '%s'; tunctl list shows them",
+		       str_escape(shown, sizeof(shown), name, strlen(name)));
+}
+
 void commands_fail(struct call *call, const struct err *err, const char *name)
 {
 	call_error(call, commands_error_name(err->code), commands_error_parameters(err, name));
@@ -226,9 +235,7 @@ static int look_up(struct supervisor *s, json_t *names, struct tunnel **ret, str
 		*ret_name = json_string_value(name);
 		ret[i] = tunnels_find(&s->tunnels, *ret_name);
 		if (!ret[i])
-			return err_set(err, ERR_NO_SUCH_TUNNEL,
-				       "there is no tunnel '%.64s'; tunctl list shows them",
-				       *ret_name);
+			return commands_no_such_tunnel(err, *ret_name);
 	}
 	return 0;
 }

@@ -23,6 +23,7 @@ const char *commands_check_parameters(const char *method, json_t *parameters);
 /* The Varlink error that fits err; name: of the tunnel it is about, or NULL. */
 const char *commands_error_name(enum err_code code);
 json_t *commands_error_parameters(const struct err *err, const char *name);
+int commands_no_such_tunnel(struct err *err, const char *name); /* -1 */
 void commands_fail(struct call *call, const struct err *err, const char *name);
 json_t *commands_problems(const struct config_problems *problems); /* of InvalidConfig */
 

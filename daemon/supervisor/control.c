@@ -17,8 +17,9 @@
 #include "lib/util.h"
 
 #define GROUP "tunctl"
-#define BACKLOG 64
-#define ACCEPT_BATCH 16 /* a turn */
+#define BACKLOG 1024
+#define ACCEPT_BATCH 64 /* a turn */
+#define IDLE_MAX_MS 10000 /* a client that is idle for longer leaves when others want in */
 
 /* ---- the directory ---- */
 
@@ -60,19 +61,20 @@ int control_prepare_directory(const char *path, bool shared, struct err *err)
 
 /* ---- accepting ---- */
 
-/* Whoever has been silent for longest goes; those whose call is under way stay. */
+/* Sleepers must not lock everybody out: the one that has been idle for longest goes, if that is
+ * long enough. Those whose call is under way stay. */
 static bool make_room(struct control *c)
 {
-	struct client *client;
+	struct client *client, *idlest = NULL;
 
 	list_for_each (client, &c->clients, link) {
-		if (client_is_busy(client))
-			continue;
-		log_debug("control: %u clients; dropping the one that is idle", c->client_count);
-		client_close(client);
-		return true;
+		if (!client_is_busy(client) && (!idlest || client->active_ms < idlest->active_ms))
+			idlest = client;
 	}
-	return false;
+	if (!idlest || monotonic_ms() - idlest->active_ms < IDLE_MAX_MS)
+		return false;
+	client_close(idlest);
+	return true;
 }
 
 static void refuse(int fd)
@@ -146,13 +148,40 @@ static int check_length(const char *path, struct err *err)
 		       path, limit - 1);
 }
 
+static void set_path(struct sockaddr_un *address, const char *path)
+{
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	strcpy(address->sun_path, path); /* check_length() */
+}
+
+/* Only what a daemon of ours has left behind may be replaced: a socket on which nobody listens. */
+static int check_stale(const char *path, struct err *err)
+{
+	CLEANUP(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address;
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : err_set_errno(err, ERR_IO, errno, "%s", path);
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(err, ERR_IO, "%s is there and is no socket; choose another with -s",
+			       path);
+	set_path(&address, path);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 &&
+	    errno == ECONNREFUSED)
+		return 0;
+	return err_set(err, ERR_ALREADY_RUNNING,
+		       "another program listens on %s; stop it, or choose another socket with -s",
+		       path);
+}
+
 static int bind_socket(int fd, const char *path, mode_t mode, struct err *err)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address;
 	mode_t umask_before;
 	int rc;
 
-	strcpy(address.sun_path, path);
+	set_path(&address, path);
 	unlink(path);
 	umask_before = umask(0777 & ~mode);
 	rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
@@ -173,7 +202,8 @@ int control_open(struct control *c, struct loop *loop, const char *path, bool sh
 	c->hidden_path = hidden_name(path);
 	if (!c->path || !c->hidden_path)
 		return err_nomem(err);
-	if (check_length(path, err) < 0 || check_length(c->hidden_path, err) < 0)
+	if (check_length(path, err) < 0 || check_length(c->hidden_path, err) < 0 ||
+	    check_stale(path, err) < 0)
 		return -1;
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd < 0)

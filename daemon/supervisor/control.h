@@ -17,7 +17,7 @@ struct control {
 	char *hidden_path; /* NULL once published */
 	int fd; /* -1: closed */
 	struct loop_io io;
-	struct list clients; /* struct client, the longest idle first */
+	struct list clients; /* struct client */
 	unsigned client_count;
 	client_dispatch_fn dispatch;
 	void *data;

@@ -17,8 +17,6 @@
 
 #define PROGRAM "tunneld-worker"
 
-extern char **environ;
-
 /* The sibling of the running program, NULL when there is none that can be started. */
 static char *find_beside(void)
 {
@@ -65,14 +63,36 @@ static int prepare_attributes(posix_spawnattr_t *attr)
 	return 0;
 }
 
+/* Ours without what the service manager gave to us alone; the strings are borrowed. */
+static char **worker_environment(void)
+{
+	static const char *const ours[] = { "NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=" };
+	size_t count = 0, kept = 0;
+	char **copy;
+
+	while (environ[count])
+		count++;
+	copy = calloc(count + 1, sizeof(*copy));
+	for (size_t i = 0; copy && i < count; i++) {
+		bool is_ours = false;
+
+		for (size_t j = 0; j < ARRAY_SIZE(ours); j++)
+			is_ours |= strncmp(environ[i], ours[j], strlen(ours[j])) == 0;
+		if (!is_ours)
+			copy[kept++] = environ[i];
+	}
+	return copy;
+}
+
 static int spawn_with_line(const char *program, int line, pid_t *ret_pid)
 {
+	CLEANUP(freep) char **environment = worker_environment();
 	char *argv[] = { (char *)PROGRAM, NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	int rc;
 
-	if (posix_spawn_file_actions_init(&actions) != 0)
+	if (!environment || posix_spawn_file_actions_init(&actions) != 0)
 		return ENOMEM;
 	if (posix_spawnattr_init(&attr) != 0) {
 		posix_spawn_file_actions_destroy(&actions);
@@ -82,7 +102,7 @@ static int spawn_with_line(const char *program, int line, pid_t *ret_pid)
 	if (rc == 0)
 		rc = posix_spawn_file_actions_adddup2(&actions, line, WORKER_LINE_FD);
 	if (rc == 0)
-		rc = posix_spawn(ret_pid, program, &actions, &attr, argv, environ);
+		rc = posix_spawn(ret_pid, program, &actions, &attr, argv, environment);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&actions);
 	return rc;

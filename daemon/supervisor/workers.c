@@ -56,7 +56,6 @@ static int handle_pong(struct worker *w, json_t *message, struct err *err)
 		return -1;
 	if (pong.seq > w->ping_seq)
 		return err_set(err, ERR_PROTOCOL, "an answer to a ping that was never sent");
-	w->sessions = pong.sessions;
 	w->worst_stall_us = pong.worst_stall_us;
 	worker_machine_pong(&w->machine, monotonic_ms());
 	return 0;
@@ -98,7 +97,6 @@ static const struct packet_ops port_ops = { .on_message = on_message, .on_close 
 static void close_port(struct worker *w)
 {
 	packet_port_free(TAKE(w->port));
-	w->sessions = 0;
 }
 
 static int open_process(struct worker *w, struct err *err)

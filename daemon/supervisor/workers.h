@@ -34,7 +34,7 @@ struct worker {
 	unsigned tunnel_count;
 
 	char libssh[32]; /* its version; "" until `ready` */
-	unsigned sessions, worst_stall_us; /* as of its last pong */
+	unsigned worst_stall_us; /* as of its last pong */
 	struct loop_grave grave;
 };
 
