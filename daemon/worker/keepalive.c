@@ -75,5 +75,7 @@ void keepalive_set(struct keepalive *k, unsigned interval_ms, unsigned count)
 void keepalive_close(struct keepalive *k)
 {
 	loop_timer_close(&k->timer);
+	if (k->asking)
+		list_remove(&k->request.link); /* it may still stand in the session's queue */
 	*k = (struct keepalive){ 0 };
 }
