@@ -45,7 +45,7 @@ static const struct {
 	{ "did not find expected <document start>",
 	  "the document ended before this; is there a bracket too many, or too little indentation?",
 	  false },
-	{ "did not find expected node content", "a value is missing here", true },
+	{ "did not find expected node content", "a value is missing here" BRACKETS, true },
 	{ "exceeded maximum depth", "nested too deeply", false },
 	{ "found duplicate %YAML directive", "a second %YAML line", false },
 	{ "found incompatible YAML document",
