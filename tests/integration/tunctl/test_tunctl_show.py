@@ -244,7 +244,8 @@ def test_watch_needs_a_terminal(server):
 
 
 def test_inspect_is_a_sheet(server):
-    server.answers("Inspect", reply(**INSPECTED))
+    fresh = INSPECTED["tunnel"] | {"since": tunnel()["since"]}
+    server.answers("Inspect", reply(**INSPECTED | {"tunnel": fresh}))
     out = tunctl(server, "inspect", "db-prod").stdout
     assert server.parameters("Inspect") == {"name": "db-prod"}
     assert out.startswith("● db-prod  up for 1h01m\n")
