@@ -254,7 +254,7 @@ static const struct {
 	{ "hosts:\n", " h%d:\n", NULL },
 	{ "tunnels: { t: { host: h, local: [", "1:h:1,", "the list has" },
 	{ "tunnels:\n", " t%d: {host: h, local: 1:h:1}\n", "is taken by tunnel" },
-	{ "defaults: { identity: [", "a,", "the list has" },
+	{ "defaults: { identity: [", "/abc,", "the list has" },
 	{ "include: [", "a%d,", "the list has" },
 	{ "defaults: { user: '", "x", "too long for a user name" },
 	{ "defaults: { ciphers: '", "a,", "the list is too long" },
