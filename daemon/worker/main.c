@@ -3,7 +3,6 @@
  * tunneld-worker: started by tunneld, with its end of their line as descriptor 3. It reads no
  * configuration, executes nothing, writes no file and listens on nothing, and it ends with tunneld.
  */
-#include <libssh/libssh.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/common/log.h"
+#include "daemon/worker/session.h"
 #include "daemon/worker/worker.h"
 
 #define LINE_FD 3
@@ -68,7 +68,8 @@ int main(int argc, char **argv)
 	int status;
 
 	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
-		printf("tunneld-worker %s (libssh %s)\n", TUNNELD_VERSION, ssh_version(0));
+		printf("tunneld-worker %s (libssh %s)\n", TUNNELD_VERSION,
+		       session_libssh_version());
 		return 0;
 	}
 	if (!is_line(LINE_FD)) {
@@ -78,7 +79,7 @@ int main(int argc, char **argv)
 	confine();
 	ignore_signals();
 	mallopt(M_ARENA_MAX, 2); /* threads are few and short-lived; an arena each is waste */
-	ssh_set_log_level(SSH_LOG_NOLOG);
+	session_silence_libssh();
 	if (log_open("tunneld-worker") < 0)
 		return 1;
 	status = run();

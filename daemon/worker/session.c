@@ -423,6 +423,16 @@ ssh_session session_libssh(struct session *s)
 	return s->ssh;
 }
 
+const char *session_libssh_version(void)
+{
+	return ssh_version(0);
+}
+
+void session_silence_libssh(void)
+{
+	ssh_set_log_level(SSH_LOG_NOLOG);
+}
+
 struct loop *session_loop(struct session *s)
 {
 	return s->loop;

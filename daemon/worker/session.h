@@ -58,6 +58,11 @@ int session_error(struct session *s, const char *what, struct err *err);
 /* After a libssh call made outside this file. */
 void session_touch(struct session *s);
 
+/* The libssh this process runs with: "0.10.6/openssl/zlib". */
+const char *session_libssh_version(void);
+/* libssh writes to stderr by itself; the level is a thread's own. Call it where sessions live. */
+void session_silence_libssh(void);
+
 /* What the server said before its banner, or "" (for messages; escaped). */
 const char *session_preamble(const struct session *s);
 
