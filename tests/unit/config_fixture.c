@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "config_fixture.h"
+#include "tests/unit/config_fixture.h"
 
 #include <ftw.h>
 #include <setjmp.h>

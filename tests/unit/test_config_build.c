@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "config_fixture.h"
+#include "tests/unit/config_fixture.h"
 #include "lib/node.h"
 #include "lib/util.h"
 

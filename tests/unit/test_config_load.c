@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "config_fixture.h"
+#include "tests/unit/config_fixture.h"
 #include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "config_fixture.h"
+#include "tests/unit/config_fixture.h"
 #include "lib/util.h"
 
 /* One value of each kind that is wrong: where, and what it says. The tunnel around it is good. */
