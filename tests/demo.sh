@@ -38,7 +38,7 @@ stop_all() {
     for name in tunneld web sshd; do
         [[ -r $1/$name.pid ]] || continue
         pid=$(<"$1/$name.pid")
-        if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$1"; then
+        if grep -qaF "$1" "/proc/$pid/cmdline" 2>/dev/null; then
             kill "$pid" 2>/dev/null || true
             wait_for 5 "the end of $name (process $pid)" is_gone "$pid" || kill -9 "$pid"
         fi

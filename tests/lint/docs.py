@@ -3,8 +3,7 @@
 """What the documents show must be true: every example configuration passes `tunneld --check`, and the
 list of keys in the manual page is the one printed from the schema table.
 
-docs.py TUNNELD REFERENCE checks; docs.py --update REFERENCE writes the list into the page. REFERENCE
-is the program that prints it (reference.c).
+docs.py TUNNELD checks; docs.py --update TUNNELD writes the list into the page.
 """
 
 import os
@@ -41,7 +40,7 @@ def check_examples(tunneld):
         for where, text in examples():
             with open(config, "w", encoding="utf-8") as file:
                 file.write(text)
-            result = subprocess.run([tunneld, "--check", "-c", config], capture_output=True,
+            result = subprocess.run([tunneld, "--user", "--check", "-c", config], capture_output=True,
                                     text=True, check=False)
             count += 1
             if result.returncode != 0:
@@ -51,31 +50,32 @@ def check_examples(tunneld):
     return wrong == 0 and count >= 3
 
 
-def reference(program):
-    return subprocess.run([program], check=True, capture_output=True, text=True).stdout.strip()
+def reference(tunneld):
+    return subprocess.run([tunneld, "--print-schema", "reference"], check=True,
+                          capture_output=True, text=True).stdout.strip()
 
 
-def check_keys(program):
-    if KEYS.search(read(PAGE))[2].strip() == reference(program):
+def check_keys(tunneld):
+    if KEYS.search(read(PAGE))[2].strip() == reference(tunneld):
         return True
     print(f"{PAGE}: the list of keys is not the schema's; bring it up to date with\n"
-          f"  tests/lint/docs.py --update {program}")
+          f"  tests/lint/docs.py --update {tunneld}")
     return False
 
 
-def update(program):
-    text = KEYS.sub(lambda match: f"{match[1]}\n{reference(program)}\n\n", read(PAGE))
+def update(tunneld):
+    text = KEYS.sub(lambda match: f"{match[1]}\n{reference(tunneld)}\n\n", read(PAGE))
     with open(PAGE, "w", encoding="utf-8") as file:
         file.write(text)
 
 
-def main(first, second):
-    if first == "--update":
-        update(second)
+def main(arguments):
+    if arguments[0] == "--update":
+        update(arguments[1])
         return 0
-    results = [check_examples(first), check_keys(second)]
+    results = [check_examples(arguments[0]), check_keys(arguments[0])]
     return 0 if all(results) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:3]))
+    sys.exit(main(sys.argv[1:]))
