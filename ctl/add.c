@@ -268,10 +268,12 @@ int run_add(struct ctl *ctl, struct failure *f)
 	tunnels = ctl_call_tunnels(ctl, MANAGER_METHOD("Add"), parameters, false, f);
 	if (!tunnels)
 		return -1;
-	if (!ctl->json)
+	if (!ctl->json) {
 		printf("%s: added\n", name);
-	else if (args_has(&ctl->args, OPTION_NO_WAIT))
+		fflush(stdout); /* before what the waiting has to say */
+	} else if (args_has(&ctl->args, OPTION_NO_WAIT)) {
 		ctl_print_json(ctl, tunnels);
+	}
 	json_decref(tunnels);
 	if (args_has(&ctl->args, OPTION_NO_WAIT))
 		return EXIT_OK;

@@ -81,7 +81,20 @@ static const char *why(int error)
 	}
 }
 
-static int not_reachable(struct failure *f, const struct tried *tried, size_t count)
+static const char *what_to_do(bool denied, bool named)
+{
+	if (denied)
+		return "use sudo, or add yourself to group 'tunctl' (sudo usermod -aG tunctl NAME) "
+		       "and "
+		       "log in again";
+	if (named)
+		return "is tunneld running with that socket?";
+	return "start it with 'systemctl start tunneld', or 'tunneld' for an instance of your own; "
+	       "-s "
+	       "names another socket";
+}
+
+static int not_reachable(struct failure *f, const struct tried *tried, size_t count, bool named)
 {
 	struct strbuf list = { 0 };
 	bool denied = false;
@@ -93,19 +106,13 @@ static int not_reachable(struct failure *f, const struct tried *tried, size_t co
 	failure_set(f, EXIT_NOT_REACHABLE, ERR_NOT_REACHABLE, "tunneld is not reachable: tried %s",
 		    list.data ? list.data : "");
 	strbuf_fini(&list);
-	if (denied)
-		failure_hint(
-			f, "add yourself to group 'tunctl' (sudo usermod -aG tunctl NAME) and log "
-			   "in again, or use sudo");
-	else
-		failure_hint(
-			f, "start it with 'systemctl start tunneld', or 'tunneld' for an instance "
-			   "of your own; -s names another socket");
+	failure_hint(f, "%s", what_to_do(denied, named));
 	return -1;
 }
 
 /* Connects to the first of the paths that answers. */
-static int open_first(struct client *c, const char *const *paths, size_t count, struct failure *f)
+static int open_first(struct client *c, const char *const *paths, size_t count, bool named,
+		      struct failure *f)
 {
 	struct tried tried[CANDIDATES_MAX];
 	size_t tries = 0;
@@ -120,7 +127,7 @@ static int open_first(struct client *c, const char *const *paths, size_t count, 
 		}
 		tried[tries++] = (struct tried){ paths[i], errno };
 	}
-	return not_reachable(f, tried, tries);
+	return not_reachable(f, tried, tries, named);
 }
 
 int client_open(struct client *c, const char *named, struct failure *f)
@@ -130,11 +137,12 @@ int client_open(struct client *c, const char *named, struct failure *f)
 
 	*c = (struct client)CLIENT_CLOSED;
 	if (named)
-		return open_first(c, &named, 1, f);
+		return open_first(c, &named, 1, true, f);
 	if (paths_init(&user, false, NULL) < 0 || paths_init(&system, true, NULL) < 0)
 		failure_nomem(f);
 	else
-		rc = open_first(c, (const char *const[]){ user.socket, system.socket }, 2, f);
+		rc = open_first(c, (const char *const[]){ user.socket, system.socket }, 2, false,
+				f);
 	paths_fini(&user);
 	paths_fini(&system);
 	return rc;

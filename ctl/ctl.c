@@ -126,12 +126,10 @@ json_t *ctl_names(const struct ctl *ctl, struct failure *f)
 	json_t *names = json_array();
 
 	for (size_t i = 0; names && i < ctl->args.operand_count; i++) {
-		json_t *name = json_string(ctl->args.operands[i]);
-
-		if (!name)
-			failure_set(f, EXIT_USAGE, ERR_USAGE, "a name is not valid UTF-8");
-		if (!name || json_array_append_new(names, name) < 0) {
+		/* Fails for what is not UTF-8, which no name is. */
+		if (json_array_append_new(names, json_string(ctl->args.operands[i])) < 0) {
 			json_decref(names);
+			failure_set(f, EXIT_USAGE, ERR_USAGE, "name %zu is not valid UTF-8", i + 1);
 			return NULL;
 		}
 	}

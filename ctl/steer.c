@@ -42,6 +42,21 @@ static json_t *names_parameters(const struct ctl *ctl, struct failure *f)
 	return parameters;
 }
 
+/* The answer may come before the worker has let go; "backoff" would look as if nothing was done. */
+static void print_stopped(const json_t *tunnels)
+{
+	json_t *tunnel;
+	size_t i;
+
+	if (json_array_size(tunnels) == 0)
+		puts("no tunnels");
+	json_array_foreach (tunnels, i, tunnel) {
+		bool stopped = strcmp(get_text(tunnel, "state"), "stopped") == 0;
+
+		printf("%s: %s\n", get_text(tunnel, "name"), stopped ? "stopped" : "stopping");
+	}
+}
+
 int run_down(struct ctl *ctl, struct failure *f)
 {
 	json_t *parameters = names_parameters(ctl, f), *tunnels;
@@ -51,7 +66,10 @@ int run_down(struct ctl *ctl, struct failure *f)
 	tunnels = ctl_call_tunnels(ctl, MANAGER_METHOD("Down"), parameters, false, f);
 	if (!tunnels)
 		return -1;
-	print_states(ctl, tunnels);
+	if (ctl->json)
+		ctl_print_json(ctl, tunnels);
+	else
+		print_stopped(tunnels);
 	json_decref(tunnels);
 	return EXIT_OK;
 }

@@ -234,15 +234,11 @@ static int print_waited_json(const struct wait *w, struct failure *f)
 	return failed;
 }
 
-void print_states(const struct ctl *ctl, const json_t *tunnels)
+static void print_states(const json_t *tunnels)
 {
 	json_t *tunnel;
 	size_t i;
 
-	if (ctl->json) {
-		ctl_print_json(ctl, tunnels);
-		return;
-	}
 	if (json_array_size(tunnels) == 0)
 		puts("no tunnels");
 	json_array_foreach (tunnels, i, tunnel)
@@ -267,7 +263,10 @@ static int call_without_waiting(struct ctl *ctl, const char *method, json_t *par
 
 	if (!tunnels)
 		return -1;
-	print_states(ctl, tunnels);
+	if (ctl->json)
+		ctl_print_json(ctl, tunnels);
+	else
+		print_states(tunnels);
 	json_decref(tunnels);
 	return EXIT_OK;
 }

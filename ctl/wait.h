@@ -12,6 +12,3 @@ int wait_for_tunnels(struct ctl *ctl, const char *method, json_t *names, struct 
 
 /* --timeout in ms; -1 with f filled when it is no duration. */
 int wait_timeout(const struct ctl *ctl, unsigned *ret_ms, struct failure *f);
-
-/* "NAME: STATE", each on a line; with --json the array. */
-void print_states(const struct ctl *ctl, const json_t *tunnels);

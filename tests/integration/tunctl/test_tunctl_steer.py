@@ -141,6 +141,8 @@ def test_down(server):
     server.answers("Down", reply(tunnels=[tunnel("a", "stopped"), tunnel("b", "stopped")]))
     assert tunctl(server, "down", "a", "b").stdout == "a: stopped\nb: stopped\n"
     assert server.parameters("Down") == {"names": ["a", "b"]}
+    server.answers("Down", reply(tunnels=[backoff("a")]))
+    assert tunctl(server, "down", "--all").stdout == "a: stopping\n"
 
 
 def test_drop(server):
