@@ -373,6 +373,11 @@ int wire_read_ping(json_t *m, uint64_t *ret_seq, struct err *err)
 	return done(&r);
 }
 
+json_t *wire_wake(void)
+{
+	return message("wake");
+}
+
 json_t *wire_shutdown(void)
 {
 	return message("shutdown");

@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What supervisor and worker say to each other: one JSON object a packet, "type" names it. This
- * file is the protocol's only description, and wire.c the only place that writes and reads its
- * fields. Tunnels and forwards are named by numbers the supervisor gives out and never uses twice.
+ * What supervisor and worker say to each other: one JSON object a packet, "type" names it. This file
+ * is the protocol's only description, and wire.c the only place that writes and reads its fields.
+ * Tunnels and forwards are named by numbers the supervisor gives out and never uses twice.
  *
- * Supervisor → worker
- *   settings         {log_level, handshakes}            handshakes: unfinished ones allowed per
- * server tunnel           {tunnel, spec, reconnect}          new, or new settings; reconnect: drop
- * the session forward          {tunnel, forward, spec, error?} +fds   listening sockets; error: why
- * there are none (sent again for the same forward: replaces them) forward-remove   {tunnel,
- * forward}                  stops accepting; open connections go on tunnel-remove    {tunnel} ends
- * everything start, stop, restart {tunnel}                       start also ends a backoff or
- * failed ping             {seq} shutdown         {}                                 close channels
- * and sessions politely, exit 0
+ * Supervisor to worker
+ *   settings        {log_level, handshakes}           handshakes: unfinished ones allowed per server
+ *   tunnel          {tunnel, spec, reconnect}         new, or new settings; reconnect: a new session
+ *   forward         {tunnel, forward, spec, error?}   with its listening sockets; error: why there are
+ *                                                     none; said again: replaces the sockets
+ *   forward-remove  {tunnel, forward}                 stops accepting; open connections go on
+ *   tunnel-remove   {tunnel}                          ends everything
+ *   start, stop, restart {tunnel}                     start also ends backoff and failed
+ *   wake            {}                                the network may be another one: end waits
+ *   ping            {seq}
+ *   shutdown        {}                                close channels and sessions politely, exit 0
  *
- * Worker → supervisor
- *   ready            {version, libssh}
- *   state            {tunnel, state, attempt, retry_at_ms?, error?, session?}   each change once
- *   forward-state    {tunnel, forward, state, error?}
- *   stats            {tunnel, bytes_in, bytes_out, connections, connections_total, rtt_us?,
- *                     forwards: [{forward, connections, connections_total, bytes_in, bytes_out}]}
- *                                                       at most twice a second, only when changed
- *   forward-removed  {tunnel, forward}                  the worker's copies of its sockets are
- * closed tunnel-removed   {tunnel} pong             {seq, stall_us, worst_stall_us, sessions}
+ * Worker to supervisor
+ *   ready           {version, libssh}
+ *   state           {tunnel, state, attempt, retry_at_ms, error?, session?}    each change once
+ *   forward-state   {tunnel, forward, state, error?}
+ *   stats           {tunnel, bytes_in, bytes_out, connections, connections_total, rtt_us, forwards}
+ *                                                     at most twice a second, only when changed
+ *   forward-removed {tunnel, forward}                 the worker's copies of its sockets are closed
+ *   tunnel-removed  {tunnel}
+ *   pong            {seq, stall_us, worst_stall_us, sessions}
  *
  * Times ending in _at_ms are CLOCK_MONOTONIC, which all processes of a machine share.
  */
@@ -89,6 +91,7 @@ json_t *wire_forward(uint64_t tunnel, uint64_t forward, const struct config_forw
 json_t *wire_about(const char *type, uint64_t tunnel); /* {type, tunnel} */
 json_t *wire_about_forward(const char *type, uint64_t tunnel, uint64_t forward);
 json_t *wire_ping(uint64_t seq);
+json_t *wire_wake(void);
 json_t *wire_shutdown(void);
 json_t *wire_ready(const char *version, const char *libssh);
 json_t *wire_tunnel_state(const struct wire_tunnel_state *state);

@@ -104,6 +104,14 @@ static void on_listening_change(void *data, void *owner)
 	sync_on_listening(&s->sync, owner);
 }
 
+/* Waits were chosen for another network. */
+static void on_network_change(void *data)
+{
+	struct supervisor *s = data;
+
+	workers_wake(s->workers);
+}
+
 /* The first time everything that can be bound is bound: from now on we can be used. */
 static void on_settled(void *data)
 {
@@ -184,7 +192,8 @@ static int open_parts(struct supervisor *s, struct err *err)
 					commands_dispatch, s, err) < 0)
 		return -1;
 	if (open_signals(s) < 0 || open_timers(s) < 0 ||
-	    status_init(&s->status, s->loop, &s->tunnels) < 0)
+	    status_init(&s->status, s->loop, &s->tunnels) < 0 ||
+	    network_open(&s->network, s->loop, on_network_change, s) < 0)
 		return err_nomem(err);
 	s->log_observer = (struct tunnels_observer){ .on_event = tunnel_log_event };
 	tunnels_observe(&s->tunnels, &s->log_observer);
@@ -235,6 +244,7 @@ void supervisor_fini(struct supervisor *s)
 		control_close(&s->control);
 		changes_fini(&s->changes);
 		status_fini(&s->status);
+		network_close(&s->network);
 		workers_free(s->workers);
 		while ((t = tunnels_after(&s->tunnels, NULL)))
 			sync_remove(&s->sync, t);

@@ -12,6 +12,7 @@
 #include "daemon/supervisor/control.h"
 #include "daemon/supervisor/listening.h"
 #include "daemon/supervisor/load.h"
+#include "daemon/supervisor/network.h"
 #include "daemon/supervisor/status.h"
 #include "daemon/supervisor/sync.h"
 #include "daemon/supervisor/tunnels.h"
@@ -33,6 +34,7 @@ struct supervisor {
 	struct changes changes;
 	struct control control;
 	struct status status;
+	struct network network;
 	struct tunnels_observer log_observer;
 	struct loop_signal signals[3];
 	struct loop_timer watchdog, last_resort;

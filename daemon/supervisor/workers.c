@@ -379,6 +379,16 @@ void workers_set_log_level(struct workers *ws, enum log_level level)
 	tell_settings(ws);
 }
 
+void workers_wake(struct workers *ws)
+{
+	struct worker *w;
+
+	list_for_each (w, &ws->all, link) {
+		if (worker_is_running(w))
+			worker_send(w, wire_wake(), NULL, 0);
+	}
+}
+
 /* The lowest free index, and the link after which it belongs. */
 static unsigned free_index(struct workers *ws, struct list **ret_after)
 {

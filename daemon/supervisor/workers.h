@@ -58,6 +58,9 @@ void workers_free(struct workers *ws); /* kills what still runs */
 void workers_set_limit(struct workers *ws, unsigned limit);
 void workers_set_log_level(struct workers *ws, enum log_level level);
 
+/* The network may be another one: waits are cut short, living servers are asked. */
+void workers_wake(struct workers *ws);
+
 /* The worker that should carry one more tunnel; started if need be. NULL: out of memory. */
 struct worker *workers_place(struct workers *ws);
 bool worker_is_running(const struct worker *w);

@@ -11,8 +11,10 @@ static void on_answer(void *data, bool granted)
 	k->ops->on_rtt(k->data, (unsigned)MIN(monotonic_us() - k->asked_us, UINT32_MAX));
 }
 
-static void ask(struct keepalive *k)
+void keepalive_ask(struct keepalive *k)
 {
+	if (k->asking)
+		return;
 	k->asking = true;
 	k->asked_ms = loop_now_ms(k->loop);
 	k->asked_us = monotonic_us();
@@ -43,8 +45,8 @@ static void judge(void *data)
 		k->ops->on_dead(k->data, (unsigned)silence);
 		return;
 	}
-	if (silence >= silence_before_asking(k) && !k->asking)
-		ask(k);
+	if (silence >= silence_before_asking(k))
+		keepalive_ask(k);
 	due = k->asking ? MAX(limit > silence ? limit - silence : 0,
 			      grace - MIN(now - k->asked_ms, grace))
 			: silence_before_asking(k) - silence;
@@ -58,7 +60,7 @@ int keepalive_open(struct keepalive *k, struct loop *loop, struct session *s, un
 	*k = (struct keepalive){ .session = s, .ops = ops, .data = data, .loop = loop };
 	if (loop_timer_open(&k->timer, loop, judge, k) < 0)
 		return -1;
-	ask(k);
+	keepalive_ask(k);
 	keepalive_set(k, interval_ms, count);
 	return 0;
 }

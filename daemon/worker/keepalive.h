@@ -31,4 +31,6 @@ struct keepalive {
 int keepalive_open(struct keepalive *k, struct loop *loop, struct session *s, unsigned interval_ms,
 		   unsigned count, const struct keepalive_ops *ops, void *data);
 void keepalive_set(struct keepalive *k, unsigned interval_ms, unsigned count);
+/* Now, without waiting for silence; nothing when a question is under way. */
+void keepalive_ask(struct keepalive *k);
 void keepalive_close(struct keepalive *k); /* before its session */

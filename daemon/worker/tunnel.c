@@ -619,6 +619,18 @@ void tunnel_restart(struct tunnel *t)
 	begin_attempt(t);
 }
 
+void tunnel_wake(struct tunnel *t)
+{
+	if (t->keepalive.session)
+		keepalive_ask(&t->keepalive);
+	if (t->state != TUNNEL_BACKOFF || !is_of_network(t->error.code))
+		return;
+	backoff_reset(&t->backoff);
+	/* Everybody's network came back at the same moment: not all at once. */
+	loop_timer_set(&t->retry, hurried_wait(t) + random_u32() % HURRY_MS);
+	report(t);
+}
+
 /* ---- looking ---- */
 
 uint64_t tunnel_id(const struct tunnel *t)

@@ -25,6 +25,9 @@ void tunnel_start(
 void tunnel_stop(struct tunnel *t);
 void tunnel_restart(struct tunnel *t); /* a new session, at once */
 
+/* The network may be another one: a wait for it ends soon, a living server is asked for a sign. */
+void tunnel_wake(struct tunnel *t);
+
 /* Adds a forward or replaces its sockets. Takes spec and descriptors. */
 int tunnel_set_forward(struct tunnel *t, uint64_t id, struct config_forward *spec, int *fds,
 		       size_t count, const struct err *error, struct err *err);

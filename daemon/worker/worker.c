@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/worker/worker.h"
 
-#include <libssh/libssh.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/common/log.h"
 #include "daemon/worker/parts.h"
+#include "daemon/worker/session.h"
 #include "daemon/worker/tunnel.h"
 #include "lib/util.h"
 
@@ -136,6 +136,14 @@ static int handle_restart(struct delivery *d, struct err *err)
 	return about_tunnel(d, tunnel_restart, err);
 }
 
+static int handle_wake(struct delivery *d, struct err *err)
+{
+	for (struct list *link = d->worker->tunnels.next; link != &d->worker->tunnels;
+	     link = link->next)
+		tunnel_wake(tunnel_from_link(link));
+	return 0;
+}
+
 static int handle_ping(struct delivery *d, struct err *err)
 {
 	struct wire_pong pong = { 0 };
@@ -184,6 +192,7 @@ static const struct {
 	{ "start", handle_start },
 	{ "stop", handle_stop },
 	{ "restart", handle_restart },
+	{ "wake", handle_wake },
 	{ "ping", handle_ping },
 	{ "shutdown", handle_shutdown },
 };
@@ -265,7 +274,7 @@ struct worker *worker_new(struct loop *loop, int fd, struct err *err)
 		worker_free(w);
 		return NULL;
 	}
-	packet_send(w->port, wire_ready(TUNNELD_VERSION, ssh_version(0)), NULL, 0);
+	packet_send(w->port, wire_ready(TUNNELD_VERSION, session_libssh_version()), NULL, 0);
 	return w;
 }
 

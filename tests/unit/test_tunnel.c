@@ -115,6 +115,13 @@ void keepalive_set(struct keepalive *k, unsigned interval_ms, unsigned count)
 	k->interval_ms = interval_ms;
 }
 
+static unsigned asked;
+
+void keepalive_ask(struct keepalive *k)
+{
+	asked++;
+}
+
 void keepalive_close(struct keepalive *k)
 {
 	*k = (struct keepalive){ 0 };
@@ -597,6 +604,40 @@ static void test_start_leaves_a_living_session_alone(void **state)
 	assert_int_equal(script.started, 1);
 }
 
+static void test_waking_up_ends_waits_for_the_network(void **state)
+{
+	struct stage *stage = *state;
+
+	script_failure(TUNNEL_CONNECTING, ERR_UNREACHABLE);
+	start(stage);
+	for (int i = 0; i < 10; i++) {
+		fake_loop_advance(the_loop, wait_ms());
+		progress();
+	}
+	tunnel_wake(stage->tunnel);
+	assert_in_range(wait_ms(), 0, 2000);
+	script_all(STEP_NEXT);
+	fake_loop_advance(the_loop, wait_ms());
+	progress();
+	assert_int_equal(last.state, TUNNEL_UP);
+	asked = 0;
+	tunnel_wake(stage->tunnel);
+	assert_int_equal(last.state, TUNNEL_UP);
+	assert_int_equal(asked, 1); /* does the server still hear us? */
+}
+
+static void test_waking_up_changes_nothing_about_other_errors(void **state)
+{
+	struct stage *stage = *state;
+	unsigned wait;
+
+	script_failure(TUNNEL_VERIFYING, ERR_PROTOCOL);
+	start(stage);
+	wait = wait_ms();
+	tunnel_wake(stage->tunnel);
+	assert_int_equal(wait_ms(), wait);
+}
+
 static void test_new_settings(void **state)
 {
 	struct stage *stage = *state;
@@ -654,6 +695,8 @@ int main(void)
 		TEST(test_stop_stops_and_start_resets_the_count),
 		TEST(test_start_ends_a_wait),
 		TEST(test_start_leaves_a_living_session_alone),
+		TEST(test_waking_up_ends_waits_for_the_network),
+		TEST(test_waking_up_changes_nothing_about_other_errors),
 		TEST(test_new_settings),
 		TEST(test_the_gate_is_left_with_the_first_answer),
 	};
