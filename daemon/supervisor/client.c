@@ -262,17 +262,21 @@ static void on_work(void *data)
 	update_interest(c);
 }
 
-/* It sends nothing more. One that has closed both directions reads nothing either. */
-static void on_eof(struct client *c)
+bool client_has_left(const struct client *c)
 {
 	struct pollfd p = { .fd = c->fd };
 
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
+}
+
+/* It sends nothing more, but may still read. */
+static void on_eof(struct client *c)
+{
 	c->eof = true;
-	if (poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR))) {
+	if (client_has_left(c))
 		client_close(c);
-		return;
-	}
-	loop_defer_schedule(&c->work);
+	else
+		loop_defer_schedule(&c->work);
 }
 
 static void on_readable(struct client *c)

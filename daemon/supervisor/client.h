@@ -61,6 +61,7 @@ struct client *client_new(struct loop *loop, int fd, uid_t uid, client_dispatch_
 			  void *data);
 void client_close(struct client *client); /* removes it from its list; freed after the turn */
 bool client_is_busy(const struct client *client); /* a call is being served, or a reply read */
+bool client_has_left(const struct client *client); /* it neither sends nor reads any more */
 
 /* Each takes the reference to parameters (NULL: none). After reply and error the call is gone. */
 void call_reply(struct call *call, json_t *parameters);

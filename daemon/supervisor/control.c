@@ -61,13 +61,17 @@ int control_prepare_directory(const char *path, bool shared, struct err *err)
 
 /* ---- accepting ---- */
 
-/* Sleepers must not lock everybody out: the one that has been idle for longest goes, if that is
- * long enough. Those whose call is under way stay. */
+/* Sleepers must not lock everybody out: one that has left and was not noticed yet goes, or the one
+ * that has been idle for longest, if that is long enough. Those whose call is under way stay. */
 static bool make_room(struct control *c)
 {
 	struct client *client, *idlest = NULL;
 
 	list_for_each (client, &c->clients, link) {
+		if (client_has_left(client)) {
+			client_close(client);
+			return true;
+		}
 		if (!client_is_busy(client) && (!idlest || client->active_ms < idlest->active_ms))
 			idlest = client;
 	}

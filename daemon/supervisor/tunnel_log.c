@@ -16,6 +16,16 @@ static unsigned hash(const char *text)
 	return h;
 }
 
+static const char *reason(const struct tunnel *t)
+{
+	return t->error ? t->error->msg : "no reason was given";
+}
+
+static const char *slug(const struct tunnel *t)
+{
+	return err_slug(t->error ? t->error->code : ERR_INTERNAL);
+}
+
 static bool is_worth_saying(struct tunnel *t)
 {
 	unsigned h = t->error ? hash(t->error->msg) : 0;
@@ -34,10 +44,9 @@ static void log_backoff(struct tunnel *t)
 		return; /* said once by workers.c, not by each of its tunnels */
 	if (!is_worth_saying(t))
 		return;
-	log_warning("%s: %s; attempt %u, again in %u.%u s%s", t->name,
-		    t->error ? t->error->msg : "not connected", t->attempt, wait_ms / 1000,
-		    wait_ms % 1000 / 100,
-		    t->said_times >= REPEATS_SAID ? " (said less often from now on)" : "");
+	log_warning("%s: backoff: %s [%s]; attempt %u, again in %u.%u s%s", t->name, reason(t),
+		    slug(t), t->attempt, wait_ms / 1000, wait_ms % 1000 / 100,
+		    t->said_times == REPEATS_SAID ? " (said less often from now on)" : "");
 }
 
 static void log_up(struct tunnel *t)
@@ -64,10 +73,10 @@ void tunnel_log_event(void *data, struct tunnel *t, enum tunnel_event event)
 		log_backoff(t);
 		break;
 	case TUNNEL_DEGRADED:
-		log_warning("%s: degraded: %s", t->name, t->error ? t->error->msg : "");
+		log_warning("%s: degraded: %s [%s]", t->name, reason(t), slug(t));
 		break;
 	case TUNNEL_FAILED:
-		log_error("%s: failed: %s", t->name, t->error ? t->error->msg : "");
+		log_error("%s: failed: %s [%s]", t->name, reason(t), slug(t));
 		break;
 	case TUNNEL_STOPPED:
 		log_info("%s: stopped", t->name);
