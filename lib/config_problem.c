@@ -4,6 +4,7 @@
  */
 #include "lib/config_problem.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,28 +79,23 @@ static bool was_said(const struct config_problems *problems, const char *file, u
 	return false;
 }
 
-void problem_addv(struct problem_sink *sink, const char *file, unsigned line, unsigned column,
-		  const char *fmt, va_list ap)
+void problem_add(struct problem_sink *sink, const struct node *at, const char *fmt, ...)
 {
+	static const struct node nowhere = { 0 };
 	char text[MESSAGE_MAX], message[MESSAGE_MAX];
+	va_list ap;
 
 	if (problem_is_full(sink)) {
 		sink->dropped++;
 		return;
 	}
-	vsnprintf(text, sizeof(text), fmt, ap);
-	str_escape(message, sizeof(message), text, strlen(text));
-	if (!was_said(sink->to, file, line, column, message))
-		keep(sink, file, line, column, message);
-}
-
-void problem_add(struct problem_sink *sink, const struct node *at, const char *fmt, ...)
-{
-	va_list ap;
-
 	va_start(ap, fmt);
-	problem_addv(sink, at ? at->file : NULL, at ? at->line : 0, at ? at->column : 0, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	str_escape(message, sizeof(message), text, strlen(text));
+	at = at ? at : &nowhere;
+	if (!was_said(sink->to, at->file, at->line, at->column, message))
+		keep(sink, at->file, at->line, at->column, message);
 }
 
 void problem_add_err(struct problem_sink *sink, const struct err *err)

@@ -5,7 +5,6 @@
  */
 #pragma once
 
-#include <stdarg.h>
 #include <stdbool.h>
 
 #include "lib/config.h"
@@ -19,9 +18,7 @@ struct problem_sink {
 	bool failed; /* no memory to keep one */
 };
 
-/* A place and the sentence for it; file may be NULL. What was said before is not said again. */
-void problem_addv(struct problem_sink *sink, const char *file, unsigned line, unsigned column,
-		  const char *fmt, va_list ap);
+/* A sentence about at, which may be NULL. What was said before is not said again. */
 void problem_add(struct problem_sink *sink, const struct node *at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void problem_add_err(struct problem_sink *sink, const struct err *err);
