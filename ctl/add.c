@@ -104,17 +104,20 @@ static json_t *descend(json_t *object, const char **key)
 static int put_text(struct making *m, const char *key, const char *text)
 {
 	CLEANUP(freep) char *path = is_path_key(key) ? absolute(m, text) : NULL;
-	json_t *value = json_string(path ? path : text), *object = descend(m->tunnel, &key);
+	json_t *value = json_string(path ? path : text), *object;
 
+	if (is_path_key(key) && !path) {
+		json_decref(value);
+		return failure_nomem(m->f);
+	}
+	object = descend(m->tunnel, &key);
 	if (!value)
 		return failure_set(m->f, EXIT_USAGE, ERR_USAGE,
 				   "the value of '%s' is not valid UTF-8", key);
 	if (!object) {
 		json_decref(value);
 		return failure_set(m->f, EXIT_USAGE, ERR_USAGE,
-				   "-o %s: a key and keys below it "
-				   "exclude each other",
-				   key);
+				   "-o %s: a key and keys below it exclude each other", key);
 	}
 	return put(object, key, value) < 0 ? failure_nomem(m->f) : 0;
 }

@@ -18,17 +18,23 @@
 #define CONNECT_MS 5000
 #define READ_SIZE 16384
 
-/* Waits for events; 1: there, 0: the deadline has passed, -1: errno. */
-static int wait_for(int fd, short events, uint64_t deadline_ms)
+/* Waits for events; 1: there, 0: the deadline has passed, -1: interrupted. */
+static int wait_for(const struct client *c, short events, uint64_t deadline_ms, struct failure *f)
 {
-	struct pollfd p = { .fd = fd, .events = events };
+	struct pollfd p[] = {
+		{ .fd = c->fd, .events = events },
+		{ .fd = c->interrupt_fd, .events = POLLIN },
+	};
 
 	for (;;) {
 		uint64_t now = monotonic_ms();
-		int ready = poll(&p, 1, now < deadline_ms ? (int)MIN(deadline_ms - now, 60000) : 0);
+		int wait_ms = now < deadline_ms ? (int)MIN(deadline_ms - now, 60000) : 0;
+		int ready = poll(p, ARRAY_SIZE(p), wait_ms);
 
-		if (ready != 0 && !(ready < 0 && errno == EINTR))
-			return ready;
+		if (ready > 0 && p[1].revents)
+			return failure_set(f, EXIT_FAILED, ERR_TIMEOUT, "interrupted");
+		if (ready > 0)
+			return 1;
 		if (monotonic_ms() >= deadline_ms)
 			return 0;
 	}
@@ -191,8 +197,12 @@ int client_send(struct client *c, const char *method, json_t *parameters, bool m
 			continue;
 		if (errno != EAGAIN)
 			return connection_lost(c, f);
-		if (wait_for(c->fd, POLLOUT, deadline_ms) == 0)
+		switch (wait_for(c, POLLOUT, deadline_ms, f)) {
+		case 0:
 			return client_no_answer(c, CLIENT_ANSWER_MS, f);
+		case -1:
+			return -1;
+		}
 	}
 	return 0;
 }
@@ -214,7 +224,7 @@ static int read_more(struct client *c, uint64_t deadline_ms, struct failure *f)
 	}
 	if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		return connection_lost(c, f);
-	return wait_for(c->fd, POLLIN, deadline_ms);
+	return wait_for(c, POLLIN, deadline_ms, f);
 }
 
 int client_receive(struct client *c, uint64_t deadline_ms, json_t **ret, bool *ret_continues,

@@ -16,12 +16,13 @@
 
 struct client {
 	int fd; /* -1: not open */
+	int interrupt_fd; /* ends every waiting once it is readable; borrowed; -1: none */
 	char *path;
 	struct varlink_reader reader;
 };
 
 /* clang-format off */
-#define CLIENT_CLOSED { .fd = -1 }
+#define CLIENT_CLOSED { .fd = -1, .interrupt_fd = -1 }
 /* clang-format on */
 
 /* named: the socket the user insists on; NULL: look for a live one. */

@@ -39,6 +39,7 @@ static int flush_output(struct failure *f)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
+	f->hint[0] = '\0';
 	return failure_set(f, EXIT_FAILED, ERR_IO, "cannot write the output: %s", strerror(errno));
 }
 

@@ -80,14 +80,26 @@ static char *screen_text(struct ctl *ctl, const json_t *tunnels, const struct fa
 	return strbuf_take(&screen);
 }
 
-static int draw(struct ctl *ctl)
+/* Whether a signal waits to be read: then the answer is not awaited, nor shown. */
+static bool is_interrupted(int signals)
+{
+	struct pollfd p = { .fd = signals, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+static int draw(struct ctl *ctl, int signals)
 {
 	struct failure f = { 0 };
-	json_t *tunnels = list_fetch(ctl, &f);
+	json_t *tunnels = NULL;
 	CLEANUP(freep) char *screen = NULL;
 
+	if (ctl_client(ctl, &f)) {
+		ctl->client.interrupt_fd = signals;
+		tunnels = list_fetch(ctl, &f);
+	}
 	term_init(&ctl->out, STDOUT_FILENO);
-	screen = screen_text(ctl, tunnels, &f);
+	screen = is_interrupted(signals) ? strdup("") : screen_text(ctl, tunnels, &f);
 	if (!tunnels)
 		client_close(&ctl->client);
 	json_decref(tunnels);
@@ -98,18 +110,21 @@ static int draw(struct ctl *ctl)
 int list_watch(struct ctl *ctl, struct failure *f)
 {
 	CLEANUP(closep) int signals = -1;
+	json_t *tunnels;
 
 	if (!ctl->out.tty || ctl->json)
 		return failure_set(f, EXIT_USAGE, ERR_USAGE, "--watch needs a terminal to draw on");
-	/* The first connection may fail like any other verb's. */
-	if (!ctl_client(ctl, f))
+	/* The first time may fail like any other list: no daemon, a name that is wrong. */
+	tunnels = list_fetch(ctl, f);
+	if (!tunnels)
 		return -1;
+	json_decref(tunnels);
 	signals = open_signals();
 	if (signals < 0)
 		return failure_set(f, EXIT_FAILED, ERR_IO, "cannot watch for signals: %s",
 				   strerror(errno));
 	fputs(SCREEN_ENTER, stdout);
-	while (draw(ctl) == 0 && wait_tick(signals))
+	while (draw(ctl, signals) == 0 && wait_tick(signals))
 		;
 	fputs(SCREEN_LEAVE, stdout);
 	return EXIT_OK;

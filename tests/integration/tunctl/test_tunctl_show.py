@@ -4,10 +4,12 @@ import json
 import os
 import re
 import signal
+import time
 
 import pytest
 from fake import (
     CLOSE,
+    HANG,
     INSPECTED,
     MANAGER,
     STATUS,
@@ -21,6 +23,7 @@ from fake import (
     reply,
     tunctl,
     tunnel,
+    until,
 )
 
 
@@ -234,6 +237,26 @@ def test_watch_redraws_and_survives_a_restart_of_the_daemon(server):
     os.kill(terminal.process.pid, signal.SIGINT)
     assert terminal.finish() == 0
     assert terminal.text.endswith("\x1b[?1049l")
+
+
+def test_watch_can_be_ended_while_the_daemon_hangs(server):
+    server.answers("List", reply(tunnels=[backoff()]))
+    terminal = Terminal(server, "list", "-w")
+    terminal.read_until("retry in 4s")
+    server.answers("List", HANG)
+    calls = len(server.calls)
+    until(lambda: len(server.calls) > calls)
+    os.kill(terminal.process.pid, signal.SIGINT)
+    start = time.monotonic()
+    assert terminal.finish() == 0
+    assert time.monotonic() - start < 5
+
+
+def test_watch_of_no_such_tunnel_ends(server):
+    server.answers("List", error("NoSuchTunnel", message="there is no tunnel 'x'"))
+    terminal = Terminal(server, "list", "-w", "x")
+    assert terminal.finish() == 3
+    assert terminal.text == "tunctl: there is no tunnel 'x'\r\n"
 
 
 def test_watch_needs_a_terminal(server):
