@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "daemon/supervisor/tunnel_log.h"
 #include "lib/util.h"
 
 /* The tunnel an id means. NULL with 0: it is gone, and the worker does not know yet; NULL with -1:
@@ -56,8 +57,8 @@ static int handle_forward_state(struct sync *s, struct worker *w, json_t *messag
 		return 0;
 	if (find_forward(s, t, report.forward, &f, err) < 0)
 		return -1;
-	if (f)
-		forward_enter(f, report.state, &report.error);
+	if (f && forward_enter(f, report.state, &report.error))
+		tunnel_log_forward(f);
 	return 0;
 }
 

@@ -86,3 +86,10 @@ void tunnel_log_event(void *data, struct tunnel *t, enum tunnel_event event)
 		break;
 	}
 }
+
+void tunnel_log_forward(const struct forward *f)
+{
+	if (f->error && f->error->code == ERR_TARGET)
+		log_warning("%s: %s [%s]", f->tunnel->name, f->error->msg,
+			    err_slug(f->error->code));
+}

@@ -10,3 +10,6 @@
 
 /* A tunnels_observer.on_event; data is not used. */
 void tunnel_log_event(void *data, struct tunnel *t, enum tunnel_event event);
+
+/* After a change: a target that does not answer leaves its tunnel up, but somebody will wonder. */
+void tunnel_log_forward(const struct forward *f);

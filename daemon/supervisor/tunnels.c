@@ -286,13 +286,14 @@ void tunnel_enter_plain(struct tunnel *t, enum tunnel_state state, const struct 
 	tunnel_enter(t, &report);
 }
 
-void forward_enter(struct forward *f, enum forward_state state, const struct err *error)
+bool forward_enter(struct forward *f, enum forward_state state, const struct err *error)
 {
 	if (f->state == state && error_is(f->error, error))
-		return;
+		return false;
 	f->state = state;
 	keep_error(&f->error, error);
 	tell(f->tunnel, TUNNEL_EV_DETAIL);
+	return true;
 }
 
 void tunnel_touch(struct tunnel *t)

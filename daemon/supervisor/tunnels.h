@@ -113,7 +113,7 @@ void forward_renew(struct forward *f);
 void tunnel_enter(struct tunnel *t, const struct wire_tunnel_state *report);
 /* The same with nothing but a state, for what the supervisor knows by itself. */
 void tunnel_enter_plain(struct tunnel *t, enum tunnel_state state, const struct err *error);
-void forward_enter(struct forward *f, enum forward_state state, const struct err *error);
+bool forward_enter(struct forward *f, enum forward_state state, const struct err *error);
 void tunnel_touch(struct tunnel *t); /* TUNNEL_EV_DETAIL */
 /* The process that counted is gone; what it counted stays. */
 void tunnel_fold_counters(struct tunnel *t);

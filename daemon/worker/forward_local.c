@@ -84,12 +84,7 @@ static void set_serve_error(struct forward *f, const struct err *err)
 
 	if (same)
 		return;
-	if (err) {
-		f->serve_error = *err;
-		log_warning("forward '%s': %s", f->spec.name, err->msg);
-	} else {
-		err_clear(&f->serve_error);
-	}
+	f->serve_error = err ? *err : (struct err){ 0 };
 	tell(f);
 }
 

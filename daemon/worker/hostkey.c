@@ -80,15 +80,17 @@ static bool glob_matches(const char *pattern, const char *name)
 	return pattern[strspn(pattern, "*")] == '\0';
 }
 
+enum match { MATCH_NO, MATCH_YES, MATCH_NEGATED };
+
 /* Comma-separated patterns; a negated one that matches wins. */
-static bool patterns_match(const char *patterns, const char *name, const char *rest)
+static enum match patterns_match(const char *patterns, const char *name, const char *rest)
 {
 	CLEANUP(freep) char *copy = NULL;
-	bool matched = false;
+	enum match matched = MATCH_NO;
 	char *save = NULL;
 
 	if (patterns[0] == '|')
-		return hash_matches(name, patterns, rest);
+		return hash_matches(name, patterns, rest) ? MATCH_YES : MATCH_NO;
 	copy = strdup(patterns);
 	for (char *p = copy ? strtok_r(copy, ",", &save) : NULL; p;
 	     p = strtok_r(NULL, ",", &save)) {
@@ -97,8 +99,8 @@ static bool patterns_match(const char *patterns, const char *name, const char *r
 		if (!glob_matches(p + negated, name))
 			continue;
 		if (negated)
-			return false;
-		matched = true;
+			return MATCH_NEGATED;
+		matched = MATCH_YES;
 	}
 	return matched;
 }
@@ -124,6 +126,7 @@ static int read_line(struct hostkey_set *set, char *text, const char *file, unsi
 {
 	struct hostkey_entry entry = { .file = file, .line = line };
 	enum marker marker;
+	enum match matched;
 	char *patterns, *type, *base64;
 	CLEANUP(freep) char *rest = NULL;
 
@@ -140,13 +143,14 @@ static int read_line(struct hostkey_set *set, char *text, const char *file, unsi
 	rest = str_printf("%s %s", type, base64);
 	if (!rest)
 		return -1;
-	if (!patterns_match(patterns, set->label, rest)) {
+	matched = patterns_match(patterns, set->label, rest);
+	if (matched == MATCH_NO && strcmp(set->label, set->host) != 0) {
 		/* OpenSSH also trusts a key that is known for the host without the port. */
-		if (strcmp(set->label, set->host) == 0 ||
-		    !patterns_match(patterns, set->host, rest))
-			return 0;
+		matched = patterns_match(patterns, set->host, rest);
 		entry.portless = true;
 	}
+	if (matched != MATCH_YES)
+		return 0;
 	if (marker == MARKER_AUTHORITY) {
 		set->has_authority = true;
 		return 0;

@@ -53,9 +53,12 @@ static bool has_ended(const struct session_banner *b)
 	return poll(&p, 1, 0) > 0;
 }
 
-static enum step fail_closed(ssize_t n, struct err *err)
+static enum step fail_closed(const struct session_banner *b, ssize_t n, struct err *err)
 {
-	if (n < 0)
+	if (b->preamble_bytes > 0)
+		err_set(err, ERR_NOT_SSH,
+			"not an SSH server: it said '%s' and closed the connection", b->preamble);
+	else if (n < 0)
 		err_set_errno(err, err_from_errno(errno), errno, "no SSH banner");
 	else
 		err_set(err, ERR_LOST,
@@ -72,12 +75,12 @@ static enum step skip(struct session_banner *b, struct err *err)
 	char *end;
 
 	if (n <= 0)
-		return n < 0 && errno == EAGAIN ? STEP_WAIT : fail_closed(n, err);
+		return n < 0 && errno == EAGAIN ? STEP_WAIT : fail_closed(b, n, err);
 	end = memchr(bytes, '\n', (size_t)n);
 	if (end)
 		n = end + 1 - bytes;
 	if (recv(b->fd, bytes, (size_t)n, MSG_DONTWAIT) < n)
-		return fail_closed(0, err);
+		return fail_closed(b, 0, err);
 	if (b->preamble_bytes == 0)
 		str_escape(b->preamble, sizeof(b->preamble), bytes, (size_t)n - (end != NULL));
 	b->inside_line = !end;
@@ -101,7 +104,7 @@ enum step session_banner_step(struct session_banner *b, struct err *err)
 		if (n < 0 && errno == EAGAIN)
 			return b->tired && b->preamble_bytes == 0 ? STEP_NEXT : STEP_WAIT;
 		if (n <= 0)
-			return fail_closed(n, err);
+			return fail_closed(b, n, err);
 		if (b->inside_line || memcmp(start, PREFIX, (size_t)n) != 0) {
 			set_low_water(b, 1);
 			step = skip(b, err);
@@ -110,7 +113,7 @@ enum step session_banner_step(struct session_banner *b, struct err *err)
 			loop_timer_stop(&b->patience);
 			return STEP_NEXT;
 		} else if (has_ended(b)) {
-			return fail_closed(0, err);
+			return fail_closed(b, 0, err);
 		} else {
 			set_low_water(b, PREFIX_SIZE);
 			return STEP_WAIT;
