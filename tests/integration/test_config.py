@@ -77,53 +77,52 @@ tunnels:
     has(lines, f"{at}11:3: ", "bad name")
 
 
-@pytest.mark.parametrize(
-    "text, place, words",
-    [
-        ("tunnels:\n  a: {host: h}\n  a: {host: h}\n", ":3:3: ", ["a"]),
-        ("tunnel:\n  a: {host: h}\n", ":1:1: ", ["tunnel", "'tunnels'"]),
-        ("tunnels: [1, 2\n", ":", []),
-        ("tunnels:\n\ta: {host: h}\n", ":2:1: ", []),
-        ("tunnels:\n  a:\n    host: h\n   local: x\n", ":", []),
-        ("- a\n- b\n", ":1:1: ", []),
-        ("just text\n", ":1:1: ", []),
-        ("tunnels:\n  a:\n    host: h\n    local: {listen: 1, target: }\n", ":4:", ["target"]),
-        ("tunnels:\n  a:\n    host: nosuch-alias:99999\n    local: 1:h:2\n", ":3:11: ", ["99999"]),
-        (
-            "tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    start: sometimes\n",
-            ":5:12: ",
-            ["sometimes", "always"],
-        ),
-        ("tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    tags: {a: b}\n", ":5:", ["tags"]),
-        (
-            "tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    keepalive: {count: 9999999999}\n",
-            ":5:",
-            ["count"],
-        ),
-        (
-            "tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    reconnect: {min: 5m, max: 1s}\n",
-            ":5:",
-            ["min"],
-        ),
-        ("tunnels:\n  a:\n    host: h\n    local: [1:h:2, 1:h:3]\n", ":4:", ["1"]),
-        (
-            "tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    IdentityFile: /k\n",
-            ":5:5: ",
-            ["'identity'"],
-        ),
-        (
-            "tunnels:\n  a:\n    host: h\n    local: 1:h:2\n    identity_file: /k\n",
-            ":5:5: ",
-            ["'identity'"],
-        ),
-        ("daemon: {workers: -1}\ntunnels: {}\n", ":1:", ["workers"]),
-        ("daemon: {log_level: loud}\ntunnels: {}\n", ":1:", ["loud", "debug"]),
-        ("tunnels: {}\n---\ntunnels: {}\n", ":", ["document"]),
-    ],
-)
-def test_one_mistake(daemon, text, place, words):
-    lines = problems(daemon, text)
-    has(lines, f"{daemon.config_path}{place}", *words)
+# A wrong line in an otherwise good tunnel → the column of the complaint and words in it.
+WRONG_LINES = {
+    "start: sometimes": (12, ["sometimes", "always"]),
+    "tags: {a: b}": (11, ["tags"]),
+    "hold: -1s": (11, ["-1s"]),
+    "keepalive: {count: 9999999999}": (24, ["count"]),
+    "keepalive: {interval: 5 parsecs}": (27, ["5 parsecs", "15s"]),
+    "reconnect: {min: 5m, max: 1s}": (None, ["min"]),
+    "IdentityFile: /k": (5, ["'identity'"]),
+    "identity_file: /k": (5, ["'identity'"]),
+    "ciphers: nonsense": (14, ["nonsense"]),
+    "user: u": (5, ["user"]),
+    "host: h": (5, ["host"]),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_LINES)
+def test_one_wrong_line(daemon, wrong):
+    column, words = WRONG_LINES[wrong]
+    lines = problems(daemon, f"{GOOD}    {wrong}\n")
+    has(lines, f"{daemon.config_path}:7:{column or ''}", *words)
+    assert len(lines) <= 2, lines
+
+
+# A wrong text → the place of the complaint and words in it.
+WRONG_TEXTS = {
+    "tunnels:\n  a: {host: h}\n  a: {host: h}\n": (":3:3: ", ["a"]),
+    "tunnel:\n  a: {host: h}\n": (":1:1: ", ["tunnel", "'tunnels'"]),
+    "tunnels: [1, 2\n": (":", []),
+    "tunnels:\n\ta: {host: h}\n": (":2:1: ", []),
+    "tunnels:\n  a:\n    host: h\n   local: x\n": (":", []),
+    "- a\n- b\n": (":1:1: ", []),
+    "just text\n": (":1:1: ", []),
+    "tunnels:\n  a:\n    host: h:99999\n    local: 1:h:2\n": (":3:11: ", ["99999"]),
+    "tunnels:\n  a:\n    host: h\n    local: {listen: 1, target: }\n": (":4:", ["target"]),
+    GOOD.replace("1:h:2", "[1:h:2, 1:h:3]"): (":6:", ["1"]),
+    "daemon: {workers: -1}\ntunnels: {}\n": (":1:19: ", ["workers"]),
+    "daemon: {log_level: loud}\ntunnels: {}\n": (":1:21: ", ["loud", "debug"]),
+    "tunnels: {}\n---\ntunnels: {}\n": (":", ["document"]),
+}
+
+
+@pytest.mark.parametrize("text", WRONG_TEXTS)
+def test_one_mistake(daemon, text):
+    place, words = WRONG_TEXTS[text]
+    has(problems(daemon, text), f"{daemon.config_path}{place}", *words)
 
 
 def test_two_tunnels_on_one_port(daemon):

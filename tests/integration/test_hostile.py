@@ -180,9 +180,10 @@ def test_never_answers_channel_opens(lab):
     assert daemon.tunnel("t")["state"] == "up"
 
 
-def test_a_server_that_floods_a_channel_it_may_not(lab):
-    """asyncssh as the far end in ordinary use: not only OpenSSH is spoken to."""
-    server, echo, port = lab.asyncssh(), lab.echo(), lab.port()
+@pytest.mark.parametrize("as_it_is", [False, True])
+def test_asyncssh_in_ordinary_use(lab, as_it_is):
+    """Not only OpenSSH is spoken to."""
+    server, echo, port = lab.asyncssh(mends_cancel=not as_it_is), lab.echo(), lab.port()
     daemon = lab.up({"t": {"host": server.address, "local": local(port, echo.port)}})
     payload = bytes(1 << 20)
     assert client.exchange(port, payload, timeout=30) == payload

@@ -42,7 +42,7 @@ class Case:
         row = self.run(*texts)
         assert row["state"] == "failed" and row["error"]["code"] == code, row
         assert "Accepted" not in self.sshd.log, "we proved who we are to a stranger"
-        assert f"127.0.0.1:{self.sshd.port}" in row["error"]["message"]
+        assert self.name in row["error"]["message"]
         assert re.search(r"\bt\b", self.daemon.log) and code in self.daemon.log
         return row["error"]["message"]
 
@@ -139,7 +139,19 @@ def test_another_key_revoked_is_no_matter(case):
 
 
 def test_negation(case):
-    case.refused(UNKNOWN, f"*,!{case.name} {case.key}\n")
+    case.refused(UNKNOWN, f"*,!127.0.0.1,!{case.name} {case.key}\n")
+
+
+def test_negation_of_another_host(case):
+    case.trusted(f"*,!127.0.0.2 {case.key}\n")
+
+
+def test_an_entry_without_port_is_trusted_as_by_openssh(case):
+    case.trusted(f"127.0.0.1 {case.key}\n")
+
+
+def test_another_key_without_port_does_not_mean_changed(case):
+    case.refused(UNKNOWN, f"127.0.0.1 {case.other}\n")
 
 
 def test_cert_authority_is_not_a_host_key(case):

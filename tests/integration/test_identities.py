@@ -173,8 +173,7 @@ def test_a_key_mended_later(case, lab):
 def test_a_refusal_is_not_repeated_forever(case, lab):
     """failed means that a person must act: the server's log does not fill."""
     case.refused("auth-refused", lab.key("stranger"))
-    with client.connect(case.port) as sock:
-        assert client.how_it_ends(sock) == "reset"
+    assert client.how_a_visit_ends(case.port) == "reset"
     assert case.sshd.log.count("Connection from") == 1
 
 

@@ -84,6 +84,15 @@ def how_it_ends(sock):
         return "reset"
 
 
+def how_a_visit_ends(port, timeout=10):
+    """The same for a new connection. A reset may be faster than connect() returns."""
+    try:
+        with connect(port, timeout=timeout) as sock:
+            return how_it_ends(sock)
+    except ConnectionResetError:
+        return "reset"
+
+
 class Visitors:
     """Threads that connect to a port again and again, each time waiting for an echo, and keep
     count. A connect that is refused is what must never happen; a connection that was open when
@@ -119,8 +128,10 @@ class Visitors:
     def _visit(self):
         try:
             sock = connect(self.port, timeout=self.timeout)
-        except OSError:
+        except ConnectionRefusedError:
             return self._count("refused")
+        except OSError:  # accepted and reset before connect() could say so
+            return self._count("cut")
         with sock:
             try:
                 ping(sock)

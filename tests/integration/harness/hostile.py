@@ -100,6 +100,12 @@ class _Server(asyncssh.SSHServer):
     def connection_made(self, conn):
         self.conn = conn
         self.owner.connections += 1
+        if self.owner.mends_cancel:
+            # asyncssh ends the connection when a forward is cancelled that is not there, which is
+            # how we ask for a sign of life; RFC 4254 wants a refusal.
+            conn._process_cancel_tcpip_forward_global_request = (
+                lambda packet: conn._report_global_response(False)
+            )
         if self.owner.ignore_global_requests:
             handlers = dict(conn._packet_handlers)
             handlers[MSG_GLOBAL_REQUEST] = lambda *_: None
@@ -137,6 +143,7 @@ class AsyncsshServer:
         never_finishes_auth=False,
         never_opens_channels=False,
         accepts_keys=True,
+        mends_cancel=True,
         **options,
     ):
         self.ignore_global_requests = ignore_global_requests
@@ -144,6 +151,7 @@ class AsyncsshServer:
         self.never_finishes_auth = never_finishes_auth
         self.never_opens_channels = never_opens_channels
         self.accepts_keys = accepts_keys
+        self.mends_cancel = mends_cancel
         self.connections = 0
         self._options = {"server_host_keys": [str(host_key)], "login_timeout": 0, **options}
         self._wanted_port = port

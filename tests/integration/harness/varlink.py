@@ -25,8 +25,9 @@ class Client:
 
     def __init__(self, path, timeout=10):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(timeout)
+        # Blocking, as a timeout would make it fail at once while the backlog is full.
         self.socket.connect(str(path))
+        self.socket.settimeout(timeout)
         self._buffer = b""
 
     def __enter__(self):
