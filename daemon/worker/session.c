@@ -72,7 +72,13 @@ static bool explain_disconnect(const char *text, struct err *err)
 	reason += strlen("SSH_MSG_DISCONNECT: ");
 	reason += strspn(reason, "0123456789:");
 	str_escape(shown, sizeof(shown), reason, strlen(reason));
-	err_set(err, ERR_LOST, "the server ended the session: %s", shown);
+	if (strcmp(reason, "Too many authentication failures") ==
+	    0) /* packet_disconnect() of sshd */
+		err_set(err, ERR_AUTH,
+			"the server ended the session after too many keys it does not accept "
+			"(MaxAuthTries); name the right one with 'identity'");
+	else
+		err_set(err, ERR_LOST, "the server ended the session: %s", shown);
 	return true;
 }
 
