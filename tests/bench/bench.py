@@ -270,6 +270,10 @@ def judge(measure, numbers):
             "ratio": ratio, "target": target, "met": met}
 
 
+def print_head():
+    print(f"{'':<24}{Ssh.name:>13}{Tunneld.name:>13}{'ratio':>10}{'target':>11}", flush=True)
+
+
 def print_row(measure, row, options):
     def number(value):
         return "" if value is None else f"{value:.{measure.digits}f} {measure.unit}"
@@ -308,6 +312,8 @@ def parse_options():
 
 def measure_all(bench, options):
     rows = []
+    if not options.json:
+        print_head()
     for measure in MEASURES:
         if options.only and measure.name not in options.only:
             continue
