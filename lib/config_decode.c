@@ -157,7 +157,8 @@ bool config_decode_fallbacks(struct config_decoder *d, enum schema_place place, 
 			system && row->system_fallback ? row->system_fallback : row->fallback;
 		CLEANUP(node_freep) struct node *node = NULL;
 
-		if (!(row->places & PLACE_BIT(place)) || !text || *text == '\0')
+		if (!(row->places & PLACE_BIT(place)) || !text || *text == '\0' ||
+		    (!d->home && strstr(text, "~/")))
 			continue;
 		node = yaml_parse(text, strlen(text), NULL, NULL);
 		if (node)

@@ -273,6 +273,7 @@ struct config_tunnel *config_add_tunnel(struct config *config, const char *name,
 	struct config_decoder d = { .problems = &sink };
 	struct node name_node = { .text = (char *)name };
 	struct config_tunnel *tunnel = NULL;
+	size_t bytes;
 
 	*problems = (struct config_problems){ 0 };
 	if (!config_name_is_valid(name))
@@ -284,10 +285,14 @@ struct config_tunnel *config_add_tunnel(struct config *config, const char *name,
 	else if (tree->kind != NODE_MAP)
 		problem_add(&sink, NULL, "a tunnel is a mapping of keys, not %s",
 			    node_kind_name(tree->kind));
-	if (problem_count(&sink) > 0 || !config->base)
+	else if (!config->base)
+		problem_add(&sink, NULL, "this configuration was not loaded from a file");
+	if (problem_count(&sink) > 0)
 		return NULL;
 	d.home = config->base->home;
+	bytes = config->base->bytes;
 	tunnel = config_build_tunnel(config->base, &d, &name_node, tree);
+	config->base->bytes = bytes; /* who adds and removes for years must not use it up */
 	if (tunnel)
 		config_listens_check_one(config, tunnel, &d);
 	if (tunnel && problem_count(&sink) == 0 && config_insert(config, tunnel) < 0)

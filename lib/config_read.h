@@ -46,7 +46,7 @@ struct config_reading {
  * keys stood. False: problems were added. */
 bool config_decode(struct config_decoder *d, enum schema_place place, const struct node *map,
 		   void *base, const struct node **seen);
-/* Decodes what the table says about keys nobody wrote. */
+/* Decodes what the table says about keys nobody wrote. What is in a home nobody knows is left out. */
 bool config_decode_fallbacks(struct config_decoder *d, enum schema_place place, bool system,
 			     void *base);
 /* Adds a problem with the trail before it. */

@@ -8,16 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/config_read.h"
+#include "lib/config_value.h"
 #include "lib/duration.h"
-#include "lib/forward_spec.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
 enum { CIPHERS_MAX = 512 }; /* bytes */
-
-typedef bool value_fn(struct config_decoder *d, const struct schema_key *key,
-		      const struct node *node, void *value);
 
 struct shown {
 	char text[80];
@@ -31,21 +27,19 @@ static struct shown show(const struct node *node)
 	return shown;
 }
 
-/* Out of memory is a problem like any other, so that a reading never succeeds by half. */
-static bool no_memory(struct config_decoder *d, const struct node *node)
+bool value_no_memory(struct config_decoder *d, const struct node *node)
 {
 	config_complain(d, node, "out of memory");
 	return false;
 }
 
-static bool complain_err(struct config_decoder *d, const struct node *node, const struct err *err)
+bool value_complain(struct config_decoder *d, const struct node *node, const struct err *err)
 {
 	config_complain(d, node, "%s", err->msg);
 	return false;
 }
 
-/* True for a single value that is there. */
-static bool is_text(struct config_decoder *d, const struct node *node)
+bool value_is_text(struct config_decoder *d, const struct node *node)
 {
 	if (node->kind != NODE_SCALAR)
 		config_complain(d, node, "a single value is expected, not %s",
@@ -57,9 +51,8 @@ static bool is_text(struct config_decoder *d, const struct node *node)
 	return false;
 }
 
-/* Calls fn for node, or for each item when it is a list. */
-static bool each_item(struct config_decoder *d, const struct schema_key *key,
-		      const struct node *node, void *value, value_fn *fn)
+bool value_each(struct config_decoder *d, const struct schema_key *key, const struct node *node,
+		void *value, value_fn *fn)
 {
 	bool good = true;
 
@@ -86,14 +79,14 @@ static bool decode_duration(struct config_decoder *d, const struct schema_key *k
 	struct err err;
 	unsigned ms;
 
-	if (!is_text(d, node))
+	if (!value_is_text(d, node))
 		return false;
 	if (key->zero && strcmp(node->text, key->zero) == 0) {
 		*(unsigned *)value = 0;
 		return true;
 	}
 	if (duration_parse(node->text, &ms, &err) < 0)
-		return complain_err(d, node, &err);
+		return value_complain(d, node, &err);
 	if ((ms < key->min || ms > key->max) && !(ms == 0 && key->zero)) {
 		config_complain(d, node, "%s is out of range; it can be %s", show(node).text,
 				schema_range(key, range, sizeof(range)));
@@ -110,7 +103,7 @@ static bool decode_integer(struct config_decoder *d, const struct schema_key *ke
 	char range[96];
 	size_t digits;
 
-	if (!is_text(d, node))
+	if (!value_is_text(d, node))
 		return false;
 	if (key->zero && strcmp(node->text, key->zero) == 0) {
 		*(unsigned *)value = 0;
@@ -148,7 +141,7 @@ static bool decode_word(struct config_decoder *d, const struct schema_key *key,
 	const char *names[16], *meant;
 	char list[160];
 
-	if (!is_text(d, node))
+	if (!value_is_text(d, node))
 		return false;
 	for (unsigned i = 0; i < key->words->count; i++) {
 		names[i] = key->words->name(i);
@@ -166,7 +159,7 @@ static bool decode_word(struct config_decoder *d, const struct schema_key *key,
 
 static bool check_name(struct config_decoder *d, const struct node *node)
 {
-	if (!is_text(d, node))
+	if (!value_is_text(d, node))
 		return false;
 	if (config_name_is_valid(node->text))
 		return true;
@@ -176,16 +169,16 @@ static bool check_name(struct config_decoder *d, const struct node *node)
 	return false;
 }
 
-static bool set_text(struct config_decoder *d, const struct node *node, char **to, const char *text)
+bool value_set_text(struct config_decoder *d, const struct node *node, char **to, const char *text)
 {
 	*to = strdup(text);
-	return *to ? true : no_memory(d, node);
+	return *to ? true : value_no_memory(d, node);
 }
 
 static bool decode_name(struct config_decoder *d, const struct schema_key *key,
 			const struct node *node, void *value)
 {
-	return check_name(d, node) && set_text(d, node, value, node->text);
+	return check_name(d, node) && value_set_text(d, node, value, node->text);
 }
 
 static bool add_name(struct config_decoder *d, const struct schema_key *key,
@@ -195,13 +188,13 @@ static bool add_name(struct config_decoder *d, const struct schema_key *key,
 		return false;
 	if (strv_contains(value, node->text))
 		return true;
-	return strv_add(value, node->text) == 0 ? true : no_memory(d, node);
+	return strv_add(value, node->text) == 0 ? true : value_no_memory(d, node);
 }
 
 static bool decode_names(struct config_decoder *d, const struct schema_key *key,
 			 const struct node *node, void *value)
 {
-	return node_is_null(node) || each_item(d, key, node, value, add_name);
+	return node_is_null(node) || value_each(d, key, node, value, add_name);
 }
 
 static bool decode_user(struct config_decoder *d, const struct schema_key *key,
@@ -209,11 +202,11 @@ static bool decode_user(struct config_decoder *d, const struct schema_key *key,
 {
 	struct err err;
 
-	if (!is_text(d, node))
+	if (!value_is_text(d, node))
 		return false;
 	if (endpoint_check_user(node->text, &err) < 0)
-		return complain_err(d, node, &err);
-	return set_text(d, node, value, node->text);
+		return value_complain(d, node, &err);
+	return value_set_text(d, node, value, node->text);
 }
 
 /* Complains about one that is not in the table; true when it is. */
@@ -244,7 +237,7 @@ static bool decode_ciphers(struct config_decoder *d, const struct schema_key *ke
 	char copy[CIPHERS_MAX], *rest = copy, *cipher;
 	bool good = true;
 
-	if (!is_text(d, node))
+	if (!value_is_text(d, node))
 		return false;
 	if (strlen(node->text) >= sizeof(copy)) {
 		config_complain(d, node, "the list is too long");
@@ -253,128 +246,7 @@ static bool decode_ciphers(struct config_decoder *d, const struct schema_key *ke
 	strcpy(copy, node->text);
 	while ((cipher = strsep(&rest, ",")))
 		good = good && check_cipher(d, node, cipher);
-	return good && set_text(d, node, value, node->text);
-}
-
-/* The host of a tunnel: `value` is the whole draft. */
-static bool decode_host(struct config_decoder *d, const struct schema_key *key,
-			const struct node *node, void *value)
-{
-	struct config_tunnel_draft *draft = value;
-	struct err err;
-
-	if (!is_text(d, node))
-		return false;
-	if (endpoint_parse(node->text, &draft->endpoint, &err) < 0)
-		return complain_err(d, node, &err);
-	return set_text(d, node, &draft->host, node->text);
-}
-
-static bool decode_address(struct config_decoder *d, const struct schema_key *key,
-			   const struct node *node, void *value)
-{
-	struct connection_settings *connection = value;
-	struct endpoint endpoint;
-	struct err err;
-
-	if (!is_text(d, node))
-		return false;
-	if (endpoint_parse(node->text, &endpoint, &err) < 0)
-		return complain_err(d, node, &err);
-	if (endpoint.user[0]) {
-		config_complain(d, node,
-				"the user does not belong into the address; write 'user: %s'",
-				endpoint.user);
-		return false;
-	}
-	connection->port = endpoint.port;
-	return set_text(d, node, &connection->host, endpoint.host);
-}
-
-static bool decode_listen(struct config_decoder *d, const struct schema_key *key,
-			  const struct node *node, void *value)
-{
-	struct config_forward_end *end = value;
-	struct err err;
-
-	if (!is_text(d, node))
-		return false;
-	if (forward_listen_parse(node->text, end->host, &end->port, &err) < 0)
-		return complain_err(d, node, &err);
-	return true;
-}
-
-static bool decode_target(struct config_decoder *d, const struct schema_key *key,
-			  const struct node *node, void *value)
-{
-	struct config_forward_end *end = value;
-	struct err err;
-
-	if (!is_text(d, node))
-		return false;
-	if (forward_target_parse(node->text, end->host, &end->port, &err) < 0)
-		return complain_err(d, node, &err);
-	return true;
-}
-
-/* The next item of a list of forwards, empty; NULL: no memory. */
-static struct config_forward *grow_forwards(struct config_forwards *forwards)
-{
-	struct config_forward *items;
-
-	items = realloc(forwards->items, (forwards->count + 1) * sizeof(*items));
-	if (!items)
-		return NULL;
-	forwards->items = items;
-	items[forwards->count] = (struct config_forward){ 0 };
-	return &items[forwards->count++];
-}
-
-/* Takes draft's name over. */
-static bool add_forward(struct config_decoder *d, const struct node *node,
-			struct config_forwards *to, struct config_forward_draft *draft)
-{
-	struct config_forward *forward = grow_forwards(to);
-
-	if (!forward)
-		return no_memory(d, node);
-	forward->type = FORWARD_LOCAL;
-	forward->name = TAKE(draft->name);
-	forward->listen_port = draft->listen.port;
-	forward->target_port = draft->target.port;
-	return set_text(d, node, &forward->listen_host, draft->listen.host) &&
-	       set_text(d, node, &forward->target_host, draft->target.host);
-}
-
-static bool decode_forward(struct config_decoder *d, const struct schema_key *key,
-			   const struct node *node, void *value)
-{
-	struct config_forward_draft draft = { 0 };
-	struct forward_spec spec;
-	struct err err;
-	bool good;
-
-	if (node->kind == NODE_MAP) {
-		good = config_decode(d, key->inner, node, &draft, NULL) &&
-		       add_forward(d, node, value, &draft);
-		free(draft.name);
-		return good;
-	}
-	if (!is_text(d, node))
-		return false;
-	if (forward_spec_parse(node->text, &spec, &err) < 0)
-		return complain_err(d, node, &err);
-	strcpy(draft.listen.host, spec.listen_host);
-	strcpy(draft.target.host, spec.target_host);
-	draft.listen.port = spec.listen_port;
-	draft.target.port = spec.target_port;
-	return add_forward(d, node, value, &draft);
-}
-
-static bool decode_forwards(struct config_decoder *d, const struct schema_key *key,
-			    const struct node *node, void *value)
-{
-	return each_item(d, key, node, value, decode_forward);
+	return good && value_set_text(d, node, value, node->text);
 }
 
 static bool is_mapping(struct config_decoder *d, const struct node *node)
@@ -406,7 +278,7 @@ static bool decode_entries(struct config_decoder *d, const struct schema_key *ke
 		return true;
 	items = realloc(entries->items, (entries->count + count) * sizeof(*items));
 	if (!items)
-		return no_memory(d, node);
+		return value_no_memory(d, node);
 	entries->items = items;
 	for (size_t i = 0; i < count; i++, entries->count++)
 		items[entries->count] = (struct config_entry){
@@ -423,11 +295,11 @@ static bool add_pattern(struct config_decoder *d, const struct schema_key *key,
 	struct config_patterns *patterns = value;
 	const struct node **items;
 
-	if (!is_text(d, node))
+	if (!value_is_text(d, node))
 		return false;
 	items = realloc(patterns->items, (patterns->count + 1) * sizeof(struct node *));
 	if (!items)
-		return no_memory(d, node);
+		return value_no_memory(d, node);
 	items[patterns->count++] = node;
 	patterns->items = items;
 	return true;
@@ -436,23 +308,23 @@ static bool add_pattern(struct config_decoder *d, const struct schema_key *key,
 static bool decode_globs(struct config_decoder *d, const struct schema_key *key,
 			 const struct node *node, void *value)
 {
-	return node_is_null(node) || each_item(d, key, node, value, add_pattern);
+	return node_is_null(node) || value_each(d, key, node, value, add_pattern);
 }
 
 static bool add_path(struct config_decoder *d, const struct schema_key *key,
 		     const struct node *node, void *value)
 {
-	CLEANUP(freep) char *path = is_text(d, node) ? config_expand_path(d, node) : NULL;
+	CLEANUP(freep) char *path = value_is_text(d, node) ? config_expand_path(d, node) : NULL;
 
 	if (!path)
 		return false;
-	return strv_add(value, path) == 0 ? true : no_memory(d, node);
+	return strv_add(value, path) == 0 ? true : value_no_memory(d, node);
 }
 
 static bool decode_paths(struct config_decoder *d, const struct schema_key *key,
 			 const struct node *node, void *value)
 {
-	return each_item(d, key, node, value, add_path);
+	return value_each(d, key, node, value, add_path);
 }
 
 static value_fn *const decoders[SCHEMA_TYPE_COUNT] = {
@@ -461,9 +333,9 @@ static value_fn *const decoders[SCHEMA_TYPE_COUNT] = {
 	[SCHEMA_DURATION] = decode_duration, [SCHEMA_INTEGER] = decode_integer,
 	[SCHEMA_WORD] = decode_word,         [SCHEMA_NAME] = decode_name,
 	[SCHEMA_NAMES] = decode_names,       [SCHEMA_USER] = decode_user,
-	[SCHEMA_CIPHERS] = decode_ciphers,   [SCHEMA_HOST] = decode_host,
-	[SCHEMA_ADDRESS] = decode_address,   [SCHEMA_FORWARDS] = decode_forwards,
-	[SCHEMA_LISTEN] = decode_listen,     [SCHEMA_TARGET] = decode_target,
+	[SCHEMA_CIPHERS] = decode_ciphers,   [SCHEMA_HOST] = value_host,
+	[SCHEMA_ADDRESS] = value_address,    [SCHEMA_FORWARDS] = value_forwards,
+	[SCHEMA_LISTEN] = value_listen,      [SCHEMA_TARGET] = value_target,
 };
 
 bool config_decode_value(struct config_decoder *d, const struct schema_key *key,

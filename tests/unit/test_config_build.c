@@ -270,6 +270,21 @@ static const struct {
 	  "hold: '-1' is not a duration" },
 };
 
+static void test_years_of_adding_and_removing(void **state)
+{
+	struct fixture *f = *state;
+	struct config *config = fixture_load_good(f, layers);
+	struct config by_hand = { 0 };
+
+	for (int i = 0; i < 1000; i++) {
+		assert_non_null(add(f, config, "x", "{\"host\": \"h\", \"local\": \"77:x:1\"}"));
+		config_remove(config, "x");
+	}
+	config_free(config);
+	assert_null(add(f, &by_hand, "x", "{}"));
+	fixture_expect(f, 0, 0, "not loaded from a file");
+}
+
 static void test_bad_additions_change_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -298,6 +313,7 @@ int main(void)
 		TEST(test_two_cannot_listen_in_one_place),
 		TEST(test_added_tunnels),
 		TEST(test_bad_additions_change_nothing),
+		TEST(test_years_of_adding_and_removing),
 	};
 
 	return cmocka_run_group_tests_name("config_build", tests, NULL, NULL);

@@ -137,6 +137,10 @@ static void test_paths(void **state)
 	assert_null(fixture_load_text(f, "tunnels: { t: { host: h, local: 1:h:2, identity: ~/a, "
 					 "known_hosts: k } }\n"));
 	fixture_expect(f, 1, 50, "the home directory is not known");
+	assert_int_equal(f->problems.count, 1);
+	config = fixture_load_good(
+		f, "tunnels: { t: { host: h, local: 1:h:2, identity: /a, known_hosts: /k } }\n");
+	config_free(config);
 }
 
 static void test_zero_has_a_word(void **state)

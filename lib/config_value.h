@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The decoders of values: each gets the row of the schema (for ranges and words), the node and the
+ * place to write to, and either fills that or complains about the node. Private to config_value.c and
+ * config_forward.c.
+ */
+#pragma once
+
+#include "lib/config_read.h"
+
+/* False after complaining. */
+typedef bool value_fn(struct config_decoder *d, const struct schema_key *key,
+		      const struct node *node, void *value);
+
+/* Out of memory is a problem like any other, so that a reading never succeeds by half. False. */
+bool value_no_memory(struct config_decoder *d, const struct node *node);
+bool value_complain(struct config_decoder *d, const struct node *node, const struct err *err);
+
+/* True for a single value that is there. */
+bool value_is_text(struct config_decoder *d, const struct node *node);
+/* Calls fn for node, or for each item when it is a list. */
+bool value_each(struct config_decoder *d, const struct schema_key *key, const struct node *node,
+		void *value, value_fn *fn);
+bool value_set_text(struct config_decoder *d, const struct node *node, char **to, const char *text);
+
+/* config_forward.c */
+value_fn value_host; /* value is the whole struct config_tunnel_draft */
+value_fn value_address;
+value_fn value_listen;
+value_fn value_target;
+value_fn value_forwards;
