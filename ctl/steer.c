@@ -42,36 +42,71 @@ static json_t *names_parameters(const struct ctl *ctl, struct failure *f)
 	return parameters;
 }
 
-/* The answer may come before the worker has let go; "backoff" would look as if nothing was done. */
-static void print_stopped(const json_t *tunnels)
+/* The last word about each tunnel, in the order they were first named. NULL: out of memory. */
+static json_t *last_words(const json_t *tunnels)
+{
+	json_t *by_name = json_object(), *last = json_array(), *tunnel;
+	const char *name;
+	int failed = 0;
+	size_t i;
+
+	json_array_foreach (tunnels, i, tunnel)
+		failed |= json_object_set(by_name, get_text(tunnel, "name"), tunnel);
+	json_object_foreach (by_name, name, tunnel)
+		failed |= json_array_append(last, tunnel);
+	json_decref(by_name);
+	if (failed)
+		json_decref(TAKE(last));
+	return last;
+}
+
+static void print_stopped(const struct ctl *ctl, const json_t *tunnels)
 {
 	json_t *tunnel;
 	size_t i;
 
+	if (ctl->json) {
+		ctl_print_json(ctl, tunnels);
+		return;
+	}
 	if (json_array_size(tunnels) == 0)
 		puts("no tunnels");
-	json_array_foreach (tunnels, i, tunnel) {
-		bool stopped = strcmp(get_text(tunnel, "state"), "stopped") == 0;
-
-		printf("%s: %s\n", get_text(tunnel, "name"), stopped ? "stopped" : "stopping");
-	}
+	json_array_foreach (tunnels, i, tunnel)
+		printf("%s: %s\n", get_text(tunnel, "name"), get_text(tunnel, "state"));
 }
 
+/* Not so when somebody else has started one meanwhile. */
+static bool are_stopped(const json_t *tunnels)
+{
+	json_t *tunnel;
+	size_t i;
+
+	json_array_foreach (tunnels, i, tunnel) {
+		if (strcmp(get_text(tunnel, "state"), "stopped") != 0)
+			return false;
+	}
+	return true;
+}
+
+/* With `more` the daemon answers until the last listening socket is closed. */
 int run_down(struct ctl *ctl, struct failure *f)
 {
-	json_t *parameters = names_parameters(ctl, f), *tunnels;
+	json_t *parameters = names_parameters(ctl, f), *tunnels, *last;
+	int rc;
 
 	if (!parameters)
 		return -1;
-	tunnels = ctl_call_tunnels(ctl, MANAGER_METHOD("Down"), parameters, false, f);
+	tunnels = ctl_call_tunnels(ctl, MANAGER_METHOD("Down"), parameters, true, f);
 	if (!tunnels)
 		return -1;
-	if (ctl->json)
-		ctl_print_json(ctl, tunnels);
-	else
-		print_stopped(tunnels);
+	last = last_words(tunnels);
 	json_decref(tunnels);
-	return EXIT_OK;
+	if (!last)
+		return failure_nomem(f);
+	print_stopped(ctl, last);
+	rc = are_stopped(last) ? EXIT_OK : EXIT_FAILED;
+	json_decref(last);
+	return rc;
 }
 
 int run_drop(struct ctl *ctl, struct failure *f)

@@ -137,12 +137,23 @@ def test_a_bad_timeout_is_a_usage_error_and_nothing_is_sent(server):
 # -- down, drop, reload, version -------------------------------------------------------------------
 
 
-def test_down(server):
-    server.answers("Down", reply(tunnels=[tunnel("a", "stopped"), tunnel("b", "stopped")]))
+def test_down_waits_until_the_last_is_stopped(server):
+    server.answers(
+        "Down",
+        reply(tunnels=[tunnel("a"), tunnel("b")], more=True),
+        reply(tunnels=[tunnel("b", "stopped")], more=True),
+        reply(tunnels=[tunnel("a", "stopped")]),
+    )
     assert tunctl(server, "down", "a", "b").stdout == "a: stopped\nb: stopped\n"
     assert server.parameters("Down") == {"names": ["a", "b"]}
-    server.answers("Down", reply(tunnels=[backoff("a")]))
-    assert tunctl(server, "down", "--all").stdout == "a: stopping\n"
+    assert server.calls[0]["more"]
+    stopped = json.loads(tunctl(server, "--json", "down", "a", "b").stdout)
+    assert [(t["name"], t["state"]) for t in stopped] == [("a", "stopped"), ("b", "stopped")]
+
+
+def test_down_of_what_somebody_starts_again_fails(server):
+    server.answers("Down", reply(tunnels=[tunnel("a", "connecting")]))
+    assert tunctl(server, "down", "a", expect=1).stdout == "a: connecting\n"
 
 
 def test_drop(server):
