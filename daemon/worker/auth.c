@@ -39,12 +39,6 @@ void auth_init(struct auth *a, struct session *s, const struct identities *ident
 static enum step fail_broken(struct auth *a, struct err *err)
 {
 	session_error(a->session, "authentication", err);
-	if (strstr(err->msg, "Too many authentication failures"))
-		err_set(err, ERR_AUTH,
-			"%s ended the session after %zu keys it does not accept (MaxAuthTries); "
-			"name "
-			"the right one with 'identity'",
-			a->server, a->next + 1);
 	return STEP_FAIL;
 }
 

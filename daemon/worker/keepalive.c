@@ -3,7 +3,7 @@
 
 #include "lib/util.h"
 
-static void on_answer(void *data, bool granted)
+static void on_answer(void *data)
 {
 	struct keepalive *k = data;
 

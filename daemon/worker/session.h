@@ -81,14 +81,14 @@ void session_pump(struct session *s);
  * queue here (LIBSSH: global_req_state). The request is the caller's and must outlive the answer.
  */
 struct session_request;
-typedef void (*session_answer_fn)(void *data, bool granted);
+typedef void (*session_answer_fn)(void *data);
 struct session_request {
 	struct list link; /* session.requests while it waits */
 	bool sent;
 	session_answer_fn on_answer;
 	void *data;
 };
-/* Asks for something every server must answer and none grants: a question whether it lives. */
+/* Asks for something every server must answer: whether it lives. */
 void session_probe(struct session *s, struct session_request *request, session_answer_fn on_answer,
 		   void *data);
 
