@@ -75,7 +75,7 @@ def tree():
 
 
 class Machine:
-    """A booted tree. files: what is put into it, {path inside: text}."""
+    """A booted tree. files: what is put into it, {path inside: (mode, text)}."""
 
     def __init__(self, directory, files):
         self.directory = pathlib.Path(directory)
@@ -87,10 +87,10 @@ class Machine:
             check=True, capture_output=True,
         )  # fmt: skip
         self.binds = [f"--bind-ro={p}:/{p.relative_to(self.installed)}" for p in self._installed()]
-        for path, text in files.items():
+        for path, (mode, text) in files.items():
             source = self.directory / path.strip("/").replace("/", "_")
             source.write_text(text)
-            source.chmod(0o600)
+            source.chmod(mode)
             self.binds.append(f"--bind={source}:{path}")
         self.process = None
 

@@ -37,19 +37,22 @@ def machine(keyring):
     lab = Lab(keyring)
     try:
         lab.keep(booted := nspawn.Machine(lab.directory, files(keyring)))
-        yield booted.boot()
+        booted.boot()
+        key = ("/root/id", "/etc/tunneld/keys/id")
+        booted.run("install", "-D", "-o", "tunneld", "-m", "600", *key)
+        yield booted
     finally:
         lab.close()
 
 
 def files(keyring):
     return {
-        "/etc/ssh/sshd_config": textwrap.dedent(SSHD),
-        "/etc/ssh/test_host_key": keyring.host.read_text(),
-        "/etc/ssh/test_authorized": keyring.authorized.read_text(),
-        "/etc/tunneld/keys/id": keyring.client.read_text(),
-        "/etc/tunneld/kh": keys.known_hosts_line("127.0.0.1", 22, keyring.host),
-        "/etc/tunneld/tunneld.yaml": textwrap.dedent(CONFIG.format(tag="one")),
+        "/etc/ssh/sshd_config": (0o644, textwrap.dedent(SSHD)),
+        "/etc/ssh/test_host_key": (0o600, keyring.host.read_text()),
+        "/etc/ssh/test_authorized": (0o644, keyring.authorized.read_text()),
+        "/root/id": (0o600, keyring.client.read_text()),
+        "/etc/tunneld/kh": (0o644, keys.known_hosts_line("127.0.0.1", 22, keyring.host)),
+        "/etc/tunneld/tunneld.yaml": (0o644, textwrap.dedent(CONFIG.format(tag="one"))),
     }
 
 
@@ -74,7 +77,7 @@ def test_start_returns_when_it_is_ready(machine):
 
 
 def test_the_unit_is_correct(machine):
-    out = machine.run("systemd-analyze", "verify", "tunneld.service", check=False)
+    out = machine.run("systemd-analyze", "verify", "--man=no", "tunneld.service", check=False)
     assert "tunneld.service" not in out.stderr, out.stderr
     assert machine.value("Type").startswith("notify")
 
