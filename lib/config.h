@@ -110,7 +110,8 @@ struct config_context {
 	const char *user; /* login name of that user: the default `user` */
 };
 
-/* Reads FILE and everything it includes. Blocks on disk: call it at start or on an offload thread.
+/* Reads FILE and everything it includes; a NULL path is an empty file, for an instance that has none
+ * yet. Blocks on disk: call it at start or on an offload thread.
  * NULL when there is any mistake; then problems holds at least one. */
 struct config *config_load(const char *path, const struct config_context *context,
 			   struct config_problems *problems);

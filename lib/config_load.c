@@ -245,17 +245,18 @@ struct config *config_load(const char *path, const struct config_context *contex
 {
 	struct problem_sink sink = { .to = problems };
 	struct loader l = { .reading.decoder = { .problems = &sink, .home = context->home } };
-	CLEANUP(freep) char *main_path = absolute(path);
+	CLEANUP(freep) char *main_path = path ? absolute(path) : NULL;
 	struct config *config = NULL;
 
 	*problems = (struct config_problems){ 0 };
 	l.sources = calloc(CONFIG_FILES_MAX, sizeof(*l.sources));
-	if (!main_path || !l.sources) {
+	if ((path && !main_path) || !l.sources) {
 		problem_add(&sink, NULL, "out of memory");
 	} else {
 		config_decode_fallbacks(&l.reading.decoder, PLACE_DAEMON, context->system,
 					&l.reading.daemon);
-		load_file(&l, main_path, NULL, 0);
+		if (main_path)
+			load_file(&l, main_path, NULL, 0);
 		config = build(&l.reading, context);
 	}
 	finish_problems(&l, &sink);

@@ -8,8 +8,6 @@
 
 #include "daemon/supervisor/state_dir.h"
 
-#define NOTHING "/dev/null" /* a configuration with no tunnels */
-
 int load_source_copy(struct load_source *to, const struct load_source *from)
 {
 	*to = (struct load_source){ .optional = from->optional, .system = from->system };
@@ -42,7 +40,7 @@ void load(const struct load_source *source, struct loaded *ret)
 	*ret = (struct loaded){ 0 };
 	ret->is_missing = source->optional && access(source->config, F_OK) < 0 && errno == ENOENT;
 	ret->config =
-		config_load(ret->is_missing ? NOTHING : source->config, &context, &ret->problems);
+		config_load(ret->is_missing ? NULL : source->config, &context, &ret->problems);
 	if (ret->config &&
 	    state_dir_load(source->state_dir, ret->config, &ret->warnings, &err) < 0) {
 		config_free(TAKE(ret->config));
