@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "daemon/supervisor/listening.h"
+#include "daemon/supervisor/port_owner.h"
+#include "lib/util.h"
+
+#define PATIENCE_MS 10000 /* then a test has failed, not finished */
+
+struct fixture {
+	struct loop *loop;
+	struct offload *names, *disk;
+	struct listen_service service;
+	struct loop_timer patience;
+	unsigned changes;
+	struct listening *awaited; /* the loop stops when it is no longer pending */
+};
+
+static void on_change(void *data, void *owner)
+{
+	struct fixture *f = data;
+
+	f->changes++;
+	if (f->awaited && listening_state(f->awaited) != LISTENING_PENDING)
+		loop_quit(f->loop, 0);
+}
+
+static void on_impatience(void *data)
+{
+	loop_quit(((struct fixture *)data)->loop, 1);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->loop = loop_new(NULL);
+	f->names = offload_new(f->loop, "names", 1, NULL);
+	f->disk = offload_new(f->loop, "disk", 1, NULL);
+	*state = f;
+	return listen_service_init(&f->service, f->loop, f->names, f->disk, on_change, f, NULL) |
+	       loop_timer_open(&f->patience, f->loop, on_impatience, f);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	listen_service_fini(&f->service);
+	loop_timer_close(&f->patience);
+	offload_free(f->names);
+	offload_free(f->disk);
+	loop_free(f->loop);
+	free(f);
+	return 0;
+}
+
+static struct listening *open_at(struct fixture *f, const char *host, uint16_t port)
+{
+	struct listening *l = listening_open(&f->service, "t", host, port, f);
+
+	assert_non_null(l);
+	return l;
+}
+
+/* Runs the loop until l is decided. */
+static void decide(struct fixture *f, struct listening *l)
+{
+	f->awaited = l;
+	loop_timer_set(&f->patience, PATIENCE_MS);
+	assert_int_equal(loop_run(f->loop), 0);
+	loop_timer_stop(&f->patience);
+	f->awaited = NULL;
+}
+
+static struct listener *only_socket(const struct listening *l)
+{
+	struct listener *sockets[LISTEN_ADDRESSES_MAX];
+
+	assert_int_equal(listening_sockets(l, sockets), 1);
+	return sockets[0];
+}
+
+static uint16_t port_of(const struct listening *l)
+{
+	return address_port(&only_socket(l)->address);
+}
+
+/* A client that connects, -1 if it is refused. */
+static int dial(uint16_t port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		closep(&fd);
+	return fd;
+}
+
+static void test_numbers_are_bound_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct listening *l = open_at(f, "127.0.0.1", 0);
+	int client;
+
+	assert_int_equal(listening_state(l), LISTENING_BOUND);
+	assert_int_not_equal(port_of(l), 0);
+	assert_int_equal(f->changes, 0); /* the caller can see for itself */
+	assert_false(listening_has_waiting(l));
+	client = dial(port_of(l));
+	assert_true(client >= 0);
+	assert_true(listening_has_waiting(l));
+	assert_true(fcntl(only_socket(l)->fd, F_GETFD) & FD_CLOEXEC);
+	assert_true(fcntl(only_socket(l)->fd, F_GETFL) & O_NONBLOCK);
+	close(client);
+	listening_close(l);
+}
+
+static void test_both_loopbacks_share_a_port(void **state)
+{
+	struct fixture *f = *state;
+	struct listening *l = open_at(f, "localhost", 0);
+	struct listener *sockets[LISTEN_ADDRESSES_MAX];
+	size_t count = listening_sockets(l, sockets);
+
+	assert_int_equal(listening_state(l), LISTENING_BOUND);
+	assert_in_range(count, 1, 2); /* a machine may have no IPv6 */
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(address_port(&sockets[i]->address),
+				 address_port(&sockets[0]->address));
+	listening_close(l);
+}
+
+static void test_an_address_that_moves_keeps_its_socket_and_its_clients(void **state)
+{
+	struct fixture *f = *state;
+	struct listening *before = open_at(f, "127.0.0.1", 0), *after;
+	uint16_t port = port_of(before);
+	struct listener *leaving[LISTEN_ADDRESSES_MAX];
+	int fd = only_socket(before)->fd, client = dial(port);
+	size_t count = listening_detach(before, leaving);
+
+	assert_int_equal(count, 1);
+	after = open_at(f, "127.0.0.1", port);
+	assert_int_equal(listening_state(after), LISTENING_PENDING); /* no acknowledgement yet */
+	listen_service_sweep(&f->service);
+	listen_service_release(&f->service, leaving, count);
+	decide(f, after);
+	assert_int_equal(listening_state(after), LISTENING_BOUND);
+	assert_int_equal(only_socket(after)->fd, fd);
+	assert_true(listening_has_waiting(after));
+	close(client);
+	listening_close(after);
+}
+
+static void test_what_nobody_wants_is_closed_by_the_sweep_and_not_before(void **state)
+{
+	struct fixture *f = *state;
+	struct listening *l = open_at(f, "127.0.0.1", 0);
+	uint16_t port = port_of(l);
+	int client;
+
+	listening_close(l);
+	client = dial(port);
+	assert_true(client >= 0);
+	close(client);
+	listen_service_sweep(&f->service);
+	assert_int_equal(dial(port), -1);
+}
+
+static void test_a_wildcard_waits_for_the_address_that_leaves(void **state)
+{
+	struct fixture *f = *state;
+	struct listening *narrow = open_at(f, "127.0.0.1", 0), *wide;
+	uint16_t port = port_of(narrow);
+	struct listener *leaving[LISTEN_ADDRESSES_MAX];
+	size_t count = listening_detach(narrow, leaving);
+
+	wide = open_at(f, "0.0.0.0", port);
+	assert_int_equal(listening_state(wide), LISTENING_PENDING);
+	listen_service_release(&f->service, leaving, count);
+	decide(f, wide);
+	assert_int_equal(listening_state(wide), LISTENING_BOUND);
+	listening_close(wide);
+}
+
+static void test_two_tunnels_of_ours_want_one_port(void **state)
+{
+	struct fixture *f = *state;
+	struct listening *first = open_at(f, "127.0.0.1", 0);
+	struct listening *second = open_at(f, "127.0.0.1", port_of(first));
+
+	assert_int_equal(listening_state(second), LISTENING_FAILED);
+	assert_int_equal(listening_error(second)->code, ERR_PORT_IN_USE);
+	assert_non_null(strstr(listening_error(second)->msg, "is in use by tunnel 't'"));
+	listening_close(first);
+	decide(f, second); /* heals as soon as the other one is gone */
+	assert_int_equal(listening_state(second), LISTENING_BOUND);
+	listening_close(second);
+}
+
+/* A port that somebody else (this test) has. */
+static int occupy(uint16_t *ret_port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	socklen_t length = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &length), 0);
+	*ret_port = ntohs(at.sin_port);
+	return fd;
+}
+
+static void test_a_busy_port_names_the_process_and_heals(void **state)
+{
+	struct fixture *f = *state;
+	struct listening *l;
+	char pid[32];
+	uint16_t port;
+	int other = occupy(&port);
+
+	l = open_at(f, "127.0.0.1", port);
+	assert_int_equal(listening_state(l), LISTENING_PENDING); /* looks for who it is */
+	decide(f, l);
+	assert_int_equal(listening_state(l), LISTENING_FAILED);
+	assert_int_equal(listening_error(l)->code, ERR_PORT_IN_USE);
+	snprintf(pid, sizeof(pid), "(pid %d)", (int)getpid());
+	assert_non_null(strstr(listening_error(l)->msg, pid));
+	close(other);
+	decide(f, l);
+	assert_int_equal(listening_state(l), LISTENING_BOUND);
+	listening_close(l);
+}
+
+static void test_closing_while_the_search_runs(void **state)
+{
+	struct fixture *f = *state;
+	struct listening *first, *second;
+	uint16_t port;
+	int other = occupy(&port);
+
+	first = open_at(f, "127.0.0.1", port);
+	second = open_at(f, "127.0.0.1", port);
+	listening_close(first);
+	decide(f, second);
+	assert_int_equal(listening_state(second), LISTENING_FAILED);
+	listening_close(second);
+	close(other);
+}
+
+static void test_an_address_of_somebody_else(void **state)
+{
+	struct fixture *f = *state;
+	struct listening *l = open_at(f, "192.0.2.1", 0); /* RFC 5737: nobody has it */
+
+	assert_int_equal(listening_state(l), LISTENING_FAILED);
+	assert_int_equal(listening_error(l)->code, ERR_BIND);
+	assert_non_null(strstr(listening_error(l)->msg, "no interface has this address"));
+	listening_close(l);
+}
+
+static void test_a_name_that_is_none(void **state)
+{
+	struct fixture *f = *state;
+	struct listening *l = open_at(f, "no-such-host.invalid", 1);
+
+	assert_int_equal(listening_state(l), LISTENING_PENDING);
+	decide(f, l);
+	assert_int_equal(listening_state(l), LISTENING_FAILED);
+	assert_int_equal(listening_error(l)->code, ERR_RESOLVE);
+	listening_close(l);
+}
+
+static void test_words_for_a_port_whose_owner_is_hidden(void **state)
+{
+	struct port_owner owner = { 0 };
+	struct err err;
+
+	assert_true(address_parse(&owner.address, "::1", 5432));
+	port_owner_explain(&owner, false, &err);
+	assert_string_equal(err.msg, "[::1]:5432 is in use by another process (run as root to see "
+				     "which); choose another 'listen' or stop it");
+	owner.pid = 812;
+	strcpy(owner.name, "postgres");
+	port_owner_explain(&owner, false, &err);
+	assert_string_equal(err.msg, "[::1]:5432 is in use by postgres (pid 812); choose another "
+				     "'listen' or stop it");
+}
+
+static void test_addresses(void **state)
+{
+	struct address a, b, wild, v6[LISTEN_ADDRESSES_MAX];
+	char text[ADDRESS_TEXT_MAX];
+	bool implied;
+
+	assert_true(address_parse(&a, "127.0.0.1", 80) && address_parse(&b, "127.0.0.2", 80) &&
+		    address_parse(&wild, "0.0.0.0", 80));
+	assert_false(address_equal(&a, &b));
+	assert_false(address_overlaps(&a, &b));
+	assert_true(address_overlaps(&a, &wild));
+	assert_false(address_parse(&a, "localhost", 80));
+	assert_int_equal(address_of_listen(v6, "*", 80, &implied), 2);
+	assert_true(implied);
+	assert_string_equal(address_format(text, &v6[1]), "[::]:80");
+	assert_false(address_overlaps(&wild, &v6[1]));
+	assert_int_equal(address_of_listen(v6, "db.example", 80, &implied), 0);
+}
+
+#define loop_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		loop_test(test_numbers_are_bound_at_once),
+		loop_test(test_both_loopbacks_share_a_port),
+		loop_test(test_an_address_that_moves_keeps_its_socket_and_its_clients),
+		loop_test(test_what_nobody_wants_is_closed_by_the_sweep_and_not_before),
+		loop_test(test_a_wildcard_waits_for_the_address_that_leaves),
+		loop_test(test_two_tunnels_of_ours_want_one_port),
+		loop_test(test_a_busy_port_names_the_process_and_heals),
+		loop_test(test_closing_while_the_search_runs),
+		loop_test(test_an_address_of_somebody_else),
+		loop_test(test_a_name_that_is_none),
+		cmocka_unit_test(test_words_for_a_port_whose_owner_is_hidden),
+		cmocka_unit_test(test_addresses),
+	};
+
+	return cmocka_run_group_tests_name("listening", tests, NULL, NULL);
+}
