@@ -371,12 +371,24 @@ static void test_installed_files_load(void **state)
 	assert_true(count >= 4);
 }
 
+static void test_no_file_is_an_empty_one(void **state)
+{
+	struct fixture *f = *state;
+	struct config *config = config_load(NULL, &f->context, &f->problems);
+
+	assert_non_null(config);
+	assert_int_equal(config->tunnel_count, 0);
+	assert_int_equal(config->daemon.log_level, LOG_INFO);
+	config_free(config);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_empty_is_valid),
+		TEST(test_no_file_is_an_empty_one),
 		TEST(test_all_mistakes_at_once_in_the_order_of_the_text),
 		TEST(test_include),
 		TEST(test_duplicates_across_files_name_both),
