@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The relay between a real TCP connection and a channel that follows a script: what the server got,
+ * and what the client at the socket saw.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "daemon/worker/relay.h"
+#include "lib/util.h"
+#include "tests/unit/fake_channel.h"
+#include "tests/unit/real_loop.h"
+#include "tests/unit/sockets.h"
+
+/* ---- the relay's owner ---- */
+
+static struct loop *loop;
+static struct relay *the_relay; /* NULL: ended */
+static int client; /* the far end of the local socket */
+static struct wire_counters counters;
+static struct relay_scratch scratch;
+static unsigned opened, refused, ended;
+
+static void on_open(void *data, const struct err *err)
+{
+	opened += !err;
+	refused += !!err;
+}
+
+static void on_end(void *data, struct relay *r)
+{
+	assert_ptr_equal(r, the_relay);
+	assert_null(channel.ops);
+	the_relay = NULL;
+	ended++;
+}
+
+static const struct relay_ops ops = { .on_open = on_open, .on_end = on_end };
+
+static void start_with(void (*make_pair)(int fds[2]))
+{
+	struct relay_settings settings = {
+		.loop = loop, .scratch = &scratch, .counters = &counters, .ops = &ops
+	};
+	struct err err;
+	int fds[2];
+
+	make_pair(fds);
+	client = fds[1];
+	the_relay = relay_open(&settings, fds[0], NULL, "db", 5432, "127.0.0.1", 40000, &err);
+	assert_non_null(the_relay);
+}
+
+static void confirm(void)
+{
+	channel.ops->on_open(channel.data, NULL);
+	serve();
+}
+
+static void start(void)
+{
+	start_with(tcp_pair);
+	confirm();
+}
+
+static void turns(void)
+{
+	real_loop_turns(loop, 4);
+}
+
+static void assert_written(const char *text)
+{
+	assert_int_equal(channel.written.length, strlen(text));
+	assert_memory_equal(channel.written.data, text, strlen(text));
+	assert_int_equal(counters.bytes_out, strlen(text));
+}
+
+static int set_up(void **state)
+{
+	loop = real_loop_new();
+	counters = (struct wire_counters){ 0 };
+	opened = refused = ended = 0;
+	client = -1;
+	the_relay = NULL;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	if (the_relay)
+		relay_end(the_relay, true);
+	closep(&client);
+	loop_free(loop);
+	fake_channel_fini();
+	return 0;
+}
+
+/* ---- bytes ---- */
+
+static void test_both_directions(void **state)
+{
+	start();
+	assert_int_equal(opened, 1);
+	send_text(client, "question");
+	turns();
+	assert_written("question");
+	arrive_text("answer");
+	expect_bytes(client, "answer");
+	assert_int_equal(counters.bytes_in, 6);
+}
+
+static void test_nothing_is_read_before_the_server_agreed(void **state)
+{
+	start_with(tcp_pair);
+	send_text(client, "early");
+	turns();
+	assert_int_equal(channel.written.length, 0);
+	confirm();
+	turns();
+	assert_written("early");
+}
+
+/* A server that speaks first may do so in the packet after its confirmation. */
+static void test_data_before_open_was_noticed(void **state)
+{
+	start_with(tcp_pair);
+	arrive("220 hello", 9);
+	channel.eof = true;
+	confirm();
+	expect_bytes(client, "220 hello");
+	expect_eof(client);
+}
+
+static void test_only_what_the_window_takes_is_read(void **state)
+{
+	start();
+	channel.room = 0;
+	send_text(client, "0123456789");
+	turns();
+	assert_int_equal(channel.written.length, 0);
+	channel.room = 4;
+	serve();
+	real_loop_turns(loop, 0);
+	channel.room = 0;
+	serve();
+	turns();
+	assert_written("0123");
+	channel.room = 65536;
+	serve();
+	turns();
+	assert_written("0123456789");
+}
+
+/* During a key re-exchange libssh takes nothing: what was read waits, and nothing overtakes it. */
+static void test_refused_bytes_keep_their_order(void **state)
+{
+	start();
+	channel.takes = 3;
+	send_text(client, "abcdefgh");
+	turns();
+	channel.takes = 0;
+	send_text(client, "ijkl");
+	shutdown(client, SHUT_WR);
+	turns();
+	serve();
+	turns();
+	assert_written("abc");
+	assert_false(channel.eof_sent);
+	channel.takes = 2;
+	serve();
+	assert_written("abcde");
+	channel.takes = 65536;
+	serve();
+	turns();
+	assert_written("abcdefghijkl");
+	assert_true(channel.eof_sent);
+}
+
+static char *noise_new(size_t size)
+{
+	char *bytes = malloc(size);
+	uint32_t x = 1;
+
+	assert_non_null(bytes);
+	for (size_t i = 0; i < size; i++) {
+		x = x * 1664525 + 1013904223;
+		bytes[i] = (char)(x >> 24);
+	}
+	return bytes;
+}
+
+/* Reads until the end while the loop turns; returns the size. */
+static size_t read_all(char *bytes, size_t capacity)
+{
+	uint64_t limit_ms = monotonic_ms() + REAL_LOOP_LIMIT_MS;
+	size_t got = 0;
+	ssize_t n = -1;
+
+	while (n != 0 && got < capacity && ended == 0 && monotonic_ms() < limit_ms) {
+		n = recv(client, bytes + got, MIN(capacity - got, 3000), MSG_DONTWAIT);
+		if (n > 0)
+			got += (size_t)n;
+		real_loop_turns(loop, 1);
+	}
+	return got;
+}
+
+static void test_a_slow_reader_gets_everything_in_order(void **state)
+{
+	enum { SIZE = 600 * 1000 };
+	CLEANUP(freep) char *sent = noise_new(SIZE), *got = malloc(SIZE + 1);
+	size_t third = SIZE / 3;
+
+	start_with(tcp_pair_small);
+	confirm();
+	assert_true(arrive(sent, third) < third);
+	serve(); /* takes what libssh holds, or notes that the socket is full */
+	assert_int_equal(arrive(sent + third, third), 0); /* while the socket is full */
+	turns();
+	assert_int_equal(arrive(sent + 2 * third, third), 0);
+	channel.eof = true;
+	serve();
+	assert_int_equal(read_all(got, SIZE + 1), SIZE);
+	assert_memory_equal(got, sent, SIZE);
+	assert_int_equal(counters.bytes_in, SIZE);
+	assert_int_equal(ended, 0); /* our direction is still open */
+}
+
+static void test_a_stuck_reader_does_not_keep_the_loop_awake(void **state)
+{
+	CLEANUP(freep) char *sent = noise_new(300 * 1000);
+	struct loop_stats before, after;
+
+	start_with(tcp_pair_small);
+	confirm();
+	arrive(sent, 300 * 1000);
+	serve();
+	turns();
+	loop_stats(loop, &before);
+	real_loop_turns(loop, 10);
+	loop_stats(loop, &after);
+	assert_true(after.turns - before.turns <= 11);
+	assert_true(channel.held.length > 0 || counters.bytes_in < 300 * 1000);
+}
+
+/* ---- ends ---- */
+
+static void test_the_client_ends_first(void **state)
+{
+	start();
+	send_text(client, "request");
+	shutdown(client, SHUT_WR);
+	turns();
+	assert_written("request");
+	assert_true(channel.eof_sent);
+	assert_int_equal(ended, 0);
+	arrive_text("late answer");
+	expect_bytes(client, "late answer");
+	channel.eof = true;
+	serve();
+	expect_eof(client);
+	assert_int_equal(ended, 1);
+}
+
+static void test_the_server_ends_first(void **state)
+{
+	start();
+	arrive_text("bye");
+	channel.eof = true;
+	serve();
+	expect_bytes(client, "bye");
+	expect_eof(client);
+	assert_int_equal(ended, 0);
+	send_text(client, "one more thing");
+	turns();
+	assert_written("one more thing");
+	shutdown(client, SHUT_WR);
+	turns();
+	assert_true(channel.eof_sent);
+	assert_int_equal(ended, 1);
+}
+
+/* CLOSE, not only EOF: there is nobody left to send to. */
+static void test_the_server_closes(void **state)
+{
+	start();
+	channel.eof = channel.closed = true;
+	serve();
+	expect_eof(client);
+	assert_int_equal(ended, 1);
+	assert_false(channel.eof_sent);
+}
+
+static void test_a_client_that_aborts_ends_it(void **state)
+{
+	start();
+	relay_reset_socket(TAKE_FD(client));
+	turns();
+	assert_int_equal(ended, 1);
+	assert_null(channel.ops);
+}
+
+static void test_a_client_that_left_while_the_server_sends(void **state)
+{
+	start();
+	channel.room = 0; /* so that only the send can notice */
+	serve();
+	relay_reset_socket(TAKE_FD(client));
+	arrive_text("for nobody");
+	assert_int_equal(ended, 1);
+}
+
+/* ---- what goes wrong is a reset, never an orderly end ---- */
+
+static void test_a_lost_session_is_a_reset(void **state)
+{
+	start();
+	lose_session();
+	assert_int_equal(ended, 1);
+	assert_int_equal(refused, 0);
+	expect_reset(client);
+}
+
+static void test_a_session_lost_while_opening(void **state)
+{
+	start_with(tcp_pair);
+	lose_session();
+	assert_int_equal(refused, 1);
+	assert_int_equal(ended, 1);
+	expect_reset(client);
+}
+
+static void test_a_refused_channel_is_a_reset(void **state)
+{
+	start_with(tcp_pair);
+	refuse();
+	assert_int_equal(opened, 0);
+	assert_int_equal(refused, 1);
+	assert_int_equal(ended, 1);
+	expect_reset(client);
+}
+
+static void test_a_failed_write_is_a_reset(void **state)
+{
+	start();
+	channel.writes_fail = true;
+	send_text(client, "x");
+	turns();
+	assert_int_equal(ended, 1);
+	expect_reset(client);
+}
+
+static void test_bytes_lost_in_the_channel_are_a_reset(void **state)
+{
+	CLEANUP(freep) char *sent = noise_new(300 * 1000), *got = malloc(300 * 1000);
+
+	start_with(tcp_pair_small);
+	confirm();
+	arrive(sent, 300 * 1000);
+	serve();
+	channel.take_fails = true;
+	channel.eof = true;
+	read_all(got, 300 * 1000);
+	assert_int_equal(ended, 1);
+	assert_true(counters.bytes_in < 300 * 1000);
+}
+
+/* ---- the owner ends it ---- */
+
+static void test_ending_with_a_reset(void **state)
+{
+	start();
+	relay_end(TAKE(the_relay), true);
+	assert_int_equal(ended, 0);
+	assert_null(channel.ops);
+	expect_reset(client);
+}
+
+static void test_ending_in_order(void **state)
+{
+	start();
+	arrive_text("last");
+	relay_end(TAKE(the_relay), false);
+	expect_bytes(client, "last");
+	expect_eof(client);
+	assert_int_equal(ended, 0);
+}
+
+static void test_a_failed_open_leaves_the_socket(void **state)
+{
+	struct relay_settings settings = {
+		.loop = loop, .scratch = &scratch, .counters = &counters, .ops = &ops
+	};
+	struct err err;
+	int fds[2];
+
+	tcp_pair(fds);
+	client = fds[1];
+	channel.open_fails = true;
+	assert_null(relay_open(&settings, fds[0], NULL, "db", 5432, "127.0.0.1", 1, &err));
+	assert_int_equal(err.code, ERR_NOMEM);
+	send_text(fds[0], "still ours");
+	expect_bytes(client, "still ours");
+	close(fds[0]);
+}
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_both_directions),
+		CASE(test_nothing_is_read_before_the_server_agreed),
+		CASE(test_data_before_open_was_noticed),
+		CASE(test_only_what_the_window_takes_is_read),
+		CASE(test_refused_bytes_keep_their_order),
+		CASE(test_a_slow_reader_gets_everything_in_order),
+		CASE(test_a_stuck_reader_does_not_keep_the_loop_awake),
+		CASE(test_the_client_ends_first),
+		CASE(test_the_server_ends_first),
+		CASE(test_the_server_closes),
+		CASE(test_a_client_that_aborts_ends_it),
+		CASE(test_a_client_that_left_while_the_server_sends),
+		CASE(test_a_lost_session_is_a_reset),
+		CASE(test_a_session_lost_while_opening),
+		CASE(test_a_refused_channel_is_a_reset),
+		CASE(test_a_failed_write_is_a_reset),
+		CASE(test_bytes_lost_in_the_channel_are_a_reset),
+		CASE(test_ending_with_a_reset),
+		CASE(test_ending_in_order),
+		CASE(test_a_failed_open_leaves_the_socket),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
