@@ -202,17 +202,21 @@ struct config_tunnel *config_find(const struct config *config, const char *name)
 
 int config_insert(struct config *config, struct config_tunnel *tunnel)
 {
-	size_t slot = find_slot(config, tunnel->name);
-	struct config_tunnel **tunnels;
+	size_t slot = find_slot(config, tunnel->name), count = config->tunnel_count;
 
-	tunnels = realloc(config->tunnels,
-			  (config->tunnel_count + 1) * sizeof(struct config_tunnel *));
-	if (!tunnels)
-		return -1;
-	memmove(tunnels + slot + 1, tunnels + slot,
-		(config->tunnel_count - slot) * sizeof(struct config_tunnel *));
-	tunnels[slot] = tunnel;
-	config->tunnels = tunnels;
+	/* The array has room for the next power of two; what was removed only leaves more. */
+	if ((count & (count - 1)) == 0) {
+		size_t capacity = count ? 2 * count : 1;
+		struct config_tunnel **tunnels;
+
+		tunnels = realloc(config->tunnels, capacity * sizeof(struct config_tunnel *));
+		if (!tunnels)
+			return -1;
+		config->tunnels = tunnels;
+	}
+	memmove(config->tunnels + slot + 1, config->tunnels + slot,
+		(count - slot) * sizeof(struct config_tunnel *));
+	config->tunnels[slot] = tunnel;
 	config->tunnel_count++;
 	return 0;
 }

@@ -89,5 +89,6 @@ size_t config_layer_bytes(const struct config_layer *layer); /* of its texts */
 void config_base_free(struct config_base *base);
 void config_tunnel_draft_fini(struct config_tunnel_draft *draft);
 
-/* Puts tunnel (ownership moves) where its name belongs; -1: no memory. */
+/* Puts tunnel (ownership moves) where its name belongs, in a config that was filled in no other way;
+ * -1: no memory. */
 int config_insert(struct config *config, struct config_tunnel *tunnel);

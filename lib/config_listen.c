@@ -18,22 +18,36 @@ static const struct node *forward_node(const struct node *map, size_t index)
 									 : local;
 }
 
+/* The next item, empty; NULL: no memory. */
+static struct config_listen *grow(struct config_listens *listens)
+{
+	if (listens->count == listens->capacity) {
+		size_t capacity = listens->capacity ? 2 * listens->capacity : 64;
+		struct config_listen *items = realloc(listens->items, capacity * sizeof(*items));
+
+		if (!items)
+			return NULL;
+		listens->items = items;
+		listens->capacity = capacity;
+	}
+	return &listens->items[listens->count++];
+}
+
 int config_listens_add(struct config_listens *listens, const struct config_tunnel *tunnel,
 		       const struct node *map, size_t order)
 {
-	struct config_listen *items;
+	for (size_t i = 0; i < tunnel->forward_count; i++) {
+		struct config_listen *listen = grow(listens);
 
-	items = realloc(listens->items, (listens->count + tunnel->forward_count) * sizeof(*items));
-	if (!items)
-		return -1;
-	listens->items = items;
-	for (size_t i = 0; i < tunnel->forward_count; i++)
-		items[listens->count++] = (struct config_listen){
+		if (!listen)
+			return -1;
+		*listen = (struct config_listen){
 			.forward = &tunnel->forwards[i],
 			.tunnel = tunnel->name,
 			.at = forward_node(map, i),
 			.order = order,
 		};
+	}
 	return 0;
 }
 

@@ -97,7 +97,7 @@ struct config_listen {
 
 struct config_listens {
 	struct config_listen *items;
-	size_t count;
+	size_t count, capacity;
 };
 
 /* Remembers the forwards of tunnel, which map describes; -1: no memory. */
