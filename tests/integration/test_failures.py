@@ -24,7 +24,7 @@ def assert_one_line_about(daemon, name, code):
         and error["message"].isprintable()
         and len(error["message"]) > 10
     )
-    assert code in daemon.log
+    daemon.wait_log(rf"\b{name}: .*{code}")
     return error["message"]
 
 

@@ -1,6 +1,5 @@
 """Who the server is: our own verdict over known_hosts files, strict, with words that help."""
 
-import re
 import subprocess
 
 import pytest
@@ -43,7 +42,7 @@ class Case:
         assert row["state"] == "failed" and row["error"]["code"] == code, row
         assert "Accepted" not in self.sshd.log, "we proved who we are to a stranger"
         assert self.name in row["error"]["message"]
-        assert re.search(r"\bt\b", self.daemon.log) and code in self.daemon.log
+        self.daemon.wait_log(rf"\bt: .*{code}")
         return row["error"]["message"]
 
 

@@ -40,7 +40,7 @@ class Case:
         assert row["state"] == "failed" and row["error"]["code"] == code, row
         message = row["error"]["message"]
         assert "\n" not in message
-        assert code in daemon.log
+        daemon.wait_log(rf"\bt: .*{code}")
         text = daemon.ctl("list", check=0).stdout
         assert "failed" in text
         return message

@@ -1,6 +1,7 @@
 """The server dies, freezes, restarts, disappears: clients are held, not refused, and served
 again."""
 
+import contextlib
 import datetime
 
 import pytest
@@ -110,6 +111,17 @@ def test_hold_expires_with_a_reset(lab):
         with client.connect(port) as sock, Stopwatch() as watch:
             assert client.how_it_ends(sock) == "reset"
         assert 0.8 < watch.seconds < build.limit(2.5)
+
+
+def test_hold_expires_for_all_of_a_long_backlog(lab):
+    port = lab.port()
+    spec = {"host": f"127.0.0.1:{lab.port()}", "hold": "2s", "local": local(port, 1)}
+    daemon = lab.daemon(lab.config({"t": spec}))
+    daemon.wait_state("t", "backoff")
+    with contextlib.ExitStack() as stack, Stopwatch() as watch:
+        socks = [stack.enter_context(client.connect(port)) for _ in range(300)]
+        assert {client.how_it_ends(sock) for sock in socks} == {"reset"}
+        assert watch.elapsed() < build.limit(3.5)
 
 
 def test_hold_0_resets_at_once(lab):
