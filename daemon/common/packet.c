@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/str.h"
 #include "lib/util.h"
 
 #define RECEIVE_BATCH 64 /* packets per turn, for fairness */
@@ -146,11 +147,14 @@ static int dispatch(struct packet_port *port, size_t size, int *fds, size_t fd_c
 	json_error_t where;
 	json_t *message = json_loadb(port->buffer, size, JSON_REJECT_DUPLICATES, &where);
 	const char *type = json_string_value(json_object_get(message, "type"));
+	char shown[160];
 
 	if (!type) {
+		/* jansson quotes what it could not read */
+		str_escape(shown, sizeof(shown), where.text, strlen(where.text));
+		err_set(err, ERR_PROTOCOL, "not a message: %s", message ? "no type" : shown);
 		json_decref(message);
-		return err_set(err, ERR_PROTOCOL, "not a message: %s",
-			       message ? "no type" : where.text);
+		return -1;
 	}
 	port->ops->on_message(port->data, type, message, fds, fd_count);
 	json_decref(message);
