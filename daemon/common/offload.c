@@ -24,14 +24,15 @@ struct offload {
 
 	pthread_mutex_t lock; /* everything below, and the state of jobs */
 	pthread_cond_t work_there;
-	struct list queue; /* struct offload_job */
+	struct list queue; /* struct offload_job nobody works on yet */
+	struct list posted; /* struct offload_job whose letter is under way to the loop */
 	unsigned threads, idle, queued;
 	bool closed; /* the owner is gone: nothing may be posted any more */
 };
 
 struct offload_job {
-	struct list link; /* offload.queue while nobody works on it */
-	struct offload *pool;
+	struct list link; /* offload.queue, then offload.posted */
+	struct offload *pool; /* may be gone once the job was canceled */
 	struct loop_letter letter;
 	offload_work_fn work;
 	offload_done_fn done;
@@ -54,13 +55,22 @@ static void job_free(struct offload_job *job, bool with_data)
 	free(job);
 }
 
+static void forget_posted(struct offload_job *job)
+{
+	pthread_mutex_lock(&job->pool->lock);
+	list_remove(&job->link);
+	pthread_mutex_unlock(&job->pool->lock);
+}
+
 /* On the loop: the work is done. A cancel may have come while the letter was under way. */
 static void on_worked(void *data)
 {
 	struct offload_job *job = data;
 
-	if (!job->canceled)
+	if (!job->canceled) {
+		forget_posted(job);
 		job->done(job->data);
+	}
 	job_free(job, job->canceled);
 }
 
@@ -90,6 +100,20 @@ static struct offload_job *next_job(struct offload *pool)
 	return job;
 }
 
+/* Called with the lock held. */
+static void job_worked(struct offload_job *job)
+{
+	struct offload *pool = job->pool;
+
+	if (pool->closed) {
+		job_free(job, true);
+		return;
+	}
+	if (!job->canceled)
+		list_append(&pool->posted, &job->link);
+	loop_post(pool->loop, &job->letter, on_worked, job);
+}
+
 static void *thread_main(void *data)
 {
 	struct offload *pool = data;
@@ -101,10 +125,7 @@ static void *thread_main(void *data)
 		pthread_mutex_unlock(&pool->lock);
 		job->work(job->data);
 		pthread_mutex_lock(&pool->lock);
-		if (pool->closed)
-			job_free(job, true);
-		else
-			loop_post(pool->loop, &job->letter, on_worked, job);
+		job_worked(job);
 	}
 	pool->threads--;
 	last = pool->closed && pool->threads == 0;
@@ -150,6 +171,7 @@ struct offload *offload_new(struct loop *loop, const char *name, unsigned thread
 	pool->threads_max = threads;
 	strncpy(pool->name, name, sizeof(pool->name) - 1);
 	list_init(&pool->queue);
+	list_init(&pool->posted);
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -170,6 +192,10 @@ void offload_free(struct offload *pool)
 	while ((job = list_first(&pool->queue, struct offload_job, link))) {
 		list_remove(&job->link);
 		job_free(job, true);
+	}
+	while ((job = list_first(&pool->posted, struct offload_job, link))) {
+		list_remove(&job->link);
+		job->canceled = true; /* on_worked() frees it */
 	}
 	pthread_cond_broadcast(&pool->work_there);
 	unused = pool->threads == 0;
@@ -217,10 +243,9 @@ void offload_cancel(struct offload_job *job)
 	pthread_mutex_lock(&pool->lock);
 	queued = !job->running;
 	job->canceled = true;
-	if (queued) {
-		list_remove(&job->link);
+	list_remove(&job->link);
+	if (queued)
 		pool->queued--;
-	}
 	pthread_mutex_unlock(&pool->lock);
 	if (queued)
 		job_free(job, true);
