@@ -45,6 +45,7 @@ class Daemon:
             "LANG": "C.UTF-8",
             "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "detect_leaks=1"),
             "UBSAN_OPTIONS": os.environ.get("UBSAN_OPTIONS", "print_stacktrace=1"),
+            "LSAN_OPTIONS": os.environ.get("LSAN_OPTIONS", ""),
             **(env or {}),
         }
         self.process = None
