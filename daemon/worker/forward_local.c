@@ -12,11 +12,14 @@
 #include <unistd.h>
 
 #include "daemon/common/log.h"
+#include "daemon/worker/session.h"
 #include "lib/util.h"
 
 #define ACCEPT_BATCH 64 /* connections a turn */
 #define OPENING_MAX 256 /* channels the server has not answered for */
+#define CHANNELS_MAX 8192 /* of a session; more wait in the backlog */
 #define PAUSE_MS 100 /* when descriptors or memory ran out */
+#define REAP_MS 1000 /* how often opening connections are asked whether somebody is there */
 
 enum forward_mode { FORWARD_HOLDS, FORWARD_SERVES, FORWARD_REFUSES };
 
@@ -41,6 +44,8 @@ struct forward {
 	size_t listener_count;
 	bool waiting; /* clients are in the backlog, the hold timer runs */
 	struct loop_timer hold_timer, pause_timer;
+	struct loop_timer reap_timer; /* while connections are opening */
+	struct loop_defer reset_more; /* a backlog is reset by turns */
 
 	enum forward_state state; /* as last told */
 	struct err bind_error; /* why there are no sockets */
@@ -90,13 +95,18 @@ static void set_serve_error(struct forward *f, const struct err *err)
 
 /* ---- listening ---- */
 
+static bool has_room(const struct forward *f)
+{
+	return f->opening < OPENING_MAX && session_member_count(f->session) < CHANNELS_MAX;
+}
+
 /* Holding disarms while somebody waits: the event would fire for as long as they do. */
 static void arm(struct forward *f)
 {
 	bool listen = !loop_timer_is_set(&f->pause_timer);
 
 	if (f->mode == FORWARD_SERVES)
-		listen = listen && f->opening < OPENING_MAX;
+		listen = listen && has_room(f);
 	else if (f->mode == FORWARD_HOLDS)
 		listen = listen && !f->waiting;
 	for (size_t i = 0; i < f->listener_count; i++)
@@ -134,17 +144,26 @@ static int accept_one(struct forward *f, int fd, struct sockaddr_storage *from)
 
 static void reset_backlog(struct forward *f)
 {
-	struct sockaddr_storage from;
-	int client;
-
 	for (size_t i = 0; i < f->listener_count; i++) {
-		for (int n = 0; n < ACCEPT_BATCH; n++) {
+		struct sockaddr_storage from;
+		int client = 0;
+
+		for (int n = 0; n < ACCEPT_BATCH && client >= 0; n++) {
 			client = accept_one(f, f->listeners[i].fd, &from);
-			if (client < 0)
-				break;
-			relay_reset_socket(client);
+			if (client >= 0)
+				relay_reset_socket(client);
 		}
+		if (client >= 0)
+			loop_defer_schedule(&f->reset_more);
 	}
+}
+
+static void on_reset_more(void *data)
+{
+	struct forward *f = data;
+
+	if (f->mode != FORWARD_SERVES)
+		reset_backlog(f);
 }
 
 static void on_pause_over(void *data)
@@ -223,16 +242,41 @@ static void serve(struct forward *f, int client, const struct sockaddr_storage *
 	}
 	list_append(&f->relays, relay_link(r));
 	f->opening++;
+	if (!loop_timer_is_set(&f->reap_timer))
+		loop_timer_set(&f->reap_timer, REAP_MS);
 	f->counters.connections++;
 	f->counters.connections_total++;
 	report_want_stats(f->parts->report);
+}
+
+/* A target that answers nobody keeps its clients for minutes: those that gave up give back their place. */
+static void on_reap(void *data)
+{
+	struct forward *f = data;
+	struct list *link, *next;
+
+	for (link = f->relays.next; link != &f->relays; link = next) {
+		struct relay *r = relay_from_link(link);
+
+		next = link->next;
+		if (!relay_is_abandoned(r))
+			continue;
+		list_remove(link);
+		relay_end(r, true);
+		f->opening--;
+		f->counters.connections--;
+	}
+	if (f->opening > 0)
+		loop_timer_set(&f->reap_timer, REAP_MS);
+	arm(f);
+	retire_if_done(f);
 }
 
 static void serve_backlog(struct listener *l)
 {
 	struct forward *f = l->forward;
 
-	for (int n = 0; n < ACCEPT_BATCH && f->opening < OPENING_MAX; n++) {
+	for (int n = 0; n < ACCEPT_BATCH && has_room(f); n++) {
 		struct sockaddr_storage from;
 		int client = accept_one(f, l->fd, &from);
 
@@ -326,16 +370,33 @@ void forward_end_connections(struct forward *f, bool reset)
 
 /* ---- life ---- */
 
+static int open_timers(struct forward *f, struct loop *loop)
+{
+	loop_defer_open(&f->reset_more, loop, on_reset_more, f);
+	if (loop_timer_open(&f->hold_timer, loop, on_hold_over, f) < 0 ||
+	    loop_timer_open(&f->pause_timer, loop, on_pause_over, f) < 0 ||
+	    loop_timer_open(&f->reap_timer, loop, on_reap, f) < 0)
+		return -1;
+	return 0;
+}
+
+static void close_timers(struct forward *f)
+{
+	loop_defer_close(&f->reset_more);
+	loop_timer_close(&f->hold_timer);
+	loop_timer_close(&f->pause_timer);
+	loop_timer_close(&f->reap_timer);
+}
+
 struct forward *forward_new(const struct worker_parts *parts, uint64_t id,
 			    struct config_forward *spec, unsigned hold_ms,
 			    const struct forward_ops *ops, void *data, struct err *err)
 {
 	struct forward *f = calloc(1, sizeof(*f));
 
-	if (!f || loop_timer_open(&f->hold_timer, parts->loop, on_hold_over, f) < 0 ||
-	    loop_timer_open(&f->pause_timer, parts->loop, on_pause_over, f) < 0) {
+	if (!f || open_timers(f, parts->loop) < 0) {
 		if (f)
-			loop_timer_close(&f->hold_timer);
+			close_timers(f);
 		free(f);
 		config_forward_fini(spec);
 		err_nomem(err);
@@ -357,8 +418,7 @@ void forward_free(struct forward *f)
 {
 	forward_end_connections(f, false);
 	close_sockets(f);
-	loop_timer_close(&f->hold_timer);
-	loop_timer_close(&f->pause_timer);
+	close_timers(f);
 	list_remove(&f->link);
 	config_forward_fini(&f->spec);
 	loop_bury(f->parts->loop, &f->grave, free, f);
@@ -367,6 +427,8 @@ void forward_free(struct forward *f)
 void forward_retire(struct forward *f)
 {
 	f->ops = NULL;
+	f->mode = FORWARD_REFUSES;
+	f->session = NULL;
 	close_sockets(f);
 	loop_timer_stop(&f->hold_timer);
 	loop_timer_stop(&f->pause_timer);

@@ -14,7 +14,7 @@
 
 #define LINE_MAX_BYTES (64 * 1024)
 #define FILE_MAX_BYTES (64 * 1024 * 1024)
-#define ENTRIES_MAX 64 /* for one server */
+#define ENTRIES_MAX 1024 /* for one server; lists of revoked keys may stand for every host */
 
 enum marker { MARKER_NONE, MARKER_REVOKED, MARKER_AUTHORITY, MARKER_UNKNOWN };
 
@@ -105,8 +105,8 @@ static enum match patterns_match(const char *patterns, const char *name, const c
 	return matched;
 }
 
-/* Takes the key. */
-static int add_entry(struct hostkey_set *set, struct hostkey_entry entry)
+/* Takes the key. Too many are an error: the one left out could be a revoked one. */
+static int add_entry(struct hostkey_set *set, struct hostkey_entry entry, struct err *err)
 {
 	struct hostkey_entry *entries = NULL;
 
@@ -114,7 +114,11 @@ static int add_entry(struct hostkey_set *set, struct hostkey_entry entry)
 		entries = realloc(set->entries, (set->count + 1) * sizeof(*entries));
 	if (!entries) {
 		ssh_key_free(entry.key);
-		return set->count < ENTRIES_MAX ? -1 : 0;
+		if (set->count < ENTRIES_MAX)
+			return err_nomem(err);
+		return err_set(err, ERR_KNOWN_HOSTS,
+			       "more than %d lines in known hosts %s are for %s; remove some",
+			       ENTRIES_MAX, entry.file, set->label);
 	}
 	set->entries = entries;
 	set->entries[set->count++] = entry;
@@ -122,7 +126,8 @@ static int add_entry(struct hostkey_set *set, struct hostkey_entry entry)
 }
 
 /* "[marker] patterns keytype base64 [comment]" */
-static int read_line(struct hostkey_set *set, char *text, const char *file, unsigned line)
+static int read_line(struct hostkey_set *set, char *text, const char *file, unsigned line,
+		     struct err *err)
 {
 	struct hostkey_entry entry = { .file = file, .line = line };
 	enum marker marker;
@@ -142,7 +147,7 @@ static int read_line(struct hostkey_set *set, char *text, const char *file, unsi
 		return 0;
 	rest = str_printf("%s %s", type, base64);
 	if (!rest)
-		return -1;
+		return err_nomem(err);
 	matched = patterns_match(patterns, set->label, rest);
 	if (matched == MATCH_NO && strcmp(set->label, set->host) != 0) {
 		/* OpenSSH also trusts a key that is known for the host without the port. */
@@ -159,7 +164,7 @@ static int read_line(struct hostkey_set *set, char *text, const char *file, unsi
 	if (ssh_pki_import_pubkey_base64(base64, ssh_key_type_from_name(type), &entry.key) !=
 	    SSH_OK)
 		return 0;
-	return add_entry(set, entry);
+	return add_entry(set, entry, err);
 }
 
 /* ---- files ---- */
@@ -211,10 +216,22 @@ static int read_file(struct hostkey_set *set, const char *path, struct err *err)
 	while (rc == 0 && (n = getline(&text, &capacity, f)) >= 0) {
 		line++;
 		if (n < LINE_MAX_BYTES)
-			rc = read_line(set, text, path, line);
+			rc = read_line(set, text, path, line, err);
 	}
+	if (rc == 0 && ferror(f))
+		rc = err_set_errno(err, ERR_KNOWN_HOSTS, errno, "cannot read known hosts %s", path);
 	fclose(f);
-	return rc == 0 ? 0 : err_nomem(err);
+	return rc;
+}
+
+/* Names are written in lower case there, and hashed so. */
+static char *lower_case(const char *text)
+{
+	char *copy = strdup(text);
+
+	for (char *c = copy; c && *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	return copy;
 }
 
 int hostkey_set_load(struct hostkey_set *set, const char *host, unsigned port,
@@ -222,9 +239,11 @@ int hostkey_set_load(struct hostkey_set *set, const char *host, unsigned port,
 {
 	struct err local;
 
-	*set = (struct hostkey_set){ .host = strdup(host), .port = port };
-	set->label = port == 22 ? strdup(host) : str_printf("[%s]:%u", host, port);
-	if (!set->host || !set->label || strv_copy(&set->files, files) < 0) {
+	*set = (struct hostkey_set){ .host = lower_case(host), .port = port };
+	if (set->host)
+		set->label =
+			port == 22 ? strdup(set->host) : str_printf("[%s]:%u", set->host, port);
+	if (!set->label || strv_copy(&set->files, files) < 0) {
 		hostkey_set_fini(set);
 		return err_nomem(err);
 	}
@@ -305,6 +324,18 @@ static const char *first_file(const struct hostkey_set *set)
 	return set->files.count > 0 ? set->files.items[0] : "a known_hosts file";
 }
 
+/* What the files have instead of this key. */
+static const char *instead(const struct hostkey_set *set)
+{
+	if (set->has_authority)
+		return " (a @cert-authority line matches, but host certificates are not supported)";
+	for (size_t i = 0; i < set->count; i++) {
+		if (!set->entries[i].revoked && !set->entries[i].portless)
+			return " (only keys of other types are)";
+	}
+	return "";
+}
+
 static int refuse_unknown(const struct hostkey_set *set, ssh_key key, struct err *err)
 {
 	const char *type = ssh_key_type_to_char(ssh_key_type(key));
@@ -318,12 +349,8 @@ static int refuse_unknown(const struct hostkey_set *set, ssh_key key, struct err
 		"host key of %s is not known%s: %s; compare the fingerprint with the server's, "
 		"then "
 		"add this line to %s: %s %s %s",
-		set->label,
-		set->has_authority ? " (a @cert-authority line matches, but host certificates are "
-				     "not supported)"
-		: set->count > 0   ? " (only keys of other types are)"
-				   : "",
-		shown, first_file(set), set->label, type, base64 ? base64 : "?");
+		set->label, instead(set), shown, first_file(set), set->label, type,
+		base64 ? base64 : "?");
 	ssh_string_free_char(base64);
 	return -1;
 }
@@ -343,9 +370,12 @@ static int refuse_changed(const struct hostkey_set *set, const struct hostkey_en
 		set->label, before, old->file, old->line, shown, old->line);
 }
 
+/* A line without the port vouches only for a server whose port no line names (check_host_key() of
+ * OpenSSH does the same). */
 int hostkey_verify(const struct hostkey_set *set, ssh_key key, struct err *err)
 {
-	const struct hostkey_entry *other = NULL, *match = NULL;
+	const struct hostkey_entry *other = NULL;
+	bool known = false, vouched = false, named = false;
 	char shown[128];
 
 	for (size_t i = 0; i < set->count; i++) {
@@ -359,13 +389,15 @@ int hostkey_verify(const struct hostkey_set *set, ssh_key key, struct err *err)
 				"host key of %s is revoked (%s:%u): %s; do not trust this server",
 				set->label, entry->file, entry->line, shown);
 		}
-		if (same)
-			match = entry;
-		else if (!entry->revoked && !entry->portless &&
-			 ssh_key_type(entry->key) == ssh_key_type(key))
+		if (entry->revoked)
+			continue;
+		known |= same && !entry->portless;
+		vouched |= same && entry->portless;
+		named |= !entry->portless;
+		if (!same && !entry->portless && ssh_key_type(entry->key) == ssh_key_type(key))
 			other = entry;
 	}
-	if (match)
+	if (known || (vouched && !named))
 		return 0;
 	return other ? refuse_changed(set, other, key, err) : refuse_unknown(set, key, err);
 }

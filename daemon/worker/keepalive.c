@@ -3,11 +3,26 @@
 
 #include "lib/util.h"
 
+/* With a count of 1 the question has to come before the verdict. */
+static unsigned silence_before_asking(const struct keepalive *k)
+{
+	return k->count > 1 ? k->interval_ms : k->interval_ms / 2;
+}
+
+/* Silence is measured anew: left alone, the timer would stand at the verdict about the old one. */
+static void await_silence(struct keepalive *k)
+{
+	loop_timer_stop(&k->timer);
+	if (k->interval_ms > 0)
+		loop_timer_set(&k->timer, silence_before_asking(k));
+}
+
 static void on_answer(void *data)
 {
 	struct keepalive *k = data;
 
 	k->asking = false;
+	await_silence(k);
 	k->ops->on_rtt(k->data, (unsigned)MIN(monotonic_us() - k->asked_us, UINT32_MAX));
 }
 
@@ -19,12 +34,6 @@ void keepalive_ask(struct keepalive *k)
 	k->asked_ms = loop_now_ms(k->loop);
 	k->asked_us = monotonic_us();
 	session_probe(k->session, &k->request, on_answer, k);
-}
-
-/* With a count of 1 the question has to come before the verdict. */
-static unsigned silence_before_asking(const struct keepalive *k)
-{
-	return k->count > 1 ? k->interval_ms : k->interval_ms / 2;
 }
 
 static void judge(void *data)
@@ -69,9 +78,7 @@ void keepalive_set(struct keepalive *k, unsigned interval_ms, unsigned count)
 {
 	k->interval_ms = interval_ms;
 	k->count = MAX(count, 1);
-	loop_timer_stop(&k->timer);
-	if (interval_ms > 0)
-		loop_timer_set(&k->timer, silence_before_asking(k));
+	await_silence(k);
 }
 
 void keepalive_close(struct keepalive *k)

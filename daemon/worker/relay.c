@@ -2,6 +2,7 @@
 #include "daemon/worker/relay.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -313,6 +314,14 @@ struct relay *relay_open(const struct relay_settings *settings, int fd, struct s
 		return NULL;
 	}
 	return r;
+}
+
+/* A reset shows as an error or as the end of both directions; a half-closed client lives. */
+bool relay_is_abandoned(const struct relay *r)
+{
+	struct pollfd p = { .fd = r->fd };
+
+	return !r->open && poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP));
 }
 
 struct list *relay_link(struct relay *r)

@@ -43,6 +43,9 @@ struct relay *relay_open(const struct relay_settings *settings, int fd, struct s
  * called. */
 void relay_end(struct relay *r, bool reset);
 
+/* The server has not answered yet, and the local side has reset its connection meanwhile. */
+bool relay_is_abandoned(const struct relay *r);
+
 struct list *relay_link(struct relay *r); /* for the owner's list */
 struct relay *relay_from_link(struct list *link);
 

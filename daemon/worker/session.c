@@ -44,6 +44,7 @@ struct session {
 	uint64_t heard_bytes, heard_ms;
 
 	struct list members;
+	unsigned member_count;
 	struct list attention, blocked; /* session_member.queue */
 	struct list requests; /* struct session_request; only the first is ever sent */
 	struct loop_grave grave;
@@ -477,6 +478,11 @@ uint64_t session_heard_ms(const struct session *s)
 	return s->heard_ms;
 }
 
+unsigned session_member_count(const struct session *s)
+{
+	return s->member_count;
+}
+
 bool session_can_send(const struct session *s)
 {
 	return !(ssh_get_status(s->ssh) & SSH_WRITE_PENDING);
@@ -515,6 +521,7 @@ void session_join(struct session *s, struct session_member *m)
 {
 	m->session = s;
 	list_append(&s->members, &m->link);
+	s->member_count++;
 	list_init(&m->queue);
 }
 
@@ -522,6 +529,7 @@ void session_leave(struct session_member *m)
 {
 	if (!m->session)
 		return;
+	m->session->member_count--;
 	list_remove(&m->link);
 	list_remove(&m->queue);
 	m->session = NULL;

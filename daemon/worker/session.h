@@ -104,4 +104,5 @@ void session_join(struct session *s, struct session_member *m);
 void session_leave(struct session_member *m);
 void session_attend(struct session_member *m); /* serve it in the next pass */
 void session_block(struct session_member *m); /* ... once the server takes bytes again */
+unsigned session_member_count(const struct session *s);
 bool session_can_send(const struct session *s); /* TCP has taken everything so far */
