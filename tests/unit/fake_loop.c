@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "lib/util.h"
+
 #define TIMERS_MAX 64
 
 struct loop {
@@ -63,12 +65,18 @@ void fake_loop_advance(struct loop *loop, unsigned ms)
 
 	settle(loop);
 	while ((timer = next_timer(loop, until_ms))) {
-		loop->now_ms = timer->due_ms;
+		loop->now_ms = MAX(loop->now_ms, timer->due_ms);
 		timer->due_ms = 0;
 		timer->on_due(timer->data);
 		settle(loop);
 	}
 	loop->now_ms = until_ms;
+}
+
+void fake_loop_sleep(struct loop *loop, unsigned ms)
+{
+	loop->now_ms += ms;
+	fake_loop_advance(loop, 0);
 }
 
 uint64_t loop_now_ms(struct loop *loop)

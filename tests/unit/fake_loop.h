@@ -11,3 +11,5 @@ struct loop *fake_loop_new(void);
 void fake_loop_free(struct loop *loop);
 /* Runs what is deferred, then everything due within the next ms, in order of time. */
 void fake_loop_advance(struct loop *loop, unsigned ms);
+/* The process does not run for a while: what was due meanwhile comes late, at the end. */
+void fake_loop_sleep(struct loop *loop, unsigned ms);
