@@ -53,9 +53,29 @@ static bool has_ended(const struct session_banner *b)
 	return poll(&p, 1, 0) > 0;
 }
 
+/* What sshd writes to connections it drops before the banner (drop_connection() of OpenSSH). */
+static const char *const turned_away[] = {
+	"Exceeded MaxStartups", /* 8.5 and later */
+	"Not allowed at this time", /* 9.8 and later: PerSourcePenalties, PerSourceMaxStartups */
+};
+
+static bool is_turned_away(const struct session_banner *b)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(turned_away); i++) {
+		if (strcmp(b->preamble, turned_away[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 static enum step fail_closed(const struct session_banner *b, ssize_t n, struct err *err)
 {
-	if (b->preamble_bytes > 0)
+	if (is_turned_away(b))
+		err_set(err, ERR_LOST,
+			"the server is turning connections away: '%s'; see MaxStartups and "
+			"PerSourcePenalties in its sshd_config",
+			b->preamble);
+	else if (b->preamble_bytes > 0)
 		err_set(err, ERR_NOT_SSH,
 			"not an SSH server: it said '%s' and closed the connection", b->preamble);
 	else if (n < 0)
@@ -65,6 +85,19 @@ static enum step fail_closed(const struct session_banner *b, ssize_t n, struct e
 			"the server closed the connection before its SSH banner; is it overloaded "
 			"(sshd's MaxStartups), or not an SSH server?");
 	return STEP_FAIL;
+}
+
+static void keep_first_line(struct session_banner *b, const char *bytes, size_t size, bool ends)
+{
+	if (b->line_over)
+		return;
+	size = MIN(size, sizeof(b->line) - b->line_size);
+	memcpy(b->line + b->line_size, bytes, size);
+	b->line_size += size;
+	b->line_over = ends;
+	if (ends && b->line_size > 0 && b->line[b->line_size - 1] == '\r')
+		b->line_size--;
+	str_escape(b->preamble, sizeof(b->preamble), b->line, b->line_size);
 }
 
 /* Takes what is there of a preamble line out of the socket. */
@@ -81,8 +114,7 @@ static enum step skip(struct session_banner *b, struct err *err)
 		n = end + 1 - bytes;
 	if (recv(b->fd, bytes, (size_t)n, MSG_DONTWAIT) < n)
 		return fail_closed(b, 0, err);
-	if (b->preamble_bytes == 0)
-		str_escape(b->preamble, sizeof(b->preamble), bytes, (size_t)n - (end != NULL));
+	keep_first_line(b, bytes, (size_t)n - (end != NULL), end != NULL);
 	b->inside_line = !end;
 	b->preamble_bytes += (size_t)n;
 	if (b->preamble_bytes <= PREAMBLE_MAX)

@@ -18,7 +18,10 @@ struct session_banner {
 	bool tired;
 	bool inside_line; /* of the preamble */
 	size_t preamble_bytes;
-	char preamble[96]; /* the first line of it, escaped */
+	char line[96]; /* the first line of it as it came, maybe in pieces; cut */
+	size_t line_size;
+	bool line_over;
+	char preamble[96]; /* the same, escaped */
 	void (*on_tired)(struct session *s);
 	struct session *session;
 };
