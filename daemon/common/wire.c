@@ -39,6 +39,15 @@ static json_t *text(const char *value)
 	return value ? json_string(value) : json_null();
 }
 
+/* Text that is only shown. It may hold anything, and may have been cut within a character, which
+ * JSON does not take. */
+static json_t *shown(const char *value)
+{
+	char clean[sizeof(((struct err *)0)->msg)];
+
+	return json_string(str_escape(clean, sizeof(clean), value, strlen(value)));
+}
+
 static json_t *texts(const struct strv *v)
 {
 	json_t *array = json_array();
@@ -59,23 +68,32 @@ static json_t *error_json(const struct err *err)
 	if (!err || err->code == ERR_NONE)
 		return json_null();
 	o = with(json_object(), "code", json_string(err_slug(err->code)));
-	return with(o, "message", json_string(err->msg));
+	return with(o, "message", shown(err->msg));
 }
 
-/* Reading: the first thing that is missing or of the wrong kind sets err; later reads do nothing,
- * so that only the end has to be checked. */
+/* Reading: the first thing that is missing or of the wrong kind sets err, so that only the end has
+ * to be checked. An object inside a message is read by a reader of its own, which is a part. */
 struct reader {
 	json_t *object;
+	struct reader *whole; /* the message's; NULL: this is it */
 	struct err *err;
-	bool failed;
+	bool failed; /* of the whole */
 };
+
+static struct reader part_of(struct reader *whole, json_t *object)
+{
+	return (struct reader){ .object = object, .whole = whole, .err = whole->err };
+}
 
 static void fail(struct reader *r, const char *key)
 {
-	if (!r->failed)
-		err_set(r->err, ERR_PROTOCOL, "message '%s': bad or missing '%s'",
-			json_string_value(json_object_get(r->object, "type")), key);
-	r->failed = true;
+	struct reader *whole = r->whole ? r->whole : r;
+	const char *type = json_string_value(json_object_get(whole->object, "type"));
+
+	if (!whole->failed)
+		err_set(r->err, ERR_PROTOCOL, "message '%s': bad or missing '%s'", type ? type : "",
+			key);
+	whole->failed = true;
 }
 
 static uint64_t read_integer(struct reader *r, const char *key, uint64_t max)
@@ -162,19 +180,18 @@ static int read_word(struct reader *r, const char *key, int (*from_name)(const c
 static void read_error(struct reader *r, const char *key, struct err *ret)
 {
 	json_t *o = json_object_get(r->object, key);
-	struct reader inner = { .object = o, .err = r->err };
+	struct reader part = part_of(r, o);
 	const char *slug = json_string_value(json_object_get(o, "code"));
 
 	*ret = (struct err){ 0 };
 	if (!o || json_is_null(o))
 		return;
 	if (!slug) {
-		fail(r, key);
+		fail(&part, "code");
 		return;
 	}
 	ret->code = err_from_slug(slug);
-	read_shown(&inner, "message", ret->msg, sizeof(ret->msg));
-	r->failed |= inner.failed;
+	read_shown(&part, "message", ret->msg, sizeof(ret->msg));
 }
 
 static int done(const struct reader *r)
@@ -257,9 +274,9 @@ int wire_read_tunnel(json_t *m, uint64_t *ret_tunnel, struct config_tunnel **ret
 {
 	struct reader r = { .object = m, .err = err };
 	json_t *s = json_object_get(m, "spec");
-	struct reader spec = { .object = s, .err = err };
-	struct reader connection = { .object = json_object_get(s, "connection"), .err = err };
-	struct reader upkeep = { .object = json_object_get(s, "upkeep"), .err = err };
+	struct reader spec = part_of(&r, s);
+	struct reader connection = part_of(&r, json_object_get(s, "connection"));
+	struct reader upkeep = part_of(&r, json_object_get(s, "upkeep"));
 	struct config_tunnel *t = calloc(1, sizeof(*t));
 
 	if (!t)
@@ -269,7 +286,7 @@ int wire_read_tunnel(json_t *m, uint64_t *ret_tunnel, struct config_tunnel **ret
 	t->name = read_text(&spec, "name", false);
 	read_connection(&connection, &t->connection);
 	read_upkeep(&upkeep, &t->upkeep);
-	if (r.failed || spec.failed || connection.failed || upkeep.failed) {
+	if (r.failed) {
 		config_tunnel_free(t);
 		return -1;
 	}
@@ -295,7 +312,7 @@ int wire_read_forward(json_t *m, uint64_t *ret_tunnel, uint64_t *ret_forward,
 		      struct config_forward *ret_spec, struct err *ret_error, struct err *err)
 {
 	struct reader r = { .object = m, .err = err };
-	struct reader s = { .object = json_object_get(m, "spec"), .err = err };
+	struct reader s = part_of(&r, json_object_get(m, "spec"));
 
 	*ret_spec = (struct config_forward){ 0 };
 	*ret_tunnel = read_id(&r, "tunnel");
@@ -307,7 +324,7 @@ int wire_read_forward(json_t *m, uint64_t *ret_tunnel, uint64_t *ret_forward,
 	ret_spec->listen_port = (uint16_t)read_integer(&s, "listen_port", UINT16_MAX);
 	ret_spec->target_host = read_text(&s, "target_host", false);
 	ret_spec->target_port = (uint16_t)read_integer(&s, "target_port", UINT16_MAX);
-	if (r.failed || s.failed) {
+	if (r.failed) {
 		config_forward_fini(ret_spec);
 		return -1;
 	}
@@ -443,8 +460,20 @@ static json_t *session_json(const struct wire_session *session)
 	o = json_object();
 	for (size_t i = 0; i < ARRAY_SIZE(session_rows); i++)
 		o = with(o, session_rows[i].key,
-			 text((const char *)session + session_rows[i].offset));
+			 shown((const char *)session + session_rows[i].offset));
 	return o;
+}
+
+static void read_session(struct reader *r, const char *key, struct wire_session *ret)
+{
+	json_t *o = json_object_get(r->object, key);
+	struct reader part = part_of(r, o);
+
+	if (!o || json_is_null(o))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(session_rows); i++)
+		read_shown(&part, session_rows[i].key, (char *)ret + session_rows[i].offset,
+			   session_rows[i].size);
 }
 
 json_t *wire_tunnel_state(const struct wire_tunnel_state *state)
@@ -461,7 +490,6 @@ json_t *wire_tunnel_state(const struct wire_tunnel_state *state)
 int wire_read_tunnel_state(json_t *m, struct wire_tunnel_state *ret, struct err *err)
 {
 	struct reader r = { .object = m, .err = err };
-	struct reader s = { .object = json_object_get(m, "session"), .err = err };
 
 	*ret = (struct wire_tunnel_state){ 0 };
 	ret->tunnel = read_id(&r, "tunnel");
@@ -469,10 +497,8 @@ int wire_read_tunnel_state(json_t *m, struct wire_tunnel_state *ret, struct err 
 	ret->attempt = read_unsigned(&r, "attempt");
 	ret->retry_at_ms = read_id(&r, "retry_at_ms");
 	read_error(&r, "error", &ret->error);
-	for (size_t i = 0; json_is_object(s.object) && i < ARRAY_SIZE(session_rows); i++)
-		read_shown(&s, session_rows[i].key, (char *)&ret->session + session_rows[i].offset,
-			   session_rows[i].size);
-	return r.failed || s.failed ? -1 : 0;
+	read_session(&r, "session", &ret->session);
+	return done(&r);
 }
 
 json_t *wire_forward_state(const struct wire_forward_state *state)
@@ -530,25 +556,24 @@ json_t *wire_stats(const struct wire_stats *stats)
 	return with(m, "forwards", forwards);
 }
 
-static int read_forward_stats(json_t *array, struct wire_stats *ret, struct err *err)
+static void read_forward_stats(struct reader *r, const char *key, struct wire_stats *ret)
 {
+	json_t *array = json_object_get(r->object, key);
 	size_t count = json_array_size(array);
 
-	if (!json_is_array(array) || count > FORWARDS_MAX)
-		return err_set(err, ERR_PROTOCOL, "message 'stats': bad 'forwards'");
-	ret->forwards = calloc(count + 1, sizeof(*ret->forwards));
-	if (!ret->forwards)
-		return err_nomem(err);
-	for (size_t i = 0; i < count; i++) {
-		struct reader r = { .object = json_array_get(array, i), .err = err };
+	if (json_is_array(array) && count <= FORWARDS_MAX)
+		ret->forwards = calloc(count + 1, sizeof(*ret->forwards));
+	if (!ret->forwards) {
+		fail(r, key);
+		return;
+	}
+	for (size_t i = 0; i < count && !r->failed; i++) {
+		struct reader part = part_of(r, json_array_get(array, i));
 
-		ret->forwards[i].forward = read_id(&r, "forward");
-		read_counters(&r, &ret->forwards[i].counters);
-		if (r.failed)
-			return -1;
+		ret->forwards[i].forward = read_id(&part, "forward");
+		read_counters(&part, &ret->forwards[i].counters);
 		ret->forward_count++;
 	}
-	return 0;
 }
 
 int wire_read_stats(json_t *m, struct wire_stats *ret, struct err *err)
@@ -562,11 +587,10 @@ int wire_read_stats(json_t *m, struct wire_stats *ret, struct err *err)
 	if (!json_is_integer(rtt))
 		fail(&r, "rtt_us");
 	ret->rtt_us = MAX(json_integer_value(rtt), -1);
-	if (r.failed || read_forward_stats(json_object_get(m, "forwards"), ret, err) < 0) {
+	read_forward_stats(&r, "forwards", ret);
+	if (r.failed)
 		wire_stats_fini(ret);
-		return -1;
-	}
-	return 0;
+	return done(&r);
 }
 
 void wire_stats_fini(struct wire_stats *stats)

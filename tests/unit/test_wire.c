@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages between supervisor and worker survive a round trip through text; numbers have limits; what
+ * strangers said and only is shown comes out printable and bounded.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/str.h"
+#include "lib/util.h"
+#include "tests/unit/wire_samples.h"
+
+/* ---- round trips ---- */
+
+static void test_tunnel_round_trip(void **state)
+{
+	json_t *m = transmit(sample_tunnel_message());
+	struct config_tunnel *t;
+	bool reconnect;
+	uint64_t id;
+	struct err err;
+
+	assert_int_equal(wire_read_tunnel(m, &id, &t, &reconnect, &err), 0);
+	assert_int_equal(id, 7);
+	assert_true(reconnect);
+	assert_string_equal(t->name, "db");
+	assert_string_equal(t->connection.host, "bastion");
+	assert_int_equal(t->connection.port, 2222);
+	assert_string_equal(t->connection.user, "me");
+	assert_true(strv_equal(&t->connection.identities, &sample_tunnel.connection.identities));
+	assert_true(t->connection.identities_implied);
+	assert_true(strv_equal(&t->connection.known_hosts, &sample_tunnel.connection.known_hosts));
+	assert_string_equal(t->connection.ciphers, "aes128-ctr");
+	assert_memory_equal(&t->upkeep, &sample_tunnel.upkeep, sizeof(t->upkeep));
+	config_tunnel_free(t);
+	json_decref(m);
+}
+
+static void test_tunnel_without_what_is_optional(void **state)
+{
+	struct config_tunnel plain = sample_tunnel, *t;
+	bool reconnect;
+	uint64_t id;
+	struct err err;
+	json_t *m;
+
+	plain.connection.ciphers = NULL;
+	plain.connection.known_hosts = (struct strv){ 0 };
+	m = transmit(wire_tunnel(0, &plain, false));
+	assert_int_equal(wire_read_tunnel(m, &id, &t, &reconnect, &err), 0);
+	assert_int_equal(id, 0);
+	assert_false(reconnect);
+	assert_null(t->connection.ciphers);
+	assert_int_equal(t->connection.known_hosts.count, 0);
+	config_tunnel_free(t);
+	json_decref(m);
+}
+
+static void test_forward_round_trip(void **state)
+{
+	json_t *m = transmit(sample_forward_message());
+	struct config_forward f;
+	struct err error, err;
+	uint64_t id, forward_id;
+
+	assert_int_equal(wire_read_forward(m, &id, &forward_id, &f, &error, &err), 0);
+	assert_int_equal(id, 7);
+	assert_int_equal(forward_id, 9);
+	assert_string_equal(f.name, sample_forward.name);
+	assert_int_equal(f.type, FORWARD_LOCAL);
+	assert_string_equal(f.listen_host, "localhost");
+	assert_int_equal(f.listen_port, 5432);
+	assert_string_equal(f.target_host, "pg");
+	assert_int_equal(f.target_port, 65535);
+	assert_int_equal(error.code, ERR_HOST_KEY_CHANGED);
+	assert_string_equal(error.msg, "the key of 'x' changed");
+	config_forward_fini(&f);
+	json_decref(m);
+}
+
+static void test_state_round_trip(void **state)
+{
+	json_t *m = transmit(sample_tunnel_state_message());
+	struct wire_tunnel_state s;
+	struct err err;
+
+	assert_int_equal(wire_read_tunnel_state(m, &s, &err), 0);
+	assert_int_equal(s.tunnel, 7);
+	assert_int_equal(s.state, TUNNEL_BACKOFF);
+	assert_int_equal(s.attempt, 4);
+	assert_int_equal(s.retry_at_ms, 123456789012);
+	assert_int_equal(s.error.code, ERR_HOST_KEY_CHANGED);
+	assert_string_equal(s.error.msg, "the key of 'x' changed");
+	assert_memory_equal(&s.session, &sample_session, sizeof(sample_session));
+	json_decref(m);
+	m = transmit(wire_tunnel_state(&(struct wire_tunnel_state){ .state = TUNNEL_UP }));
+	assert_int_equal(wire_read_tunnel_state(m, &s, &err), 0);
+	assert_int_equal(s.state, TUNNEL_UP);
+	assert_int_equal(s.error.code, ERR_NONE);
+	assert_string_equal(s.session.address, "");
+	json_decref(m);
+}
+
+static void test_forward_state_round_trip(void **state)
+{
+	json_t *m = transmit(sample_forward_state_message());
+	struct wire_forward_state s;
+	struct err err;
+
+	assert_int_equal(wire_read_forward_state(m, &s, &err), 0);
+	assert_int_equal(s.tunnel, 7);
+	assert_int_equal(s.forward, 9);
+	assert_int_equal(s.state, FORWARD_FAILED);
+	assert_int_equal(s.error.code, ERR_HOST_KEY_CHANGED);
+	json_decref(m);
+}
+
+static void test_stats_round_trip(void **state)
+{
+	json_t *m = transmit(sample_stats_message());
+	struct wire_stats s;
+	struct err err;
+
+	assert_int_equal(wire_read_stats(m, &s, &err), 0);
+	assert_int_equal(s.tunnel, 7);
+	assert_int_equal(s.rtt_us, 1500);
+	assert_memory_equal(&s.counters, &((struct wire_counters){ 11, 12, 13, 14 }),
+			    sizeof(s.counters));
+	assert_int_equal(s.forward_count, 2);
+	assert_int_equal(s.forwards[0].forward, 9);
+	assert_int_equal(s.forwards[1].forward, 10);
+	assert_memory_equal(&s.forwards[1].counters, &((struct wire_counters){ 5, 6, 7, 8 }),
+			    sizeof(s.counters));
+	wire_stats_fini(&s);
+	json_decref(m);
+	m = transmit(wire_stats(&(struct wire_stats){ .rtt_us = -1 }));
+	assert_int_equal(wire_read_stats(m, &s, &err), 0);
+	assert_int_equal(s.rtt_us, -1);
+	assert_int_equal(s.forward_count, 0);
+	wire_stats_fini(&s);
+	json_decref(m);
+}
+
+static void test_small_round_trips(void **state)
+{
+	char version[16], libssh[16];
+	struct wire_pong pong;
+	enum log_level level;
+	unsigned handshakes;
+	uint64_t id, forward_id, seq;
+	struct err err;
+	json_t *m;
+
+	m = transmit(sample_settings_message());
+	assert_int_equal(wire_read_settings(m, &level, &handshakes, &err), 0);
+	assert_int_equal(level, LOG_DEBUG);
+	assert_int_equal(handshakes, 8);
+	json_decref(m);
+	m = transmit(sample_about_message());
+	assert_int_equal(wire_read_about(m, &id, &err), 0);
+	assert_true(id == INT64_MAX);
+	json_decref(m);
+	m = transmit(sample_about_forward_message());
+	assert_int_equal(wire_read_about_forward(m, &id, &forward_id, &err), 0);
+	assert_int_equal(id * 100 + forward_id, 709);
+	json_decref(m);
+	m = transmit(sample_ping_message());
+	assert_int_equal(wire_read_ping(m, &seq, &err), 0);
+	assert_int_equal(seq, 3);
+	json_decref(m);
+	m = transmit(sample_ready_message());
+	assert_int_equal(wire_read_ready(m, version, sizeof(version), libssh, 5, &err), 0);
+	assert_string_equal(version, "0.1.0");
+	assert_string_equal(libssh, "0..."); /* bounded */
+	json_decref(m);
+	m = transmit(sample_pong_message());
+	assert_int_equal(wire_read_pong(m, &pong, &err), 0);
+	assert_int_equal(pong.seq, 3);
+	assert_int_equal(pong.stall_us, 10);
+	assert_int_equal(pong.worst_stall_us, 20);
+	assert_int_equal(pong.sessions, 30);
+	json_decref(m);
+	m = transmit(wire_shutdown());
+	assert_string_equal(json_string_value(json_object_get(m, "type")), "shutdown");
+	json_decref(m);
+}
+
+/* ---- numbers and text ---- */
+
+static int read_tunnel(json_t *m)
+{
+	struct config_tunnel *spec = NULL;
+	bool reconnect;
+	struct err err;
+	uint64_t id;
+	int rc = wire_read_tunnel(m, &id, &spec, &reconnect, &err);
+
+	config_tunnel_free(spec);
+	return rc;
+}
+
+static int read_stats(json_t *m)
+{
+	struct wire_stats stats;
+	struct err err;
+	int rc = wire_read_stats(m, &stats, &err);
+
+	wire_stats_fini(&stats);
+	return rc;
+}
+
+static void assert_tunnel_id(json_int_t number, bool good)
+{
+	json_t *m = json_pack("{s:s, s:I}", "type", "ping", "seq", number);
+	uint64_t seq;
+	struct err err;
+
+	assert_int_equal(wire_read_ping(m, &seq, &err), good ? 0 : -1);
+	json_decref(m);
+}
+
+static void test_numbers_have_limits(void **state)
+{
+	json_t *m = transmit(sample_tunnel_message());
+	json_t *connection = json_object_get(json_object_get(m, "spec"), "connection");
+	struct wire_pong pong;
+	struct err err;
+
+	assert_tunnel_id(0, true);
+	assert_tunnel_id(INT64_MAX, true);
+	assert_tunnel_id(-1, false);
+	json_object_set_new(connection, "port", json_integer(65536));
+	assert_int_equal(read_tunnel(m), -1);
+	json_object_set_new(connection, "port", json_integer(65535));
+	assert_int_equal(read_tunnel(m), 0);
+	json_decref(m);
+	m = transmit(sample_pong_message());
+	json_object_set_new(m, "sessions", json_integer(0x100000000));
+	assert_int_equal(wire_read_pong(m, &pong, &err), -1);
+	json_decref(m);
+}
+
+static void test_words_are_known(void **state)
+{
+	json_t *m = transmit(sample_tunnel_state_message());
+	struct wire_tunnel_state s;
+	struct err err;
+
+	json_object_set_new(json_object_get(m, "error"), "code", json_string("a-new-slug"));
+	assert_int_equal(wire_read_tunnel_state(m, &s, &err), 0);
+	assert_int_equal(s.error.code, ERR_INTERNAL);
+	json_object_set_new(m, "state", json_string("upside-down"));
+	assert_int_equal(wire_read_tunnel_state(m, &s, &err), -1);
+	json_decref(m);
+}
+
+/* What a hostile worker writes appears in terminals. */
+static void test_shown_text_is_escaped_and_cut(void **state)
+{
+	json_t *m = transmit(sample_tunnel_state_message());
+	struct wire_tunnel_state s;
+	char text[5000];
+	struct err err;
+
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "\x1b[2J\n\xc2\x9b", 7);
+	text[sizeof(text) - 1] = '\0';
+	json_object_set_new(json_object_get(m, "error"), "message", json_string(text));
+	json_object_set_new(json_object_get(m, "session"), "address", json_string(text));
+	assert_int_equal(wire_read_tunnel_state(m, &s, &err), 0);
+	assert_memory_equal(s.error.msg, "\\x1b[2J\\n\\xc2\\x9bxxx", 20);
+	assert_int_equal(strlen(s.error.msg), sizeof(s.error.msg) - 1);
+	assert_string_equal(s.error.msg + strlen(s.error.msg) - 4, "x...");
+	assert_memory_equal(s.session.address, "\\x1b[2J\\n\\xc2\\x9bxxx", 20);
+	assert_int_equal(strlen(s.session.address), sizeof(s.session.address) - 1);
+	json_decref(m);
+}
+
+/* A message or path may have been cut within a character; the state must get there all the same. */
+static void test_text_that_json_does_not_take(void **state)
+{
+	struct wire_tunnel_state s = { .tunnel = 1,
+				       .state = TUNNEL_FAILED,
+				       .session = sample_session };
+	struct err err;
+	json_t *m;
+
+	memset(s.error.msg, 'x', sizeof(s.error.msg) - 2);
+	s.error.msg[sizeof(s.error.msg) - 2] = '\xc3';
+	s.error.code = ERR_AUTH;
+	strcpy(s.session.identity, "/keys/\xff");
+	m = transmit(wire_tunnel_state(&s));
+	assert_int_equal(wire_read_tunnel_state(m, &s, &err), 0);
+	assert_int_equal(s.error.code, ERR_AUTH);
+	assert_memory_equal(s.error.msg, "xxxx", 4);
+	assert_true(str_is_utf8(s.error.msg, strlen(s.error.msg)));
+	assert_string_equal(s.session.identity, "/keys/\\xff");
+	json_decref(m);
+}
+
+static void test_stats_are_bounded(void **state)
+{
+	json_t *m = transmit(sample_stats_message());
+	json_t *forwards = json_object_get(m, "forwards");
+
+	while (json_array_size(forwards) < 4096)
+		json_array_append(forwards, json_array_get(forwards, 0));
+	assert_int_equal(read_stats(m), 0);
+	json_array_append(forwards, json_array_get(forwards, 0));
+	assert_int_equal(read_stats(m), -1);
+	json_decref(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tunnel_round_trip),
+		cmocka_unit_test(test_tunnel_without_what_is_optional),
+		cmocka_unit_test(test_forward_round_trip),
+		cmocka_unit_test(test_state_round_trip),
+		cmocka_unit_test(test_forward_state_round_trip),
+		cmocka_unit_test(test_stats_round_trip),
+		cmocka_unit_test(test_small_round_trips),
+		cmocka_unit_test(test_numbers_have_limits),
+		cmocka_unit_test(test_words_are_known),
+		cmocka_unit_test(test_shown_text_is_escaped_and_cut),
+		cmocka_unit_test(test_text_that_json_does_not_take),
+		cmocka_unit_test(test_stats_are_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One message of each kind between supervisor and worker, every field with a value of its own.
+ */
+#pragma once
+
+#include "daemon/common/wire.h"
+
+extern const struct config_tunnel sample_tunnel;
+extern const struct config_forward sample_forward;
+extern const struct wire_session sample_session;
+
+json_t *sample_settings_message(void);
+json_t *sample_tunnel_message(void);
+json_t *sample_forward_message(void);
+json_t *sample_about_message(void);
+json_t *sample_about_forward_message(void);
+json_t *sample_ping_message(void);
+json_t *sample_ready_message(void);
+json_t *sample_tunnel_state_message(void);
+json_t *sample_forward_state_message(void);
+json_t *sample_stats_message(void);
+json_t *sample_pong_message(void);
+
+/* As it is on the line: encoded and read again. Takes the reference. */
+json_t *transmit(json_t *m);
