@@ -13,7 +13,7 @@ enum worker_state {
 	WORKER_NEW, /* nothing was started yet */
 	WORKER_STARTING, /* a process runs and has not said `ready` */
 	WORKER_RUNNING, /* it has its tunnels */
-	WORKER_KILLING, /* it got SIGKILL, its end is not yet known */
+	WORKER_DYING, /* it hung up or got SIGKILL; its end is not yet known */
 	WORKER_WAITING, /* dead; the next one starts at `deadline_ms` */
 	WORKER_RETIRING, /* it was asked to leave */
 	WORKER_GONE, /* and has left: only the struct remains to be freed */
@@ -24,7 +24,8 @@ enum worker_event {
 	WORKER_EV_START,
 	WORKER_EV_SPAWN_FAILED, /* the process could not be started */
 	WORKER_EV_READY,
-	WORKER_EV_BROKEN, /* it spoke nonsense, or its line is closed */
+	WORKER_EV_HUNG_UP, /* it closed its line: it ends, one way or another */
+	WORKER_EV_BROKEN, /* it spoke nonsense */
 	WORKER_EV_DEADLINE, /* what the state's limit was for did not happen */
 	WORKER_EV_EXITED, /* the process has ended */
 	WORKER_EV_RETIRE,
@@ -35,6 +36,7 @@ enum worker_action {
 	WORKER_DO_NOTHING,
 	WORKER_DO_SPAWN,
 	WORKER_DO_HAND_OVER, /* tell it its tunnels */
+	WORKER_DO_LET_DIE, /* give it a moment to end by itself, so that it is known how */
 	WORKER_DO_KILL,
 	WORKER_DO_MOURN, /* tell the tunnels that it is dead */
 	WORKER_DO_SHUT_DOWN, /* ask it to leave */
@@ -43,6 +45,7 @@ enum worker_action {
 
 #define WORKER_PING_MS 1000
 #define WORKER_SILENCE_MS 5000 /* no sign of life for so long: hung */
+#define WORKER_DYING_MS 1000 /* how long the end of a process may take */
 #define WORKER_LEAVE_MS 4000 /* how long a polite end may take */
 #define WORKER_STABLE_MS 10000 /* a death before this age counts as an early one */
 #define WORKER_RESTART_MIN_MS 500

@@ -87,7 +87,12 @@ static void on_message(void *data, const char *type, json_t *message, int *fds, 
 
 static void on_close(void *data, const struct err *err)
 {
-	give_up(data, err);
+	struct worker *w = data;
+
+	if (err->code == ERR_LOST)
+		feed(w, WORKER_EV_HUNG_UP);
+	else
+		give_up(w, err);
 }
 
 static const struct packet_ops port_ops = { .on_message = on_message, .on_close = on_close };
@@ -150,7 +155,7 @@ static void do_kill(struct worker *w)
 	if (w->machine.was_hung)
 		err_set(&w->broken, ERR_WORKER, "it did not answer for %d s",
 			WORKER_SILENCE_MS / 1000);
-	if (w->broken.code != ERR_NONE && w->broken.code != ERR_LOST)
+	if (w->broken.code != ERR_NONE)
 		log_error("worker %u (pid %d): %s; killing it", w->index, (int)w->pid,
 			  w->broken.msg);
 	close_port(w);
@@ -236,6 +241,9 @@ static void perform(struct worker *w, enum worker_action action, const char *how
 		break;
 	case WORKER_DO_HAND_OVER:
 		do_hand_over(w);
+		break;
+	case WORKER_DO_LET_DIE:
+		close_port(w);
 		break;
 	case WORKER_DO_KILL:
 		do_kill(w);

@@ -92,7 +92,7 @@ static void test_silence_is_death(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(worker_machine_tick(&m, now += 1000), WORKER_DO_NOTHING);
 	assert_int_equal(worker_machine_tick(&m, now += 1000), WORKER_DO_KILL);
-	assert_int_equal(m.state, WORKER_KILLING);
+	assert_int_equal(m.state, WORKER_DYING);
 	assert_true(m.was_hung);
 	assert_int_equal(worker_machine_input(&m, WORKER_EV_EXITED, now), WORKER_DO_MOURN);
 	assert_int_equal(worker_machine_tick(&m, now), WORKER_DO_SPAWN);
@@ -132,7 +132,7 @@ static void test_but_one_that_slept_still_notices_the_hung(void **state)
 	worker_machine_tick(&m, now += 60000);
 	while (worker_machine_tick(&m, now += 1000) == WORKER_DO_NOTHING)
 		assert_true(++ticks < 10);
-	assert_int_equal(m.state, WORKER_KILLING);
+	assert_int_equal(m.state, WORKER_DYING);
 }
 
 static void test_nonsense_is_answered_with_a_kill_once(void **state)
@@ -147,6 +147,18 @@ static void test_nonsense_is_answered_with_a_kill_once(void **state)
 	assert_true(worker_machine_has_process(&m));
 	assert_int_equal(worker_machine_input(&m, WORKER_EV_EXITED, now), WORKER_DO_MOURN);
 	assert_false(worker_machine_has_process(&m));
+}
+
+static void test_who_hangs_up_gets_a_moment_to_end(void **state)
+{
+	uint64_t now = BIRTH;
+	struct worker_machine m = running(now);
+
+	assert_int_equal(worker_machine_input(&m, WORKER_EV_HUNG_UP, now), WORKER_DO_LET_DIE);
+	assert_int_equal(worker_machine_tick(&m, now + WORKER_DYING_MS - 1), WORKER_DO_NOTHING);
+	assert_int_equal(worker_machine_tick(&m, now + WORKER_DYING_MS), WORKER_DO_KILL);
+	assert_false(m.was_hung);
+	assert_int_equal(worker_machine_input(&m, WORKER_EV_EXITED, now), WORKER_DO_MOURN);
 }
 
 static void test_retiring_is_polite_then_not(void **state)
@@ -197,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_a_supervisor_that_slept_kills_nobody),
 		cmocka_unit_test(test_but_one_that_slept_still_notices_the_hung),
 		cmocka_unit_test(test_nonsense_is_answered_with_a_kill_once),
+		cmocka_unit_test(test_who_hangs_up_gets_a_moment_to_end),
 		cmocka_unit_test(test_retiring_is_polite_then_not),
 		cmocka_unit_test(test_the_dead_and_the_unborn_retire_at_once),
 		cmocka_unit_test(test_no_event_in_no_state_is_a_surprise),
