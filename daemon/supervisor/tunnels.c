@@ -165,6 +165,7 @@ static struct tunnel *tunnel_new(struct tunnels *ts, const struct config_tunnel 
 	if (!t)
 		return NULL;
 	t->owner = ts;
+	t->id = ++ts->last_id;
 	t->spec = spec;
 	t->rtt_us = -1;
 	t->since_ms = realtime_ms();
@@ -192,7 +193,6 @@ struct tunnel *tunnels_add(struct tunnels *ts, const struct config_tunnel *spec)
 
 	if (!t)
 		return NULL;
-	t->id = ++ts->last_id;
 	i = lower_bound(ts, spec->name);
 	memmove(&ts->by_name[i + 1], &ts->by_name[i], (ts->count - i) * sizeof(t));
 	ts->by_name[i] = t;
