@@ -7,6 +7,8 @@
 #include "daemon/supervisor/client.h"
 #include "daemon/supervisor/supervisor.h"
 
+#define PATIENCE_MS 2000
+
 struct change_caller {
 	struct list link; /* change.callers */
 	struct call *call;
@@ -50,11 +52,16 @@ static struct call *next_call(struct change *c)
 
 void change_reply(struct change *c, json_t *parameters)
 {
+	c->is_done = true;
+	c->reply = parameters;
+}
+
+static void deliver_reply(struct change *c)
+{
 	struct call *call;
 
 	while ((call = next_call(c)))
-		call_reply(call, json_incref(parameters));
-	json_decref(parameters);
+		call_reply(call, json_incref(c->reply));
 }
 
 void change_error(struct change *c, const char *error, json_t *parameters)
@@ -74,6 +81,7 @@ static void change_free(struct change *c)
 		on_caller_gone(caller);
 	list_remove(&c->link);
 	c->ops->free(c->data);
+	json_decref(c->reply);
 	free(c);
 }
 
@@ -96,7 +104,26 @@ static void on_worked(void *data)
 
 	c->job = NULL;
 	c->ops->finish(c->owner->supervisor, c);
-	end_current(c->owner);
+	if (!c->is_done) {
+		end_current(c->owner);
+		return;
+	}
+	loop_timer_set(&c->owner->patience, PATIENCE_MS);
+	sync_nudge(&c->owner->supervisor->sync);
+}
+
+void changes_settled(struct changes *cs)
+{
+	if (!cs->current || !cs->current->is_done)
+		return;
+	loop_timer_stop(&cs->patience);
+	deliver_reply(cs->current);
+	end_current(cs);
+}
+
+static void on_patience_over(void *data)
+{
+	changes_settled(data);
 }
 
 /* Only when the daemon ends while a thread still works: the thread is done with it now. */
@@ -129,11 +156,12 @@ static void begin_next(void *data)
 	on_worked(c);
 }
 
-void changes_init(struct changes *cs, struct supervisor *s)
+int changes_init(struct changes *cs, struct supervisor *s)
 {
 	*cs = (struct changes){ .supervisor = s };
 	list_init(&cs->queue);
 	loop_defer_open(&cs->next, s->loop, begin_next, cs);
+	return loop_timer_open(&cs->patience, s->loop, on_patience_over, cs);
 }
 
 void changes_fini(struct changes *cs)
@@ -142,11 +170,14 @@ void changes_fini(struct changes *cs)
 
 	if (!cs->supervisor)
 		return;
-	if (cs->current)
+	if (cs->current && cs->current->job)
 		offload_cancel(cs->current->job); /* frees it when its thread is done */
+	else if (cs->current)
+		change_free(cs->current);
 	list_for_each (c, &cs->queue, link)
 		change_free(c);
 	loop_defer_close(&cs->next);
+	loop_timer_close(&cs->patience);
 	*cs = (struct changes){ 0 };
 }
 

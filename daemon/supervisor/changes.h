@@ -3,7 +3,8 @@
  * What changes the configuration at run time: reloads, tunnels that are added, tunnels that are
  * dropped. They stand in one queue and happen one after the other, each with its slow half
  * (reading, fsync) on an offload thread and its quick half on the loop; so none of them ever sees
- * another one half done. Reloads that wait become one.
+ * another one half done. Reloads that wait become one. A success is answered when it is in force:
+ * when workers have let go of what was removed, and its ports are free.
  */
 #pragma once
 
@@ -33,6 +34,8 @@ struct change {
 	struct list callers; /* struct change_caller */
 	void *data; /* owned */
 	struct offload_job *job;
+	bool is_done; /* successfully, and not answered yet */
+	json_t *reply; /* for then; may be NULL */
 };
 
 struct changes {
@@ -40,9 +43,10 @@ struct changes {
 	struct list queue; /* struct change that has not begun */
 	struct change *current;
 	struct loop_defer next;
+	struct loop_timer patience; /* for a worker that does not let go */
 };
 
-void changes_init(struct changes *cs, struct supervisor *s);
+int changes_init(struct changes *cs, struct supervisor *s); /* -1: no memory */
 void changes_fini(struct changes *cs); /* after control_close(): nobody waits for an answer */
 
 /* Queues a change; takes data over, even on failure. call may be NULL (a signal). -1: no memory. */
@@ -51,6 +55,10 @@ int changes_add(struct changes *cs, const struct change_ops *ops, void *data, st
 struct change *changes_find_waiting(struct changes *cs, const struct change_ops *ops);
 int change_join(struct change *c, struct call *call);
 
-/* Answer everybody who asked for it; the reference to parameters is taken. */
+/* What was changed is in force. */
+void changes_settled(struct changes *cs);
+
+/* Answer everybody who asked for it: with an error now, with success as soon as it is in force. The
+ * reference to parameters is taken. */
 void change_reply(struct change *c, json_t *parameters);
 void change_error(struct change *c, const char *error, json_t *parameters);

@@ -118,6 +118,8 @@ static void on_settled(void *data)
 	struct supervisor *s = data;
 	struct err err;
 
+	if (sync_is_in_force(&s->sync))
+		changes_settled(&s->changes);
 	if (s->is_published || s->is_stopping)
 		return;
 	s->is_published = true;
@@ -185,7 +187,8 @@ static int open_parts(struct supervisor *s, struct err *err)
 					    on_listening_change, s, err) < 0)
 		return -1;
 	sync_init(&s->sync, s->loop, &s->tunnels, &s->listen, on_settled, s);
-	changes_init(&s->changes, s);
+	if (changes_init(&s->changes, s) < 0)
+		return err_nomem(err);
 	s->workers = workers_new(s->loop, &workers_ops, s, err);
 	s->sync.workers = s->workers;
 	if (!s->workers || control_open(&s->control, s->loop, s->socket_path, s->is_system,
@@ -226,7 +229,7 @@ int supervisor_init(struct supervisor *s, const struct load_source *source, cons
 	workers_set_limit(s->workers, config->daemon.workers);
 	if (add_tunnels(s, err) < 0)
 		return -1;
-	loop_defer_schedule(&s->sync.slice); /* settles even when there is nothing to do */
+	sync_nudge(&s->sync); /* settles even when there is nothing to do */
 	return 0;
 }
 

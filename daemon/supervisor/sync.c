@@ -304,6 +304,17 @@ static void on_slice(void *data)
 		s->on_settled(s->data);
 }
 
+void sync_nudge(struct sync *s)
+{
+	loop_defer_schedule(&s->slice);
+}
+
+bool sync_is_in_force(const struct sync *s)
+{
+	return list_is_empty(&s->todo) && list_is_empty(&s->starts) && list_is_empty(&s->untold) &&
+	       list_is_empty(&s->leaving) && s->listen->pending == 0;
+}
+
 void sync_tunnel(struct sync *s, struct tunnel *t)
 {
 	if (list_is_empty(&t->todo_link))

@@ -47,6 +47,11 @@ void sync_give_up(struct sync *s, struct forward *f);
 /* Gives everything up and removes t from the registry. */
 void sync_remove(struct sync *s, struct tunnel *t);
 
+/* on_settled will be called soon, even if there is nothing to do. */
+void sync_nudge(struct sync *s);
+/* Nothing is left to tell, and nothing told that a worker has yet to acknowledge. */
+bool sync_is_in_force(const struct sync *s);
+
 /* What workers.c reports. */
 void sync_on_worker_ready(struct sync *s, struct worker *w);
 void sync_on_worker_dead(struct sync *s, struct worker *w, const struct err *why);
