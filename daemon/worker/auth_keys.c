@@ -83,6 +83,17 @@ static int on_passphrase(const char *prompt, char *buf, size_t len, int echo, in
 	return -1;
 }
 
+static bool is_public_key(const char *text)
+{
+	static const char *const types[] = { "ssh-", "ecdsa-", "sk-" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		if (strncmp(text, types[i], strlen(types[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int load(const char *path, ssh_key *ret_key, struct err *err)
 {
 	CLEANUP(secret_wipe) struct secret secret = { 0 };
@@ -101,9 +112,7 @@ static int load(const char *path, ssh_key *ret_key, struct err *err)
 			path, path);
 	return err_set(err, ERR_IDENTITY_UNREADABLE,
 		       "identity %s is not a private key this libssh can read%s", path,
-		       strncmp(secret.text, "ssh-", 4) == 0
-			       ? " (it is a public key: leave out .pub)"
-			       : "");
+		       is_public_key(secret.text) ? " (it is a public key: leave out .pub)" : "");
 }
 
 int identities_load(struct identities *ids, const struct strv *paths, bool implied, struct err *err)
