@@ -4,7 +4,9 @@ A namespace belongs to a thread: inside `with host:` sockets and processes made 
 in it, and so are the threads it starts. Files (and so Unix sockets with a path) are shared."""
 
 import ctypes
+import functools
 import os
+import shutil
 import subprocess
 
 _CLONE_NEWNET = 0x40000000
@@ -22,6 +24,25 @@ def _enter(path):
             raise OSError(ctypes.get_errno(), f"setns {path}")
     finally:
         os.close(fd)
+
+
+@functools.cache
+def why_not():
+    """What keeps this machine from having namespaces, or None. Containers often must not."""
+    missing = [tool for tool in ("ip", "nft") if not shutil.which(tool)]
+    if missing:
+        return f"needs {', '.join(missing)}"
+    if os.geteuid() != 0:
+        return "needs root"
+    namespace = f"tunneld-{os.getpid()}-probe"
+    try:
+        _run("ip", "netns", "add", namespace)
+        _run("ip", "netns", "exec", namespace, "nft", "list", "ruleset")
+    except subprocess.CalledProcessError as error:
+        return f"no network namespaces here: {error.stderr.strip()}"
+    finally:
+        subprocess.run(["ip", "netns", "del", namespace], check=False, capture_output=True)
+    return None
 
 
 class Host:

@@ -1,10 +1,8 @@
 """Links that fail the way real ones do: silently, by carrier loss, by a firewall that forgot.
 Every tunnel leads from the host `near` to the host `far`; the test itself is a user on `near`."""
 
-import shutil
-
 import pytest
-from hosts import Cable
+from hosts import Cable, why_not
 
 from harness import build, client, keys
 from harness.lab import local
@@ -12,7 +10,7 @@ from harness.wait import Stopwatch, holds, until
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.skipif(not (shutil.which("ip") and shutil.which("nft")), reason="needs ip and nft"),
+    pytest.mark.skipif(bool(why_not()), reason=why_not() or ""),
 ]
 
 KEEPALIVE = {"interval": "500ms", "count": 3}
