@@ -6,6 +6,7 @@ import os
 
 from harness import build, client, proc
 from harness.lab import local
+from harness.text import is_one_harmless_line
 from harness.wait import Stopwatch, until
 
 
@@ -21,7 +22,7 @@ def assert_one_line_about(daemon, name, code):
     assert error["code"] == code
     assert (
         "\n" not in error["message"]
-        and error["message"].isprintable()
+        and is_one_harmless_line(error["message"])
         and len(error["message"]) > 10
     )
     daemon.wait_log(rf"\b{name}: .*{code}")
