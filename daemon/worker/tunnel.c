@@ -4,24 +4,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "daemon/common/log.h"
 #include "daemon/worker/attempt.h"
+#include "daemon/worker/forwards.h"
 #include "daemon/worker/keepalive.h"
-#include "lib/backoff.h"
+#include "daemon/worker/retry.h"
 #include "lib/util.h"
-
-#define AT_ONCE_MS 100 /* the first retry after a session that had been stable */
-#define HURRY_MS 1000 /* the longest wait, and the least between attempts, while clients wait */
-#define REFUSED_MIN_MS 10000 /* a server that knew us and does not: no reason to hammer it */
 
 struct tunnel {
 	struct list link; /* worker.tunnels */
 	const struct worker_parts *parts;
 	uint64_t id;
 	struct config_tunnel *spec;
-	struct list forwards;
+	struct forwards forwards;
 
 	enum tunnel_state state;
 	struct err error; /* why, for backoff, failed and degraded */
@@ -33,11 +29,7 @@ struct tunnel {
 	struct loop_timer retry;
 	struct loop_timer stable;
 
-	struct backoff backoff;
-	unsigned attempts; /* since the last stable session */
-	uint64_t attempt_ms; /* when the last one started */
-	bool was_stable; /* this session has been up for long enough */
-	bool was_known; /* with these settings the server has accepted us before */
+	struct retry policy;
 	struct wire_session session; /* of the last attempt */
 
 	int64_t rtt_us;
@@ -69,7 +61,7 @@ static void report(struct tunnel *t)
 	struct wire_tunnel_state state = {
 		.tunnel = t->id,
 		.state = t->state,
-		.attempt = t->attempts,
+		.attempt = t->policy.attempts,
 		.error = t->error,
 		.session = t->session,
 	};
@@ -92,50 +84,19 @@ static void enter(struct tunnel *t, enum tunnel_state next, const struct err *wh
 /* Connected: `up` unless a forward does not work. */
 static void settle_connected(struct tunnel *t)
 {
-	const struct err *why = NULL;
+	const struct err *why = forwards_failure(&t->forwards);
 	enum tunnel_state next;
-	struct list *link;
 
-	for (link = t->forwards.next; link != &t->forwards && !why; link = link->next) {
-		struct forward *f = forward_from_link(link);
-
-		if (forward_state(f) == FORWARD_FAILED)
-			why = forward_error(f);
-	}
 	next = why ? TUNNEL_DEGRADED : TUNNEL_UP;
 	if (t->state != next || (why && strcmp(why->msg, t->error.msg) != 0))
 		enter(t, next, why);
-}
-
-static void each_forward(struct tunnel *t, void (*fn)(struct forward *f))
-{
-	struct list *link, *next;
-
-	for (link = t->forwards.next; link != &t->forwards; link = next) {
-		next = link->next;
-		fn(forward_from_link(link));
-	}
-}
-
-static bool has_waiting_clients(struct tunnel *t)
-{
-	struct list *link;
-
-	for (link = t->forwards.next; link != &t->forwards; link = link->next) {
-		if (forward_is_waiting(forward_from_link(link)))
-			return true;
-	}
-	return false;
 }
 
 /* ---- the end of an attempt or a session ---- */
 
 static void drop_session(struct tunnel *t, bool reset)
 {
-	struct list *link;
-
-	for (link = t->forwards.next; link != &t->forwards; link = link->next)
-		forward_end_connections(forward_from_link(link), reset);
+	forwards_end_connections(&t->forwards, reset);
 	loop_timer_stop(&t->deadline);
 	loop_timer_stop(&t->phase);
 	loop_timer_stop(&t->retry);
@@ -144,64 +105,6 @@ static void drop_session(struct tunnel *t, bool reset)
 		keepalive_close(&t->keepalive);
 	gate_leave(&t->pass);
 	attempt_free(TAKE(t->attempt));
-}
-
-static bool is_of_network(enum err_code code)
-{
-	switch (code) {
-	case ERR_RESOLVE:
-	case ERR_REFUSED:
-	case ERR_UNREACHABLE:
-	case ERR_NETWORK:
-	case ERR_TIMEOUT:
-	case ERR_LOST:
-	case ERR_KEEPALIVE:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static uint32_t random_u32(void)
-{
-	uint32_t value = 0;
-
-	if (getrandom(&value, sizeof(value), GRND_NONBLOCK) != sizeof(value))
-		value = (uint32_t)(monotonic_us() * 2654435761u);
-	return value;
-}
-
-/* Milliseconds until the next attempt may start although clients wait: never within a second of the
- * last, so that arrivals cannot hammer a server. */
-static unsigned hurried_wait(const struct tunnel *t)
-{
-	uint64_t since = loop_now_ms(t->parts->loop) - t->attempt_ms;
-
-	return since >= HURRY_MS ? 0 : (unsigned)(HURRY_MS - since);
-}
-
-static unsigned choose_wait(struct tunnel *t, const struct err *why)
-{
-	unsigned wait;
-
-	if (t->was_stable) {
-		backoff_reset(&t->backoff);
-		t->attempts = 0;
-		return random_u32() % AT_ONCE_MS;
-	}
-	wait = backoff_next(&t->backoff, random_u32());
-	if (why->code == ERR_AUTH)
-		wait = MAX(wait, REFUSED_MIN_MS);
-	if (is_of_network(why->code) && has_waiting_clients(t))
-		wait = MIN(wait, MAX(hurried_wait(t), 1));
-	return wait;
-}
-
-/* A refused key is for a person, unless this server took it before: then it is more likely ill (a
- * home directory that is not mounted, a directory service that is down) and gets well by itself. */
-static bool is_for_a_person(const struct tunnel *t, const struct err *why)
-{
-	return err_needs_person(why->code) && !(why->code == ERR_AUTH && t->was_known);
 }
 
 static void name_server(const struct tunnel *t, struct err *why)
@@ -219,14 +122,14 @@ static void fail(struct tunnel *t, const struct err *why)
 
 	name_server(t, &error);
 	drop_session(t, true);
-	if (is_for_a_person(t, &error)) {
-		each_forward(t, forward_refuse);
+	if (retry_is_for_a_person(&t->policy, error.code)) {
+		forwards_refuse(&t->forwards);
 		enter(t, TUNNEL_FAILED, &error);
 		return;
 	}
-	each_forward(t, forward_hold);
-	wait = choose_wait(t, &error);
-	t->was_stable = false;
+	forwards_hold(&t->forwards);
+	wait = retry_wait(&t->policy, error.code, forwards_have_waiting(&t->forwards),
+			  loop_now_ms(t->parts->loop));
 	loop_timer_set(&t->retry, wait);
 	enter(t, TUNNEL_BACKOFF, &error);
 }
@@ -276,8 +179,7 @@ static void on_stable(void *data)
 {
 	struct tunnel *t = data;
 
-	t->was_stable = true;
-	backoff_reset(&t->backoff);
+	retry_stable(&t->policy);
 }
 
 /* The first answer after authentication: now the server surely counts this session as
@@ -321,13 +223,12 @@ static void become_connected(struct tunnel *t)
 {
 	const struct upkeep_settings *u = &t->spec->upkeep;
 	struct session *s = attempt_session(t->attempt);
-	struct list *link;
 	struct err err;
 
 	loop_timer_stop(&t->deadline);
 	loop_timer_stop(&t->phase);
 	loop_timer_set(&t->stable, u->reconnect_stable_ms);
-	t->was_known = true;
+	retry_connected(&t->policy);
 	attempt_facts(t->attempt, &t->session);
 	apply_tcp_timeout(t);
 	if (keepalive_open(&t->keepalive, t->parts->loop, s, u->keepalive_interval_ms,
@@ -336,8 +237,7 @@ static void become_connected(struct tunnel *t)
 		fail(t, &err);
 		return;
 	}
-	for (link = t->forwards.next; link != &t->forwards; link = link->next)
-		forward_serve(forward_from_link(link), s);
+	forwards_serve(&t->forwards, s);
 	settle_connected(t);
 }
 
@@ -387,7 +287,7 @@ static void on_admit(void *data)
 	struct tunnel *t = data;
 	struct err err;
 
-	t->attempt_ms = loop_now_ms(t->parts->loop);
+	retry_admitted(&t->policy, loop_now_ms(t->parts->loop));
 	t->attempt = attempt_new(t->parts, &t->spec->connection, &attempt_ops, t, &err);
 	if (!t->attempt) {
 		fail(t, &err);
@@ -402,13 +302,12 @@ static void begin_attempt(struct tunnel *t)
 	const struct connection_settings *c = &t->spec->connection;
 	struct err err;
 
-	t->attempts++;
-	t->was_stable = false;
+	retry_begin(&t->policy);
 	t->rtt_us = -1;
 	t->session = (struct wire_session){ 0 };
 	enter(t, TUNNEL_CONNECTING, NULL);
-	if (gate_enter(t->parts->gate, &t->pass, c->host, c->port, has_waiting_clients(t), on_admit,
-		       t) < 0) {
+	if (gate_enter(t->parts->gate, &t->pass, c->host, c->port,
+		       forwards_have_waiting(&t->forwards), on_admit, t) < 0) {
 		err_nomem(&err);
 		fail(t, &err);
 	}
@@ -435,11 +334,12 @@ static void on_forward_change(void *data, struct forward *f)
 static void on_forward_waiting(void *data, struct forward *f)
 {
 	struct tunnel *t = data;
-	unsigned wait = hurried_wait(t);
+	uint64_t now_ms = loop_now_ms(t->parts->loop);
+	unsigned wait = retry_hurried(&t->policy, now_ms);
 
 	gate_hurry(&t->pass);
-	if (t->state != TUNNEL_BACKOFF || !is_of_network(t->error.code) ||
-	    t->retry.due_ms <= loop_now_ms(t->parts->loop) + wait)
+	if (t->state != TUNNEL_BACKOFF || !retry_is_of_network(t->error.code) ||
+	    t->retry.due_ms <= now_ms + wait)
 		return;
 	loop_timer_set(&t->retry, wait);
 	report(t);
@@ -449,17 +349,6 @@ static const struct forward_ops forward_ops = {
 	.on_change = on_forward_change,
 	.on_waiting = on_forward_waiting,
 };
-
-static struct forward *find_forward(struct tunnel *t, uint64_t id)
-{
-	struct list *link;
-
-	for (link = t->forwards.next; link != &t->forwards; link = link->next) {
-		if (forward_id(forward_from_link(link)) == id)
-			return forward_from_link(link);
-	}
-	return NULL;
-}
 
 static void put_to_work(struct tunnel *t, struct forward *f)
 {
@@ -474,7 +363,7 @@ static void put_to_work(struct tunnel *t, struct forward *f)
 int tunnel_set_forward(struct tunnel *t, uint64_t id, struct config_forward *spec, int *fds,
 		       size_t count, const struct err *error, struct err *err)
 {
-	struct forward *f = find_forward(t, id);
+	struct forward *f = forwards_find(&t->forwards, id);
 
 	if (f) {
 		config_forward_fini(spec);
@@ -482,7 +371,7 @@ int tunnel_set_forward(struct tunnel *t, uint64_t id, struct config_forward *spe
 		f = forward_new(t->parts, id, spec, t->spec->upkeep.hold_ms, &forward_ops, t, err);
 		if (!f)
 			return -1;
-		list_append(&t->forwards, forward_link(f));
+		forwards_add(&t->forwards, f);
 	}
 	if (forward_set_sockets(f, fds, count, error) < 0)
 		return err_nomem(err);
@@ -492,7 +381,7 @@ int tunnel_set_forward(struct tunnel *t, uint64_t id, struct config_forward *spe
 
 void tunnel_remove_forward(struct tunnel *t, uint64_t id)
 {
-	struct forward *f = find_forward(t, id);
+	struct forward *f = forwards_find(&t->forwards, id);
 
 	if (f) {
 		list_remove(forward_link(f));
@@ -531,8 +420,8 @@ static void destroy(void *data)
 
 static void apply_reconnect_bounds(struct tunnel *t)
 {
-	t->backoff.min_ms = t->spec->upkeep.reconnect_min_ms;
-	t->backoff.max_ms = t->spec->upkeep.reconnect_max_ms;
+	retry_set_bounds(&t->policy, t->spec->upkeep.reconnect_min_ms,
+			 t->spec->upkeep.reconnect_max_ms);
 }
 
 struct tunnel *tunnel_new(const struct worker_parts *parts, uint64_t id, struct config_tunnel *spec,
@@ -550,7 +439,7 @@ struct tunnel *tunnel_new(const struct worker_parts *parts, uint64_t id, struct 
 	t->spec = spec;
 	t->rtt_us = t->rtt_told = -1;
 	list_init(&t->link);
-	list_init(&t->forwards);
+	forwards_init(&t->forwards);
 	apply_reconnect_bounds(t);
 	open_timers(t);
 	if (!t->deadline.event || !t->phase.event || !t->retry.event || !t->stable.event) {
@@ -565,7 +454,7 @@ struct tunnel *tunnel_new(const struct worker_parts *parts, uint64_t id, struct 
 void tunnel_free(struct tunnel *t)
 {
 	drop_session(t, false);
-	each_forward(t, forward_free);
+	forwards_free(&t->forwards);
 	close_timers(t);
 	list_remove(&t->link);
 	report_removed(t->parts->report, t->id);
@@ -575,17 +464,15 @@ void tunnel_free(struct tunnel *t)
 void tunnel_set(struct tunnel *t, struct config_tunnel *spec, bool reconnect)
 {
 	struct config_tunnel *old = t->spec;
-	struct list *link;
 
 	if (reconnect)
 		drop_session(t, false); /* the attempt borrows the old settings */
 	t->spec = spec;
 	config_tunnel_free(old);
 	apply_reconnect_bounds(t);
-	for (link = t->forwards.next; link != &t->forwards; link = link->next)
-		forward_set_hold(forward_from_link(link), spec->upkeep.hold_ms);
+	forwards_set_hold(&t->forwards, spec->upkeep.hold_ms);
 	if (reconnect) {
-		t->was_known = false;
+		t->policy.was_known = false;
 		if (t->state != TUNNEL_STOPPED)
 			tunnel_restart(t);
 	} else if (t->keepalive.session) {
@@ -604,8 +491,8 @@ void tunnel_start(struct tunnel *t)
 void tunnel_stop(struct tunnel *t)
 {
 	drop_session(t, false);
-	each_forward(t, forward_hold);
-	t->attempts = 0;
+	forwards_hold(&t->forwards);
+	retry_reset(&t->policy);
 	if (t->state != TUNNEL_STOPPED)
 		enter(t, TUNNEL_STOPPED, NULL);
 }
@@ -613,9 +500,8 @@ void tunnel_stop(struct tunnel *t)
 void tunnel_restart(struct tunnel *t)
 {
 	drop_session(t, false);
-	each_forward(t, forward_hold);
-	backoff_reset(&t->backoff);
-	t->attempts = 0;
+	forwards_hold(&t->forwards);
+	retry_reset(&t->policy);
 	begin_attempt(t);
 }
 
@@ -623,11 +509,10 @@ void tunnel_wake(struct tunnel *t)
 {
 	if (t->keepalive.session)
 		keepalive_ask(&t->keepalive);
-	if (t->state != TUNNEL_BACKOFF || !is_of_network(t->error.code))
+	if (t->state != TUNNEL_BACKOFF || !retry_is_of_network(t->error.code))
 		return;
-	backoff_reset(&t->backoff);
-	/* Everybody's network came back at the same moment: not all at once. */
-	loop_timer_set(&t->retry, hurried_wait(t) + random_u32() % HURRY_MS);
+	retry_reset(&t->policy);
+	loop_timer_set(&t->retry, retry_woken(&t->policy, loop_now_ms(t->parts->loop)));
 	report(t);
 }
 
@@ -643,43 +528,19 @@ bool tunnel_has_session(const struct tunnel *t)
 	return tunnel_state_is_connected(t->state);
 }
 
-static bool sum_counters(struct tunnel *t, struct wire_stats *stats)
-{
-	struct list *link;
-	size_t n = 0;
-
-	for (link = t->forwards.next; link != &t->forwards; link = link->next, n++) {
-		struct forward *f = forward_from_link(link);
-		const struct wire_counters *c = forward_counters(f);
-
-		if (n < stats->forward_count)
-			stats->forwards[n] = (struct wire_forward_stats){ forward_id(f), *c };
-		stats->counters.bytes_in += c->bytes_in;
-		stats->counters.bytes_out += c->bytes_out;
-		stats->counters.connections += c->connections;
-		stats->counters.connections_total += c->connections_total;
-	}
-	return n == stats->forward_count;
-}
-
 bool tunnel_report_stats(struct tunnel *t)
 {
 	struct wire_stats stats = { .tunnel = t->id, .rtt_us = t->rtt_us };
 
-	for (struct list *link = t->forwards.next; link != &t->forwards; link = link->next)
-		stats.forward_count++;
-	stats.forwards = calloc(stats.forward_count + 1, sizeof(*stats.forwards));
-	if (!stats.forwards || !sum_counters(t, &stats)) {
-		free(stats.forwards);
+	if (forwards_count(&t->forwards, &stats) < 0)
 		return true;
-	}
 	if (memcmp(&stats.counters, &t->told, sizeof(t->told)) != 0 ||
 	    stats.rtt_us != t->rtt_told) {
 		t->told = stats.counters;
 		t->rtt_told = stats.rtt_us;
 		report_stats(t->parts->report, &stats);
 	}
-	free(stats.forwards);
+	wire_stats_fini(&stats);
 	return stats.counters.connections > 0;
 }
 

@@ -13,263 +13,12 @@
 
 #include <cmocka.h>
 
-#include "daemon/worker/attempt.h"
-#include "daemon/worker/keepalive.h"
 #include "daemon/worker/tunnel.h"
 #include "lib/util.h"
 #include "tests/unit/fake_loop.h"
+#include "tests/unit/fake_tunnel.h"
 
-/* ---- the scripted session: what each step answers ---- */
-
-struct attempt {
-	const struct attempt_ops *ops;
-	void *data;
-};
-
-static struct {
-	enum step answers[TUNNEL_STATE_COUNT];
-	struct err why; /* for STEP_FAIL */
-	struct attempt *living;
-	unsigned started;
-} script;
-
-static enum step answer(enum tunnel_state state, struct err *err)
-{
-	if (script.answers[state] == STEP_FAIL)
-		*err = script.why;
-	return script.answers[state];
-}
-
-struct attempt *attempt_new(const struct worker_parts *parts,
-			    const struct connection_settings *settings,
-			    const struct attempt_ops *ops, void *data, struct err *err)
-{
-	struct attempt *a = calloc(1, sizeof(*a));
-
-	assert_null(script.living); /* never two at a time */
-	a->ops = ops;
-	a->data = data;
-	script.living = a;
-	script.started++;
-	return a;
-}
-
-void attempt_free(struct attempt *a)
-{
-	if (a)
-		script.living = NULL;
-	free(a);
-}
-
-enum step attempt_connect(struct attempt *a, struct err *err)
-{
-	return answer(TUNNEL_CONNECTING, err);
-}
-
-enum step attempt_verify(struct attempt *a, struct err *err)
-{
-	return answer(TUNNEL_VERIFYING, err);
-}
-
-enum step attempt_authenticate(struct attempt *a, struct err *err)
-{
-	return answer(TUNNEL_AUTHENTICATING, err);
-}
-
-enum step attempt_open(struct attempt *a, struct err *err)
-{
-	return answer(TUNNEL_OPENING, err);
-}
-
-struct session *attempt_session(struct attempt *a)
-{
-	return (struct session *)a;
-}
-
-void attempt_describe(const struct attempt *a, char *out, size_t size)
-{
-	snprintf(out, size, "the SSH banner of 192.0.2.1:22");
-}
-
-void attempt_facts(struct attempt *a, struct wire_session *ret)
-{
-	*ret = (struct wire_session){ .address = "192.0.2.1:22" };
-}
-
-void attempt_set_tcp_timeout(struct attempt *a, unsigned timeout_ms)
-{
-}
-
-static struct keepalive *the_keepalive;
-
-int keepalive_open(struct keepalive *k, struct loop *loop, struct session *s, unsigned interval_ms,
-		   unsigned count, const struct keepalive_ops *ops, void *data)
-{
-	*k = (struct keepalive){ .session = s, .ops = ops, .data = data };
-	the_keepalive = k;
-	return 0;
-}
-
-void keepalive_set(struct keepalive *k, unsigned interval_ms, unsigned count)
-{
-	k->interval_ms = interval_ms;
-}
-
-static unsigned asked;
-
-void keepalive_ask(struct keepalive *k)
-{
-	asked++;
-}
-
-void keepalive_close(struct keepalive *k)
-{
-	*k = (struct keepalive){ 0 };
-	the_keepalive = NULL;
-}
-
-/* ---- a forward that only remembers what it was told ---- */
-
-enum told { TOLD_NOTHING, TOLD_SERVE, TOLD_HOLD, TOLD_REFUSE };
-
-struct forward {
-	struct list link;
-	uint64_t id;
-	const struct forward_ops *ops;
-	void *data;
-	enum told told;
-	bool waiting;
-	struct err error;
-	struct wire_counters counters;
-	unsigned cut; /* connections ended with a reset */
-};
-
-static struct forward *the_forward;
-
-struct forward *forward_new(const struct worker_parts *parts, uint64_t id,
-			    struct config_forward *spec, unsigned hold_ms,
-			    const struct forward_ops *ops, void *data, struct err *err)
-{
-	struct forward *f = calloc(1, sizeof(*f));
-
-	config_forward_fini(spec);
-	f->id = id;
-	f->ops = ops;
-	f->data = data;
-	the_forward = f;
-	return f;
-}
-
-void forward_free(struct forward *f)
-{
-	list_remove(&f->link);
-	free(f);
-}
-
-void forward_retire(struct forward *f)
-{
-	free(f);
-}
-
-int forward_set_sockets(struct forward *f, int *fds, size_t count, const struct err *error)
-{
-	f->error = error ? *error : (struct err){ 0 };
-	return 0;
-}
-
-void forward_set_hold(struct forward *f, unsigned hold_ms)
-{
-}
-
-void forward_serve(struct forward *f, struct session *s)
-{
-	f->told = TOLD_SERVE;
-}
-
-void forward_hold(struct forward *f)
-{
-	f->told = TOLD_HOLD;
-}
-
-void forward_refuse(struct forward *f)
-{
-	f->told = TOLD_REFUSE;
-}
-
-void forward_end_connections(struct forward *f, bool reset)
-{
-	f->cut += reset;
-}
-
-uint64_t forward_id(const struct forward *f)
-{
-	return f->id;
-}
-
-bool forward_is_waiting(const struct forward *f)
-{
-	return f->waiting;
-}
-
-enum forward_state forward_state(const struct forward *f)
-{
-	return f->error.code ? FORWARD_FAILED : FORWARD_OPEN;
-}
-
-const struct err *forward_error(const struct forward *f)
-{
-	return &f->error;
-}
-
-const struct wire_counters *forward_counters(const struct forward *f)
-{
-	return &f->counters;
-}
-
-struct list *forward_link(struct forward *f)
-{
-	return &f->link;
-}
-
-struct forward *forward_from_link(struct list *link)
-{
-	return list_entry(link, struct forward, link);
-}
-
-/* ---- reports are kept as a line of words ---- */
-
-static struct wire_tunnel_state last;
-static char states[1024];
 static struct loop *the_loop;
-
-void report_tunnel(struct report *r, const struct wire_tunnel_state *state)
-{
-	size_t used = strlen(states);
-
-	last = *state;
-	snprintf(states + used, sizeof(states) - used, "%s%s", used ? " " : "",
-		 tunnel_state_name(state->state));
-}
-
-void report_forward(struct report *r, const struct wire_forward_state *state)
-{
-}
-
-void report_stats(struct report *r, const struct wire_stats *stats)
-{
-}
-
-void report_removed(struct report *r, uint64_t tunnel)
-{
-}
-
-void report_forward_removed(struct report *r, uint64_t tunnel, uint64_t forward)
-{
-}
-
-void report_want_stats(struct report *r)
-{
-}
 
 /* ---- the stage ---- */
 
@@ -314,10 +63,7 @@ static int setup(void **state)
 	struct config_forward forward = { .name = strdup("web") };
 	struct err err;
 
-	memset(&script, 0, sizeof(script));
-	memset(&last, 0, sizeof(last));
-	states[0] = '\0';
-	script_all(STEP_NEXT);
+	fake_tunnel_reset();
 	the_loop = fake_loop_new();
 	stage->parts.loop = the_loop;
 	stage->parts.gate = gate_new(the_loop, 8);
@@ -341,7 +87,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Something happened on the session: the current step is asked again. */
+/* Something happened on the session: the current step is heard.asked again. */
 static void progress(void)
 {
 	assert_non_null(script.living);
@@ -367,7 +113,7 @@ static void lose(enum err_code code)
 
 static unsigned wait_ms(void)
 {
-	return (unsigned)(last.retry_at_ms - loop_now_ms(the_loop));
+	return (unsigned)(heard.last.retry_at_ms - loop_now_ms(the_loop));
 }
 
 /* ---- tests ---- */
@@ -375,10 +121,10 @@ static unsigned wait_ms(void)
 static void test_way_to_up(void **state)
 {
 	start(*state);
-	assert_string_equal(states, "connecting verifying authenticating opening up");
-	assert_int_equal(the_forward->told, TOLD_SERVE);
-	assert_int_equal(last.attempt, 1);
-	assert_string_equal(last.session.address, "192.0.2.1:22");
+	assert_string_equal(heard.states, "connecting verifying authenticating opening up");
+	assert_int_equal(heard.forward->told, TOLD_SERVE);
+	assert_int_equal(heard.last.attempt, 1);
+	assert_string_equal(heard.last.session.address, "192.0.2.1:22");
 }
 
 static void test_each_phase_has_its_deadline(void **state)
@@ -386,11 +132,11 @@ static void test_each_phase_has_its_deadline(void **state)
 	script.answers[TUNNEL_CONNECTING] = STEP_WAIT;
 	start(*state);
 	fake_loop_advance(the_loop, 14999);
-	assert_int_equal(last.state, TUNNEL_CONNECTING);
+	assert_int_equal(heard.last.state, TUNNEL_CONNECTING);
 	fake_loop_advance(the_loop, 1);
-	assert_int_equal(last.state, TUNNEL_BACKOFF);
-	assert_int_equal(last.error.code, ERR_TIMEOUT);
-	assert_string_equal(last.error.msg,
+	assert_int_equal(heard.last.state, TUNNEL_BACKOFF);
+	assert_int_equal(heard.last.error.code, ERR_TIMEOUT);
+	assert_string_equal(heard.last.error.msg,
 			    "db.example.com:22: no answer within 15.0 s from the SSH "
 			    "banner of 192.0.2.1:22");
 	assert_null(script.living);
@@ -404,18 +150,18 @@ static void test_one_deadline_covers_the_whole_way(void **state)
 	script.answers[TUNNEL_CONNECTING] = STEP_NEXT;
 	script.answers[TUNNEL_VERIFYING] = STEP_WAIT;
 	progress();
-	assert_int_equal(last.state, TUNNEL_VERIFYING);
+	assert_int_equal(heard.last.state, TUNNEL_VERIFYING);
 	fake_loop_advance(the_loop, 5999);
-	assert_int_equal(last.state, TUNNEL_VERIFYING);
+	assert_int_equal(heard.last.state, TUNNEL_VERIFYING);
 	fake_loop_advance(the_loop, 1); /* 20 s in all, although this phase alone had 10 */
-	assert_int_equal(last.state, TUNNEL_BACKOFF);
+	assert_int_equal(heard.last.state, TUNNEL_BACKOFF);
 }
 
 static void test_deadlines_end_with_up(void **state)
 {
 	start(*state);
 	fake_loop_advance(the_loop, 3600 * 1000);
-	assert_int_equal(last.state, TUNNEL_UP);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
 	assert_int_equal(script.started, 1);
 }
 
@@ -428,8 +174,8 @@ static void test_waits_grow_up_to_the_bound(void **state)
 	for (unsigned n = 1; n <= 12; n++) {
 		unsigned bound = MIN(60000u, 500u << n);
 
-		assert_int_equal(last.state, TUNNEL_BACKOFF);
-		assert_int_equal(last.attempt, n);
+		assert_int_equal(heard.last.state, TUNNEL_BACKOFF);
+		assert_int_equal(heard.last.attempt, n);
 		assert_in_range(wait_ms(), 500, bound);
 		longest = MAX(longest, wait_ms());
 		fake_loop_advance(the_loop, wait_ms());
@@ -443,14 +189,14 @@ static void test_stable_session_is_retried_at_once(void **state)
 	start(*state);
 	fake_loop_advance(the_loop, 10000);
 	lose(ERR_LOST);
-	assert_int_equal(last.state, TUNNEL_BACKOFF);
+	assert_int_equal(heard.last.state, TUNNEL_BACKOFF);
 	assert_in_range(wait_ms(), 0, 100);
-	assert_int_equal(the_forward->told, TOLD_HOLD);
-	assert_int_equal(the_forward->cut, 1);
+	assert_int_equal(heard.forward->told, TOLD_HOLD);
+	assert_int_equal(heard.forward->cut, 1);
 	fake_loop_advance(the_loop, 100);
 	progress();
-	assert_int_equal(last.state, TUNNEL_UP);
-	assert_int_equal(last.attempt, 1);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+	assert_int_equal(heard.last.attempt, 1);
 }
 
 static void test_server_that_closes_after_authentication_does_not_reset(void **state)
@@ -458,11 +204,11 @@ static void test_server_that_closes_after_authentication_does_not_reset(void **s
 	start(*state);
 	for (unsigned n = 1; n <= 6; n++) {
 		lose(ERR_LOST);
-		assert_int_equal(last.attempt, n);
+		assert_int_equal(heard.last.attempt, n);
 		assert_true(wait_ms() >= 500);
 		fake_loop_advance(the_loop, wait_ms());
 		progress();
-		assert_int_equal(last.state, TUNNEL_UP);
+		assert_int_equal(heard.last.state, TUNNEL_UP);
 	}
 }
 
@@ -476,11 +222,11 @@ static void test_person_errors_fail_and_refuse(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
 		script_failure(TUNNEL_AUTHENTICATING, codes[i]);
 		start(stage);
-		assert_int_equal(last.state, TUNNEL_FAILED);
-		assert_int_equal(last.error.code, codes[i]);
-		assert_int_equal(the_forward->told, TOLD_REFUSE);
+		assert_int_equal(heard.last.state, TUNNEL_FAILED);
+		assert_int_equal(heard.last.error.code, codes[i]);
+		assert_int_equal(heard.forward->told, TOLD_REFUSE);
 		fake_loop_advance(the_loop, 3600 * 1000);
-		assert_int_equal(last.state, TUNNEL_FAILED); /* nothing leaves it by itself */
+		assert_int_equal(heard.last.state, TUNNEL_FAILED); /* nothing leaves it by itself */
 	}
 }
 
@@ -492,8 +238,8 @@ static void test_refusal_by_a_server_that_knew_us_is_retried_slowly(void **state
 	lose(ERR_LOST);
 	fake_loop_advance(the_loop, 100);
 	progress();
-	assert_int_equal(last.state, TUNNEL_BACKOFF);
-	assert_int_equal(last.error.code, ERR_AUTH);
+	assert_int_equal(heard.last.state, TUNNEL_BACKOFF);
+	assert_int_equal(heard.last.error.code, ERR_AUTH);
 	assert_true(wait_ms() >= 10000);
 }
 
@@ -509,8 +255,8 @@ static void test_waiting_client_shortens_network_waits_only(void **state)
 		fake_loop_advance(the_loop, wait_ms());
 		progress();
 	}
-	the_forward->waiting = true;
-	the_forward->ops->on_waiting(the_forward->data, the_forward);
+	heard.forward->waiting = true;
+	heard.forward->ops->on_waiting(heard.forward->data, heard.forward);
 	assert_in_range(wait_ms(), 0, 1000);
 	fake_loop_advance(the_loop, wait_ms());
 	progress();
@@ -524,12 +270,13 @@ static void test_arrivals_do_not_hammer(void **state)
 	script_failure(TUNNEL_CONNECTING, ERR_REFUSED);
 	start(*state);
 	before = script.started;
-	the_forward->waiting = true;
+	heard.forward->waiting = true;
 	for (int i = 0; i < 100; i++) {
-		the_forward->ops->on_waiting(the_forward->data, the_forward);
+		heard.forward->ops->on_waiting(heard.forward->data, heard.forward);
 		fake_loop_advance(the_loop, 4);
 	}
-	assert_int_equal(script.started, before); /* 400 ms: not within a second of the last */
+	assert_int_equal(script.started,
+			 before); /* 400 ms: not within a second of the heard.last */
 }
 
 static void test_arrivals_do_nothing_about_protocol_errors(void **state)
@@ -537,33 +284,33 @@ static void test_arrivals_do_nothing_about_protocol_errors(void **state)
 	unsigned wait;
 
 	script_failure(TUNNEL_VERIFYING, ERR_PROTOCOL);
-	the_forward->waiting = true;
+	heard.forward->waiting = true;
 	start(*state);
 	wait = wait_ms();
-	the_forward->ops->on_waiting(the_forward->data, the_forward);
+	heard.forward->ops->on_waiting(heard.forward->data, heard.forward);
 	assert_int_equal(wait_ms(), wait);
 }
 
 static void test_degraded_and_back(void **state)
 {
 	start(*state);
-	err_set(&the_forward->error, ERR_PORT_IN_USE, "127.0.0.1:5432 is in use");
-	the_forward->ops->on_change(the_forward->data, the_forward);
-	assert_int_equal(last.state, TUNNEL_DEGRADED);
-	assert_int_equal(last.error.code, ERR_PORT_IN_USE);
-	err_clear(&the_forward->error);
-	the_forward->ops->on_change(the_forward->data, the_forward);
-	assert_int_equal(last.state, TUNNEL_UP);
-	assert_int_equal(last.error.code, ERR_NONE);
+	err_set(&heard.forward->error, ERR_PORT_IN_USE, "127.0.0.1:5432 is in use");
+	heard.forward->ops->on_change(heard.forward->data, heard.forward);
+	assert_int_equal(heard.last.state, TUNNEL_DEGRADED);
+	assert_int_equal(heard.last.error.code, ERR_PORT_IN_USE);
+	err_clear(&heard.forward->error);
+	heard.forward->ops->on_change(heard.forward->data, heard.forward);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+	assert_int_equal(heard.last.error.code, ERR_NONE);
 }
 
 static void test_silence_ends_the_session(void **state)
 {
 	start(*state);
-	the_keepalive->ops->on_dead(the_keepalive->data, 45000);
-	assert_int_equal(last.state, TUNNEL_BACKOFF);
-	assert_int_equal(last.error.code, ERR_KEEPALIVE);
-	assert_non_null(strstr(last.error.msg, "45.0 s"));
+	heard.keepalive->ops->on_dead(heard.keepalive->data, 45000);
+	assert_int_equal(heard.last.state, TUNNEL_BACKOFF);
+	assert_int_equal(heard.last.error.code, ERR_KEEPALIVE);
+	assert_non_null(strstr(heard.last.error.msg, "45.0 s"));
 }
 
 static void test_stop_stops_and_start_resets_the_count(void **state)
@@ -574,12 +321,12 @@ static void test_stop_stops_and_start_resets_the_count(void **state)
 	start(stage);
 	tunnel_stop(stage->tunnel);
 	fake_loop_advance(the_loop, 3600 * 1000);
-	assert_int_equal(last.state, TUNNEL_STOPPED);
+	assert_int_equal(heard.last.state, TUNNEL_STOPPED);
 	assert_int_equal(script.started, 1);
 	script_all(STEP_NEXT);
 	start(stage);
-	assert_int_equal(last.state, TUNNEL_UP);
-	assert_int_equal(last.attempt, 1);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+	assert_int_equal(heard.last.attempt, 1);
 }
 
 static void test_start_ends_a_wait(void **state)
@@ -588,10 +335,10 @@ static void test_start_ends_a_wait(void **state)
 
 	script_failure(TUNNEL_CONNECTING, ERR_REFUSED);
 	start(stage);
-	assert_int_equal(last.state, TUNNEL_BACKOFF);
+	assert_int_equal(heard.last.state, TUNNEL_BACKOFF);
 	script_all(STEP_NEXT);
 	start(stage);
-	assert_int_equal(last.state, TUNNEL_UP);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
 }
 
 static void test_start_leaves_a_living_session_alone(void **state)
@@ -619,11 +366,11 @@ static void test_waking_up_ends_waits_for_the_network(void **state)
 	script_all(STEP_NEXT);
 	fake_loop_advance(the_loop, wait_ms());
 	progress();
-	assert_int_equal(last.state, TUNNEL_UP);
-	asked = 0;
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+	heard.asked = 0;
 	tunnel_wake(stage->tunnel);
-	assert_int_equal(last.state, TUNNEL_UP);
-	assert_int_equal(asked, 1); /* does the server still hear us? */
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+	assert_int_equal(heard.asked, 1); /* does the server still hear us? */
 }
 
 static void test_waking_up_changes_nothing_about_other_errors(void **state)
@@ -645,12 +392,12 @@ static void test_new_settings(void **state)
 	start(stage);
 	tunnel_set(stage->tunnel, new_spec(), false);
 	assert_int_equal(script.started, 1);
-	assert_int_equal(last.state, TUNNEL_UP);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
 	tunnel_set(stage->tunnel, new_spec(), true);
 	fake_loop_advance(the_loop, 0);
 	progress();
 	assert_int_equal(script.started, 2);
-	assert_int_equal(last.state, TUNNEL_UP);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
 }
 
 static void test_the_gate_is_left_with_the_first_answer(void **state)
@@ -662,12 +409,12 @@ static void test_the_gate_is_left_with_the_first_answer(void **state)
 	gate_set_limit(stage->parts.gate, 1);
 	other = tunnel_new(&stage->parts, 8, new_spec(), &err);
 	start(stage);
-	assert_int_equal(last.state, TUNNEL_UP);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
 	tunnel_start(other);
 	fake_loop_advance(the_loop, 60000); /* its clock does not run while it queues */
-	assert_int_equal(last.state, TUNNEL_CONNECTING);
+	assert_int_equal(heard.last.state, TUNNEL_CONNECTING);
 	assert_int_equal(script.started, 1);
-	the_keepalive->ops->on_rtt(the_keepalive->data, 100);
+	heard.keepalive->ops->on_rtt(heard.keepalive->data, 100);
 	script.living = NULL; /* the first one lives on; the second may come */
 	fake_loop_advance(the_loop, 0);
 	assert_int_equal(script.started, 2);
