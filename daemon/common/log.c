@@ -6,6 +6,7 @@
 #include "daemon/common/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,7 +21,7 @@
 #include "lib/str.h"
 #include "lib/util.h"
 
-#define LINE_MAX_BYTES 1024
+#define LINE_MAX_BYTES 2048 /* an err's message and what stands in front of it */
 #define RING_BYTES (256 * 1024)
 #define CLOSE_WAIT_MS 1000
 
@@ -68,6 +69,14 @@ static bool stderr_is_journal(void)
 	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }
 
+/* It is shared with others, who may have made it non-blocking. */
+static bool await_stderr(void)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return poll(&p, 1, -1) > 0;
+}
+
 static void write_all(const char *bytes, size_t size)
 {
 	while (size > 0) {
@@ -75,11 +84,40 @@ static void write_all(const char *bytes, size_t size)
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EAGAIN && await_stderr())
+			continue;
 		if (n <= 0)
 			return; /* nowhere left to complain */
 		bytes += n;
 		size -= (size_t)n;
 	}
+}
+
+static bool ring_put(const char *bytes, size_t size)
+{
+	size_t end, first;
+
+	if (RING_BYTES - log_state.used < size)
+		return false;
+	end = (log_state.start + log_state.used) % RING_BYTES;
+	first = MIN(size, RING_BYTES - end);
+	memcpy(log_state.ring + end, bytes, first);
+	memcpy(log_state.ring, bytes + first, size - first);
+	log_state.used += size;
+	return true;
+}
+
+/* Says in the ring how many lines are missing there. */
+static bool put_lost_note(void)
+{
+	char note[64];
+	int n = snprintf(note, sizeof(note), "%s(%lu log lines lost: stderr was not read)\n",
+			 log_state.to_journal ? "<4>" : "", log_state.lost);
+
+	if (!ring_put(note, (size_t)n))
+		return false;
+	log_state.lost = 0;
+	return true;
 }
 
 static void *writer_main(void *unused)
@@ -90,6 +128,8 @@ static void *writer_main(void *unused)
 	for (;;) {
 		size_t size;
 
+		if (log_state.used == 0 && log_state.lost > 0)
+			put_lost_note();
 		while (log_state.used == 0 && !log_state.closing)
 			pthread_cond_wait(&log_state.changed, &log_state.lock);
 		if (log_state.used == 0)
@@ -184,20 +224,6 @@ bool log_is_on(enum log_level level)
 	return (int)level <= log_state.level;
 }
 
-static bool ring_put(const char *bytes, size_t size)
-{
-	size_t end, first;
-
-	if (RING_BYTES - log_state.used < size)
-		return false;
-	end = (log_state.start + log_state.used) % RING_BYTES;
-	first = MIN(size, RING_BYTES - end);
-	memcpy(log_state.ring + end, bytes, first);
-	memcpy(log_state.ring, bytes + first, size - first);
-	log_state.used += size;
-	return true;
-}
-
 static size_t format_line(char *line, size_t size, enum log_level level, const char *text)
 {
 	int n;
@@ -218,23 +244,11 @@ static size_t format_line(char *line, size_t size, enum log_level level, const c
 
 static void emit(const char *line, size_t size)
 {
-	char note[64];
-	int n;
-
 	if (!log_state.ring) {
 		write_all(line, size);
 		return;
 	}
-	if (log_state.lost > 0) {
-		n = snprintf(note, sizeof(note), "%s(%lu log lines lost: stderr was not read)\n",
-			     log_state.to_journal ? "<4>" : "", log_state.lost);
-		if (!ring_put(note, (size_t)n)) {
-			log_state.lost++;
-			return;
-		}
-		log_state.lost = 0;
-	}
-	if (!ring_put(line, size))
+	if ((log_state.lost > 0 && !put_lost_note()) || !ring_put(line, size))
 		log_state.lost++;
 	pthread_cond_signal(&log_state.changed);
 }
@@ -244,12 +258,15 @@ void log_write(enum log_level level, const char *fmt, ...)
 	char raw[LINE_MAX_BYTES], text[LINE_MAX_BYTES], line[LINE_MAX_BYTES + 128];
 	size_t size;
 	va_list ap;
+	int n;
 
 	if (!log_is_on(level))
 		return;
 	va_start(ap, fmt);
-	vsnprintf(raw, sizeof(raw), fmt, ap);
+	n = vsnprintf(raw, sizeof(raw), fmt, ap);
 	va_end(ap);
+	if (n >= (int)sizeof(raw))
+		strcpy(raw + sizeof(raw) - 4, "...");
 	str_escape(text, sizeof(text), raw, strlen(raw));
 	size = format_line(line, sizeof(line), level, text);
 	pthread_mutex_lock(&log_state.lock);
