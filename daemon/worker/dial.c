@@ -57,7 +57,7 @@ static void socket_failed(struct attempt_socket *s, int sys)
 	address_format(&s->address, text, sizeof(text));
 	socket_close(s);
 	d->failed++;
-	if (strncmp(text, d->host, strlen(d->host)) == 0)
+	if (strncmp(text + (text[0] == '['), d->host, strlen(d->host)) == 0)
 		err_set_errno(&d->last, err_from_errno(sys), sys, "cannot connect to %s", text);
 	else
 		err_set_errno(&d->last, err_from_errno(sys), sys, "cannot connect to %s (%s)",

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TCP to whichever address answers first, on loopback: ports that listen, that refuse, and one that
+ * says nothing because its backlog is full.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "daemon/worker/dial.h"
+#include "lib/util.h"
+#include "tests/unit/real_loop.h"
+#include "tests/unit/sockets.h"
+
+static struct loop *loop;
+static struct dial *dial;
+static bool frees; /* in its callbacks */
+static unsigned connected, failed;
+static int fd; /* what was connected */
+static char where[80];
+static struct err err;
+
+static void end(void)
+{
+	if (frees)
+		dial_free(TAKE(dial));
+	loop_quit(loop, 0);
+}
+
+static void on_connected(void *data, int connected_fd, const struct address *address)
+{
+	connected++;
+	fd = connected_fd;
+	address_format(address, where, sizeof(where));
+	end();
+}
+
+static void on_failed(void *data, const struct err *why)
+{
+	failed++;
+	err = *why;
+	end();
+}
+
+static const struct dial_ops ops = { .on_connected = on_connected, .on_failed = on_failed };
+
+/* ---- addresses ---- */
+
+static struct address address_of(const char *host, unsigned port)
+{
+	struct address a = { 0 };
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&a.sa;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&a.sa;
+
+	if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+		a.sa.ss_family = AF_INET;
+		a.length = sizeof(*v4);
+	} else {
+		assert_int_equal(inet_pton(AF_INET6, host, &v6->sin6_addr), 1);
+		a.sa.ss_family = AF_INET6;
+		a.length = sizeof(*v6);
+	}
+	address_set_port(&a, port);
+	return a;
+}
+
+static struct address refusing(void)
+{
+	unsigned port;
+
+	close(tcp_listen(&port));
+	return address_of("127.0.0.1", port);
+}
+
+/* A listener whose backlog is full: its kernel drops further SYNs. */
+struct silent {
+	int listener, clients[3];
+	struct address address;
+};
+
+static void silent_open(struct silent *s)
+{
+	unsigned port;
+
+	s->listener = tcp_listen(&port);
+	assert_int_equal(listen(s->listener, 0), 0);
+	s->address = address_of("127.0.0.1", port);
+	for (size_t i = 0; i < ARRAY_SIZE(s->clients); i++) {
+		s->clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		connect(s->clients[i], (struct sockaddr *)&s->address.sa, s->address.length);
+	}
+}
+
+static void silent_close(struct silent *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(s->clients); i++)
+		close(s->clients[i]);
+	close(s->listener);
+}
+
+static size_t open_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	size_t count = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+static void start(const char *host, const struct address *addresses, size_t count)
+{
+	struct err e;
+
+	dial = dial_new(loop, host, addresses, count, &ops, NULL, &e);
+	assert_non_null(dial);
+	assert_int_equal(connected + failed, 0); /* never from within */
+}
+
+static void run(const char *host, const struct address *addresses, size_t count)
+{
+	start(host, addresses, count);
+	real_loop_run(loop);
+	real_loop_turns(loop, 2);
+	assert_int_equal(connected + failed, 1);
+}
+
+static int set_up(void **state)
+{
+	loop = real_loop_new();
+	dial = NULL;
+	frees = false;
+	connected = failed = 0;
+	fd = -1;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	dial_free(TAKE(dial));
+	closep(&fd);
+	loop_free(loop);
+	return 0;
+}
+
+/* ---- success ---- */
+
+static void test_connects(void **state)
+{
+	unsigned port;
+	int listener = tcp_listen(&port), accepted, on = 0;
+	struct address address = address_of("127.0.0.1", port);
+	socklen_t size = sizeof(on);
+
+	run("host", &address, 1);
+	assert_int_equal(connected, 1);
+	accepted = accept(listener, NULL, NULL);
+	send_text(accepted, "hello");
+	expect_bytes(fd, "hello");
+	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &size), 0);
+	assert_int_equal(on, 1);
+	close(accepted);
+	close(listener);
+}
+
+static void test_the_second_address_lives(void **state)
+{
+	unsigned port;
+	int listener = tcp_listen(&port);
+	struct address addresses[] = { refusing(), address_of("127.0.0.1", port) };
+	uint64_t start_ms = monotonic_ms();
+	char text[80];
+
+	run("host", addresses, 2);
+	assert_int_equal(connected, 1);
+	address_format(&addresses[1], text, sizeof(text));
+	assert_string_equal(where, text);
+	assert_true(monotonic_ms() - start_ms < 10000);
+	close(listener);
+}
+
+/* The first neither answers nor refuses: the second is tried while it is still waited for. */
+static void test_a_silent_first_address(void **state)
+{
+	unsigned port;
+	int listener = tcp_listen(&port);
+	struct silent silent;
+	uint64_t start_ms = monotonic_ms();
+	size_t before;
+	char text[80];
+
+	silent_open(&silent);
+	before = open_descriptors();
+	start("host", (struct address[]){ silent.address, address_of("127.0.0.1", port) }, 2);
+	real_loop_turns(loop, 1);
+	dial_describe(dial, where, sizeof(where));
+	address_format(&silent.address, text, sizeof(text));
+	assert_string_equal(where, text);
+	real_loop_run(loop);
+	assert_int_equal(connected, 1);
+	assert_true(monotonic_ms() - start_ms >= 200);
+	assert_int_equal(open_descriptors(), before + 1); /* the loser is closed */
+	silent_close(&silent);
+	close(listener);
+}
+
+/* After one of the first family comes one of the other; so the last is the first family's second. */
+static void test_families_take_turns(void **state)
+{
+	struct address addresses[] = { refusing(), refusing(), address_of("::1", 1) };
+	char last[80];
+
+	run("host", addresses, 3);
+	assert_int_equal(failed, 1);
+	dial_describe(dial, where, sizeof(where));
+	address_format(&addresses[1], last, sizeof(last));
+	assert_string_equal(where, last);
+}
+
+/* ---- failure ---- */
+
+static void test_refused(void **state)
+{
+	struct address address = refusing();
+	char text[80];
+
+	run("host.example", &address, 1);
+	assert_int_equal(failed, 1);
+	assert_int_equal(err.code, ERR_REFUSED);
+	address_format(&address, text, sizeof(text));
+	assert_non_null(strstr(err.msg, "host.example"));
+	assert_non_null(strstr(err.msg, text));
+}
+
+static void test_all_refused(void **state)
+{
+	struct address addresses[] = { refusing(), refusing(), refusing() };
+	size_t before = open_descriptors();
+
+	run("host", addresses, 3);
+	assert_int_equal(failed, 1);
+	assert_int_equal(err.code, ERR_REFUSED);
+	assert_int_equal(open_descriptors(), before);
+}
+
+/* An address that was given as one is not named twice. */
+static void test_numeric_hosts_are_named_once(void **state)
+{
+	struct address v4 = refusing(), v6 = address_of("::1", 1);
+
+	run("127.0.0.1", &v4, 1);
+	assert_null(strchr(err.msg, '('));
+	assert_non_null(strstr(err.msg, "cannot connect to 127.0.0.1:"));
+	dial_free(TAKE(dial));
+	failed = 0;
+	run("::1", &v6, 1);
+	assert_null(strchr(err.msg, '('));
+	assert_non_null(strstr(err.msg, "cannot connect to [::1]:1"));
+}
+
+static void test_more_addresses_than_are_tried(void **state)
+{
+	struct address addresses[RESOLVE_ADDRESSES_MAX + 4];
+
+	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++)
+		addresses[i] = refusing();
+	run("host", addresses, ARRAY_SIZE(addresses));
+	assert_int_equal(failed, 1);
+}
+
+/* ---- freeing ---- */
+
+static void test_free_in_on_connected(void **state)
+{
+	unsigned port;
+	int listener = tcp_listen(&port);
+	struct address addresses[] = { refusing(), address_of("127.0.0.1", port) };
+
+	frees = true;
+	run("host", addresses, 2);
+	assert_int_equal(connected, 1);
+	assert_null(dial);
+	close(listener);
+}
+
+static void test_free_in_on_failed(void **state)
+{
+	struct address addresses[] = { refusing(), address_of("::1", 1), refusing() };
+
+	frees = true;
+	run("host", addresses, 3);
+	assert_int_equal(failed, 1);
+	assert_null(dial);
+}
+
+static void test_free_before_and_during(void **state)
+{
+	struct silent silent;
+	size_t before;
+
+	silent_open(&silent);
+	before = open_descriptors();
+	start("host", &silent.address, 1);
+	dial_free(TAKE(dial));
+	real_loop_turns(loop, 2);
+	start("host", &silent.address, 1);
+	real_loop_turns(loop, 2);
+	assert_int_equal(open_descriptors(), before + 1);
+	dial_free(TAKE(dial));
+	real_loop_turns(loop, 2);
+	assert_int_equal(connected + failed, 0);
+	assert_int_equal(open_descriptors(), before);
+	silent_close(&silent);
+}
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_connects),
+		CASE(test_the_second_address_lives),
+		CASE(test_a_silent_first_address),
+		CASE(test_families_take_turns),
+		CASE(test_refused),
+		CASE(test_all_refused),
+		CASE(test_numeric_hosts_are_named_once),
+		CASE(test_more_addresses_than_are_tried),
+		CASE(test_free_in_on_connected),
+		CASE(test_free_in_on_failed),
+		CASE(test_free_before_and_during),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
