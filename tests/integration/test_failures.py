@@ -26,6 +26,7 @@ def assert_one_line_about(daemon, name, code):
         and len(error["message"]) > 10
     )
     daemon.wait_log(rf"\b{name}: .*{code}")
+    assert code in daemon.ctl("list", check=0).stdout
     return error["message"]
 
 

@@ -49,20 +49,20 @@ def beside(lab):
     return Beside(lab)
 
 
-# Name of the habit → the slugs that say truthfully what it is.
+# Name of the habit → the slugs that say truthfully what it is, and a word for people.
 HABITS = {
-    "silent": ("timeout",),
-    "endless_banner": ("not-ssh", "timeout", "protocol"),
-    "endless_line": ("not-ssh", "protocol"),
-    "garbage": ("not-ssh", "protocol"),
-    "http": ("not-ssh",),
-    "close_at_once": ("connection-lost", "not-ssh"),
-    "reset_at_once": ("connection-lost",),
-    "close_after_banner": ("connection-lost", "protocol"),
-    "silent_after_banner": ("timeout",),
-    "garbage_after_banner": ("protocol", "connection-lost"),
-    "huge_packet": ("protocol", "connection-lost", "timeout"),
-    "old_protocol": ("not-ssh", "protocol", "timeout"),
+    "silent": (["timeout"], "banner"),
+    "endless_banner": (["not-ssh", "timeout", "protocol"], ""),
+    "endless_line": (["not-ssh", "protocol"], ""),
+    "garbage": (["not-ssh", "protocol"], ""),
+    "http": (["not-ssh"], "HTTP"),
+    "close_at_once": (["connection-lost", "not-ssh"], "banner"),
+    "reset_at_once": (["connection-lost"], ""),
+    "close_after_banner": (["connection-lost", "protocol"], "key exchange"),
+    "silent_after_banner": (["timeout"], "key exchange"),
+    "garbage_after_banner": (["protocol", "connection-lost"], "key exchange"),
+    "huge_packet": (["protocol", "connection-lost", "timeout"], "key exchange"),
+    "old_protocol": (["not-ssh", "protocol", "timeout"], ""),
 }
 
 
@@ -76,8 +76,10 @@ def test_before_the_key_exchange(lab, beside, habit):
             lambda: (r := daemon.tunnel("bad0"))["retry_in_ms"] is not None and r, 3, "waits"
         )
     assert watch.seconds < build.limit(DEADLINE * 2 + 1)
-    assert row["error"]["code"] in HABITS[habit], row["error"]
+    slugs, word = HABITS[habit]
+    assert row["error"]["code"] in slugs, row["error"]
     message = row["error"]["message"]
+    assert word in message
     assert f"127.0.0.1:{server.port}" in message and is_one_harmless_line(message)
     beside.assert_untouched()
 

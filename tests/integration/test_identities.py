@@ -42,7 +42,7 @@ class Case:
         assert "\n" not in message
         daemon.wait_log(rf"\bt: .*{code}")
         text = daemon.ctl("list", check=0).stdout
-        assert "failed" in text
+        assert "failed" in text and code in text
         return message
 
     def good_key(self, name="mine", mode=0o600):

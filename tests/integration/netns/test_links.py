@@ -8,10 +8,7 @@ from harness import build, client, keys
 from harness.lab import local
 from harness.wait import Stopwatch, holds, until
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(bool(why_not()), reason=why_not() or ""),
-]
+pytestmark = [pytest.mark.root, pytest.mark.skipif(bool(why_not()), reason=why_not() or "")]
 
 KEEPALIVE = {"interval": "500ms", "count": 3}
 NOTICED = 0.5 * 3 + 1
@@ -166,3 +163,15 @@ def test_an_address_that_goes_and_comes_back(field):
     daemon.wait_state("t", ("backoff", "connecting"), build.limit(NOTICED + 1))
     field.cable.far.ip("addr", "add", f"{field.cable.far.address}/24", "dev", "eth0")
     client.wait_served(field.port, 10)
+
+
+def test_a_new_network_ends_a_long_wait(field):
+    """The cable is plugged in again: no need to wait out what was chosen for the dead network."""
+    field.cable.near.ip("link", "set", "eth0", "down")
+    daemon = field.lab.daemon(field.config(reconnect={"min": "50s", "max": "60s"}))
+    until(lambda: (daemon.tunnel("t")["retry_in_ms"] or 0) > 10000, 10, "a long wait")
+    field.cable.near.ip("link", "set", "eth0", "up")
+    with Stopwatch() as watch:
+        daemon.wait_state("t", "up", 15)
+    assert watch.seconds < build.limit(8)
+    assert client.exchange(field.port) == b"hello"
