@@ -123,20 +123,15 @@ static int queue(struct client *c, const char *bytes, size_t size)
 	return flush(c);
 }
 
-/* Takes the reference to message. False: the client was closed. */
-static bool send_message(struct call *call, json_t *message)
+/* bytes: a whole message, NULL when it could not be made or fits none. False: the client was
+ * closed. */
+static bool send_bytes(struct call *call, const char *bytes, size_t size)
 {
 	struct client *c = call->client;
-	size_t size;
-	CLEANUP(freep) char *bytes = NULL;
+	CLEANUP(freep) char *excuse = NULL;
 
-	if (call->request.oneway) {
-		json_decref(message);
-		return true;
-	}
-	bytes = message ? varlink_encode(message, &size) : NULL;
-	if (!bytes && !call->request.more) /* it fits no message; pieces of it would */
-		bytes = varlink_encode(varlink_error(VARLINK_EXPECTED_MORE, NULL), &size);
+	if (!bytes && !call->request.more) /* pieces of it would fit */
+		bytes = excuse = varlink_encode(varlink_error(VARLINK_EXPECTED_MORE, NULL), &size);
 	if (!bytes || queue(c, bytes, size) < 0) {
 		client_close(c);
 		return false;
@@ -145,17 +140,46 @@ static bool send_message(struct call *call, json_t *message)
 	return true;
 }
 
-static void finish(struct call *call, json_t *message)
+/* Takes the reference to message. */
+static bool send_message(struct call *call, json_t *message)
+{
+	CLEANUP(freep) char *bytes = NULL;
+	size_t size = 0;
+
+	if (call->request.oneway) {
+		json_decref(message);
+		return true;
+	}
+	bytes = message ? varlink_encode(message, &size) : NULL;
+	return send_bytes(call, bytes, size);
+}
+
+static void end_call(struct call *call)
 {
 	struct client *c = call->client;
 
-	call->on_gone = NULL; /* who answers knows */
-	if (!send_message(call, message))
-		return;
 	c->call = NULL;
 	call_free(call);
 	update_interest(c);
 	loop_defer_schedule(&c->work);
+}
+
+static void finish(struct call *call, json_t *message)
+{
+	call->on_gone = NULL; /* who answers knows */
+	if (send_message(call, message))
+		end_call(call);
+}
+
+void call_reply_text(struct call *call, char *text)
+{
+	size_t size = text ? strlen(text) + 1 : 0;
+
+	call->on_gone = NULL;
+	if (call->request.oneway ||
+	    send_bytes(call, size <= VARLINK_MESSAGE_MAX ? text : NULL, size))
+		end_call(call);
+	free(text);
 }
 
 void call_reply(struct call *call, json_t *parameters)

@@ -65,6 +65,8 @@ bool client_has_left(const struct client *client); /* it neither sends nor reads
 
 /* Each takes the reference to parameters (NULL: none). After reply and error the call is gone. */
 void call_reply(struct call *call, json_t *parameters);
+/* The whole message as JSON text, which is taken; NULL: it could not be made. */
+void call_reply_text(struct call *call, char *text);
 void call_error(struct call *call, const char *error, json_t *parameters);
 void call_continue(struct call *call, json_t *parameters); /* one of several replies */
 

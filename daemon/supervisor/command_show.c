@@ -9,6 +9,7 @@
 
 #include "daemon/supervisor/commands.h"
 #include "daemon/supervisor/snapshot.h"
+#include "lib/str.h"
 #include "lib/util.h"
 
 #define PER_STEP 16 /* tunnels */
@@ -20,14 +21,14 @@ struct listing {
 	struct supervisor *supervisor;
 	uint64_t *ids;
 	size_t count, next;
-	json_t *collected; /* without `more`: all of them go into one reply */
+	struct strbuf text; /* without `more`: the one reply, as far as it is written */
 };
 
 static void listing_free(void *data)
 {
 	struct listing *l = data;
 
-	json_decref(l->collected);
+	strbuf_fini(&l->text);
 	free(l->ids);
 	free(l);
 }
@@ -71,21 +72,36 @@ static bool stream_step(struct call *call, void *data)
 	return true;
 }
 
+/* Written piece by piece: as one tree, a thousand tunnels would keep the loop for too long. */
+static void collect(struct listing *l, struct tunnel *t)
+{
+	json_t *snapshot = snapshot_tunnel(t);
+	CLEANUP(freep) char *text = snapshot ? json_dumps(snapshot, JSON_COMPACT) : NULL;
+
+	json_decref(snapshot);
+	strbuf_add(&l->text, l->text.length ? "," : "{\"parameters\":{\"tunnels\":[");
+	strbuf_add(&l->text, text ? text : "");
+	l->text.failed |= !text;
+}
+
 static bool collect_step(struct call *call, void *data)
 {
 	struct listing *l = data;
-	json_t *reply;
+	char *text;
 
 	for (int i = 0; i < PER_STEP; i++) {
 		struct tunnel *t = next_tunnel(l);
 
-		if (t) {
-			json_array_append_new(l->collected, snapshot_tunnel(t));
+		if (t && l->text.length <= VARLINK_MESSAGE_MAX) { /* else it is refused anyway */
+			collect(l, t);
 			continue;
 		}
-		reply = json_pack("{s:O}", "tunnels", l->collected);
+		if (!l->text.length)
+			strbuf_add(&l->text, "{\"parameters\":{\"tunnels\":[");
+		strbuf_add(&l->text, "]}}");
+		text = strbuf_take(&l->text);
 		listing_free(l);
-		call_reply(call, reply);
+		call_reply_text(call, text);
 		return false;
 	}
 	return true;
@@ -98,33 +114,37 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
-void command_list(struct supervisor *s, struct call *call)
+void commands_reply_list(struct supervisor *s, struct call *call, struct tunnel **tunnels,
+			 size_t count)
 {
-	size_t count;
-	CLEANUP(freep) struct tunnel **found = commands_named_tunnels(s, call, false, &count);
-	struct listing *l;
+	struct listing *l = calloc(1, sizeof(*l));
 	struct err err;
 
-	if (!found)
-		return;
-	l = calloc(1, sizeof(*l));
 	if (l) {
 		l->supervisor = s;
 		l->count = count;
 		l->ids = calloc(MAX(count, 1U), sizeof(*l->ids));
-		l->collected = json_array();
 	}
-	if (!l || !l->ids || !l->collected) {
+	if (!l || !l->ids) {
 		if (l)
 			listing_free(l);
 		err_nomem(&err);
 		commands_fail(call, &err, NULL);
 		return;
 	}
-	qsort(found, count, sizeof(struct tunnel *), by_name);
+	qsort(tunnels, count, sizeof(struct tunnel *), by_name);
 	for (size_t i = 0; i < count; i++)
-		l->ids[i] = found[i]->id;
+		l->ids[i] = tunnels[i]->id;
 	call_stream(call, call->request.more ? stream_step : collect_step, listing_free, l);
+}
+
+void command_list(struct supervisor *s, struct call *call)
+{
+	size_t count;
+	CLEANUP(freep) struct tunnel **found = commands_named_tunnels(s, call, false, &count);
+
+	if (found)
+		commands_reply_list(s, call, found, count);
 }
 
 /* ---- Inspect ---- */

@@ -187,7 +187,7 @@ static void steer(struct supervisor *s, struct call *call,
 	for (size_t i = 0; i < count; i++)
 		act(s, found[i]);
 	if (!call->request.more) {
-		call_reply(call, commands_snapshots(found, count));
+		commands_reply_list(s, call, found, count);
 	} else if (keep_vigil(s, call, found, count, is_settled) < 0) {
 		err_nomem(&err);
 		commands_fail(call, &err, NULL);

@@ -30,6 +30,10 @@ json_t *commands_problems(const struct config_problems *problems); /* of Invalid
 /* An array of snapshots; NULL without memory. */
 json_t *commands_snapshots(struct tunnel *const *tunnels, size_t count);
 
+/* Answers with these tunnels, a few a turn; sorts the array. */
+void commands_reply_list(struct supervisor *s, struct call *call, struct tunnel **tunnels,
+			 size_t count);
+
 /* The tunnels that "names" names, each once, in an array the caller frees; without names (or, if
  * empty_is_all, with none) all of them. NULL: the call was answered with an error. */
 struct tunnel **commands_named_tunnels(struct supervisor *s, struct call *call, bool empty_is_all,

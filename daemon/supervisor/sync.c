@@ -7,11 +7,11 @@
 #include "daemon/common/log.h"
 #include "lib/util.h"
 
-#define SLICE_US 4000
+#define SLICE_US 2000
 
 /* A worker is to forget a forward, or (forward == 0) a tunnel. */
 struct departure {
-	struct list link; /* sync.untold, then sync.leaving */
+	struct list link; /* sync.untold, then .leaving, then .gone */
 	const struct worker *worker;
 	uint64_t tunnel, forward;
 	struct listener *sockets[LISTEN_ADDRESSES_MAX];
@@ -22,14 +22,27 @@ struct departure {
 
 static void settle(struct sync *s, struct departure *d)
 {
-	struct tunnel *t = d->forward ? tunnels_find_id(s->tunnels, d->tunnel) : NULL;
-
-	if (t && --t->leaving == 0)
-		tunnel_touch(t);
 	listen_service_release(s->listen, d->sockets, d->count);
 	list_remove(&d->link);
-	free(d);
-	loop_defer_schedule(&s->slice); /* for the sweep */
+	list_append(&s->gone, &d->link);
+	loop_defer_schedule(&s->slice);
+}
+
+/* Whoever wanted a socket that was let go has it by now. Only when the others are closed a tunnel
+ * has left its ports. */
+static void sweep(struct sync *s)
+{
+	struct departure *d;
+	struct tunnel *t;
+
+	listen_service_sweep(s->listen);
+	list_for_each (d, &s->gone, link) {
+		t = d->forward ? tunnels_find_id(s->tunnels, d->tunnel) : NULL;
+		list_remove(&d->link);
+		free(d);
+		if (t && --t->leaving == 0)
+			tunnel_touch(t);
+	}
 }
 
 static void depart(struct sync *s, struct tunnel *t, struct forward *f)
@@ -299,7 +312,7 @@ static void on_slice(void *data)
 		loop_defer_schedule(&s->slice);
 		return;
 	}
-	listen_service_sweep(s->listen);
+	sweep(s);
 	if (s->listen->pending == 0)
 		s->on_settled(s->data);
 }
@@ -450,6 +463,7 @@ void sync_init(struct sync *s, struct loop *loop, struct tunnels *tunnels,
 	list_init(&s->starts);
 	list_init(&s->untold);
 	list_init(&s->leaving);
+	list_init(&s->gone);
 	loop_defer_open(&s->slice, loop, on_slice, s);
 }
 
@@ -467,5 +481,6 @@ void sync_fini(struct sync *s)
 {
 	forget_departures(&s->untold);
 	forget_departures(&s->leaving);
+	forget_departures(&s->gone);
 	loop_defer_close(&s->slice);
 }

@@ -23,6 +23,7 @@ struct sync {
 	struct list starts; /* tunnel.start_link: all is told but "start" */
 	struct list untold; /* struct departure the worker has not heard of */
 	struct list leaving; /* struct departure it has yet to acknowledge */
+	struct list gone; /* struct departure acknowledged, until its sockets are swept */
 	struct loop_defer slice;
 	/* Called from the loop each time there is nothing left to do and no listener is pending. */
 	void (*on_settled)(void *data);

@@ -260,8 +260,7 @@ def test_a_thousand_tunnels_never_stall_the_loop(thousand):
     report = thousand.reload({n + "x": t for n, t in tunnels.items()})
     assert len(report["added"]) == len(report["removed"]) == 1000
     daemon.wait_all("up", build.limit(20))
-    if not build.SANITIZED:
-        assert daemon.status()["worst_stall_us"] < 20000
+    daemon.assert_no_stall(30)  # 20, and what starting a process takes on a busy machine
 
 
 def test_waiting_for_a_thousand_tunnels(thousand):
