@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Any JSON is read by every reader of the line between supervisor and worker. What is accepted is
+ * printable, within its bounds, and can be written and read again.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/common/wire.h"
+#include "lib/str.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void check_shown(const char *text, size_t size)
+{
+	must(strnlen(text, size) < size && str_is_utf8(text, strlen(text)));
+	for (const char *c = text; *c; c++)
+		must((unsigned char)*c >= 0x20 && *c != 0x7f);
+}
+
+static void check_error(const struct err *err)
+{
+	must((unsigned)err->code < ERR_CODE_COUNT);
+	check_shown(err->msg, sizeof(err->msg));
+}
+
+static void try_tunnel(json_t *m)
+{
+	struct config_tunnel *spec, *again = NULL;
+	uint64_t id, id_again = 0;
+	bool reconnect;
+	json_t *copy;
+
+	if (wire_read_tunnel(m, &id, &spec, &reconnect, NULL) < 0)
+		return;
+	must(spec->name && spec->connection.host && spec->connection.user);
+	copy = wire_tunnel(id, spec, reconnect);
+	must(copy && wire_read_tunnel(copy, &id_again, &again, &reconnect, NULL) == 0);
+	must(id == id_again && strcmp(spec->name, again->name) == 0);
+	config_tunnel_free(spec);
+	config_tunnel_free(again);
+	json_decref(copy);
+}
+
+static void try_forward(json_t *m)
+{
+	struct config_forward spec;
+	uint64_t id, forward;
+	struct err error;
+	json_t *copy;
+
+	if (wire_read_forward(m, &id, &forward, &spec, &error, NULL) < 0)
+		return;
+	check_error(&error);
+	must(spec.name && spec.listen_host && spec.target_host);
+	must((unsigned)spec.type < FORWARD_TYPE_COUNT);
+	copy = wire_forward(id, forward, &spec, &error);
+	must(copy != NULL);
+	config_forward_fini(&spec);
+	must(wire_read_forward(copy, &id, &forward, &spec, &error, NULL) == 0);
+	config_forward_fini(&spec);
+	json_decref(copy);
+}
+
+static void try_states(json_t *m)
+{
+	struct wire_tunnel_state t, again;
+	struct wire_forward_state f;
+
+	if (wire_read_forward_state(m, &f, NULL) == 0) {
+		must((unsigned)f.state < FORWARD_STATE_COUNT);
+		check_error(&f.error);
+	}
+	if (wire_read_tunnel_state(m, &t, NULL) == 0) {
+		json_t *copy = wire_tunnel_state(&t);
+
+		must((unsigned)t.state < TUNNEL_STATE_COUNT);
+		check_error(&t.error);
+		check_shown(t.session.address, sizeof(t.session.address));
+		check_shown(t.session.identity, sizeof(t.session.identity));
+		must(copy && wire_read_tunnel_state(copy, &again, NULL) == 0);
+		must(t.state == again.state && t.attempt == again.attempt);
+		must(t.error.code == ERR_NONE || strcmp(t.error.msg, again.error.msg) == 0);
+		json_decref(copy);
+	}
+}
+
+static void try_stats(json_t *m)
+{
+	struct wire_stats stats;
+	json_t *copy;
+
+	if (wire_read_stats(m, &stats, NULL) < 0)
+		return;
+	must(stats.rtt_us >= -1);
+	copy = wire_stats(&stats);
+	must(copy != NULL);
+	wire_stats_fini(&stats);
+	must(wire_read_stats(copy, &stats, NULL) == 0);
+	wire_stats_fini(&stats);
+	json_decref(copy);
+}
+
+static void try_small(json_t *m)
+{
+	char version[8], libssh[8];
+	struct wire_pong pong;
+	enum log_level level;
+	unsigned handshakes;
+	uint64_t a, b;
+	struct err err;
+
+	if (wire_read_settings(m, &level, &handshakes, &err) == 0)
+		must((unsigned)level < LOG_LEVEL_COUNT);
+	else
+		must(err.code == ERR_PROTOCOL && err.msg[0]);
+	if (wire_read_about(m, &a, NULL) == 0)
+		must(a <= INT64_MAX);
+	wire_read_about_forward(m, &a, &b, NULL);
+	wire_read_ping(m, &a, NULL);
+	wire_read_pong(m, &pong, NULL);
+	if (wire_read_ready(m, version, sizeof(version), libssh, sizeof(libssh), NULL) == 0) {
+		check_shown(version, sizeof(version));
+		check_shown(libssh, sizeof(libssh));
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	json_t *m = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
+
+	if (!m)
+		return 0;
+	try_tunnel(m);
+	try_forward(m);
+	try_states(m);
+	try_stats(m);
+	try_small(m);
+	json_decref(m);
+	return 0;
+}
