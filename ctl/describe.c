@@ -60,6 +60,16 @@ const char *error_message(const json_t *object)
 	return get_text(json_object_get(object, "error"), "message");
 }
 
+/* As in the log: the words for people, then the one for programs and search engines. */
+static void add_error(struct strbuf *to, const json_t *object)
+{
+	const char *code = get_text(json_object_get(object, "error"), "code");
+
+	strbuf_add(to, error_message(object));
+	if (*code)
+		strbuf_addf(to, " [%s]", code);
+}
+
 void describe_forward(struct strbuf *to, const json_t *forward, const struct term *term)
 {
 	const char *type = get_text(forward, "type"), *target = get_text(forward, "target");
@@ -89,15 +99,16 @@ static void add_retry(struct strbuf *to, const json_t *tunnel, uint64_t late_ms)
 void describe_reason(struct strbuf *to, const json_t *tunnel, uint64_t late_ms)
 {
 	int state = tunnel_state_from_name(get_text(tunnel, "state"));
-	const char *message = error_message(tunnel);
 	bool waits = state == TUNNEL_BACKOFF;
 
 	if (state == TUNNEL_UP || state == TUNNEL_STOPPED)
 		return;
 	if (waits)
 		add_retry(to, tunnel, late_ms);
-	if (*message)
-		strbuf_addf(to, "%s%s", waits ? ": " : "", message);
+	if (!*error_message(tunnel))
+		return;
+	strbuf_add(to, waits ? ": " : "");
+	add_error(to, tunnel);
 }
 
 bool describe_failed_forward(struct strbuf *to, const json_t *forward)
@@ -109,7 +120,7 @@ bool describe_failed_forward(struct strbuf *to, const json_t *forward)
 	/* Most messages name the address anyway. */
 	if (!strstr(message, listen))
 		strbuf_addf(to, "%s: ", listen);
-	strbuf_add(to, message);
+	add_error(to, forward);
 	return true;
 }
 

@@ -69,7 +69,7 @@ def test_list_is_a_table_with_reasons_below(server):
     assert out[2].split() == ["127.0.0.1:6379", "→", "cache:6379"]
     assert out[2].index("127") == out[1].index("127") == out[0].index("FORWARDS")
     assert out[3].split()[:2] == ["web", "backoff"]
-    assert out[4] == "    retry in 4s (attempt 3): web.example.com:22 refused the connection"
+    assert out[4] == "    retry in 4s (attempt 3): web.example.com:22 refused the connection [connection-refused]"
     assert all(line == line.rstrip() for line in out)
 
 
@@ -129,7 +129,7 @@ def test_forwards_that_failed_say_why_once(server):
     )
     out = tunctl(server, "list").stdout
     assert out.count("postgres") == 1
-    assert f"    {reason}\n" in out
+    assert f"    {reason} [port-in-use]\n" in out
 
 
 def test_many_forwards_are_summed_up(server):

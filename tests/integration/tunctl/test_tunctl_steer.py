@@ -63,8 +63,8 @@ def test_up_that_ends_failed_or_degraded_exits_1(server):
     result = tunctl(server, "up", "a", "b", "c", expect=1)
     assert result.stdout == "a: up (12 ms)\n"
     assert result.stderr == (
-        "tunctl: b: failed: the host key of old:22 has changed\n"
-        "tunctl: c: degraded: 127.0.0.1:5432: in use\n"
+        "tunctl: b: failed: the host key of old:22 has changed [host-key-changed]\n"
+        "tunctl: c: degraded: 127.0.0.1:5432: in use [port-in-use]\n"
     )
 
 
@@ -83,7 +83,7 @@ def test_up_that_takes_too_long_exits_5_with_the_reason(server):
     assert result.stdout == "a: up (12 ms)\n"
     assert result.stderr == (
         "tunctl: not up after 300ms: web: backoff: retry in 4s (attempt 3): "
-        "web.example.com:22 refused the connection\n"
+        "web.example.com:22 refused the connection [connection-refused]\n"
     )
 
 
