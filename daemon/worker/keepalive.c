@@ -17,13 +17,13 @@ static void await_silence(struct keepalive *k)
 		loop_timer_set(&k->timer, silence_before_asking(k));
 }
 
-static void on_answer(void *data)
+static void on_answer(void *data, unsigned rtt_us)
 {
 	struct keepalive *k = data;
 
 	k->asking = false;
 	await_silence(k);
-	k->ops->on_rtt(k->data, (unsigned)MIN(monotonic_us() - k->asked_us, UINT32_MAX));
+	k->ops->on_rtt(k->data, rtt_us);
 }
 
 void keepalive_ask(struct keepalive *k)
@@ -32,7 +32,6 @@ void keepalive_ask(struct keepalive *k)
 		return;
 	k->asking = true;
 	k->asked_ms = loop_now_ms(k->loop);
-	k->asked_us = monotonic_us();
 	session_probe(k->session, &k->request, on_answer, k);
 }
 

@@ -23,7 +23,7 @@ struct keepalive {
 	struct loop *loop;
 	struct session_request request;
 	bool asking;
-	uint64_t asked_ms, asked_us;
+	uint64_t asked_ms;
 };
 
 /* Asks once right away: the first answer proves that the session works. interval_ms 0: that is all.

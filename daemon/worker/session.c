@@ -42,6 +42,7 @@ struct session {
 	ssh_event event; /* holds only this session: libssh polls the whole of it in nested calls */
 	struct ssh_counter_struct socket_counter, raw_counter;
 	uint64_t heard_bytes, heard_ms;
+	unsigned rtt_us;
 
 	struct list members;
 	unsigned member_count;
@@ -169,13 +170,17 @@ static void serve_requests(struct session *s)
 	struct session_request *r;
 
 	while (!s->closed && (r = list_first(&s->requests, struct session_request, link))) {
-		bool answered = !r->sent && send_probe(s);
+		bool answered;
 
+		if (!r->sent)
+			r->sent_us = monotonic_us();
+		answered = !r->sent && send_probe(s);
 		r->sent = true;
 		if (!answered && !is_probe_answered(s))
 			return;
 		list_remove(&r->link);
-		r->on_answer(r->data);
+		s->rtt_us = (unsigned)MIN(monotonic_us() - r->sent_us, UINT32_MAX);
+		r->on_answer(r->data, s->rtt_us);
 	}
 }
 
@@ -471,6 +476,11 @@ int session_fd(const struct session *s)
 const char *session_preamble(const struct session *s)
 {
 	return s->banner.preamble;
+}
+
+unsigned session_rtt_us(const struct session *s)
+{
+	return s->rtt_us;
 }
 
 uint64_t session_heard_ms(const struct session *s)

@@ -74,6 +74,8 @@ void session_facts(struct session *s, struct session_facts *ret);
 
 /* CLOCK_MONOTONIC of the last bytes from the server, and their number. */
 uint64_t session_heard_ms(const struct session *s);
+/* The round-trip time as last measured; 0: not yet. */
+unsigned session_rtt_us(const struct session *s);
 /* Reads what is there now; for a last look before a session is called dead. */
 void session_pump(struct session *s);
 
@@ -81,10 +83,11 @@ void session_pump(struct session *s);
  * queue here (LIBSSH: global_req_state). The request is the caller's and must outlive the answer.
  */
 struct session_request;
-typedef void (*session_answer_fn)(void *data);
+typedef void (*session_answer_fn)(void *data, unsigned rtt_us);
 struct session_request {
 	struct list link; /* session.requests while it waits */
 	bool sent;
+	uint64_t sent_us; /* CLOCK_MONOTONIC */
 	session_answer_fn on_answer;
 	void *data;
 };

@@ -61,7 +61,7 @@ static void answer(void)
 	assert_non_null(r);
 	list_remove(&r->link);
 	hear();
-	r->on_answer(r->data);
+	r->on_answer(r->data, 1234);
 }
 
 /* ---- the owner ---- */
@@ -167,15 +167,9 @@ static void test_an_idle_server_is_asked_every_interval(void **state)
 
 static void test_the_time_an_answer_takes(void **state)
 {
-	uint64_t before_us = monotonic_us();
-	uint64_t asked_us;
-
 	start(15000, 3);
-	asked_us = monotonic_us();
-	while (monotonic_us() < asked_us + 3000)
-		;
 	answer();
-	assert_in_range(last_rtt_us, 3000, monotonic_us() - before_us);
+	assert_int_equal(last_rtt_us, 1234);
 }
 
 /* ---- judging ---- */

@@ -1,0 +1,99 @@
+"""A server far away: what one stream carries is decided by the receive window, not by the CPU."""
+
+import getpass
+import queue
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from harness import client, peers
+from harness.lab import local
+from harness.wait import until
+
+SIZE = 32 << 20
+ONE_WAY = 0.05
+
+
+class LongLink(peers.TcpServer):
+    """A TCP link with a long way and all the width one wants: bytes arrive later, never fewer."""
+
+    def __init__(self, target):
+        self.target = target
+        super().__init__(self._link)
+
+    def _link(self, near):
+        with socket.create_connection(self.target) as far:
+            for sock in (near, far):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            ways = [(near, far), (far, near)]
+            threads = [threading.Thread(target=self._way, args=way, daemon=True) for way in ways]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+    @staticmethod
+    def _way(source, target):
+        under_way = queue.Queue()
+        arrival = threading.Thread(target=LongLink._arrive, args=(under_way, target), daemon=True)
+        arrival.start()
+        data = b"first"
+        while data:
+            try:
+                data = source.recv(1 << 18)
+            except OSError:
+                data = b""
+            under_way.put((time.monotonic() + ONE_WAY, data))
+        arrival.join()
+
+    @staticmethod
+    def _arrive(under_way, target):
+        data = b"first"
+        while data:
+            due, data = under_way.get()
+            time.sleep(max(0.0, due - time.monotonic()))  # this is the link
+            try:
+                if data:
+                    target.sendall(data)
+                else:
+                    target.shutdown(socket.SHUT_WR)
+            except OSError:
+                return
+
+
+def seconds_for_a_download(port):
+    with client.connect(port, timeout=60) as sock:
+        client.read_exactly(sock, 1)  # the way there and back does not count
+        start = time.monotonic()
+        assert len(client.read_all(sock)) == SIZE - 1
+        return time.monotonic() - start
+
+
+@pytest.fixture
+def ports(lab):
+    """(port of tunneld, port of ssh -L), both to the same download through the same link."""
+    sshd, server = lab.sshd(), lab.server(peers.source(bytes(SIZE)))
+    link = lab.keep(LongLink(("127.0.0.1", sshd.port)))
+    ours, theirs = lab.port(), lab.port()
+    lab.up({"t": {"host": f"127.0.0.1:{link.port}", "local": local(ours, server.port)}})
+    command = [
+        "ssh", "-F", "none", "-N", "-o", f"UserKnownHostsFile={lab.known_hosts()}", "-o", "BatchMode=yes",
+        "-o", "ExitOnForwardFailure=yes", "-i", str(lab.keys.client), "-p", str(link.port),
+        "-L", local(theirs, server.port), f"{getpass.getuser()}@127.0.0.1",
+    ]  # fmt: skip
+    ssh = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        until(lambda: not client.is_refused(theirs), 10, "ssh listens")
+        yield ours, theirs
+    finally:
+        ssh.kill()
+        ssh.wait()
+
+
+def test_a_stream_over_a_long_link_is_as_fast_as_with_ssh(ports):
+    """libssh 0.10 by itself opens a window that carries a third of what ssh does."""
+    ours, theirs = map(seconds_for_a_download, ports)
+    assert ours < 1.6 * theirs
