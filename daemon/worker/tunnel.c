@@ -461,25 +461,36 @@ void tunnel_free(struct tunnel *t)
 	loop_bury(t->parts->loop, &t->grave, destroy, t);
 }
 
+static void replace_spec(struct tunnel *t, struct config_tunnel *spec)
+{
+	drop_session(t, false); /* the attempt borrows the old settings */
+	config_tunnel_free(t->spec);
+	t->spec = spec;
+	t->policy.was_known = false;
+}
+
+/* The attempt under way goes on, and with it the connection settings that it borrows. */
+static void replace_upkeep(struct tunnel *t, struct config_tunnel *spec)
+{
+	t->spec->upkeep = spec->upkeep;
+	config_tunnel_free(spec);
+	if (!t->keepalive.session)
+		return;
+	keepalive_set(&t->keepalive, t->spec->upkeep.keepalive_interval_ms,
+		      t->spec->upkeep.keepalive_count);
+	apply_tcp_timeout(t);
+}
+
 void tunnel_set(struct tunnel *t, struct config_tunnel *spec, bool reconnect)
 {
-	struct config_tunnel *old = t->spec;
-
 	if (reconnect)
-		drop_session(t, false); /* the attempt borrows the old settings */
-	t->spec = spec;
-	config_tunnel_free(old);
+		replace_spec(t, spec);
+	else
+		replace_upkeep(t, spec);
 	apply_reconnect_bounds(t);
-	forwards_set_hold(&t->forwards, spec->upkeep.hold_ms);
-	if (reconnect) {
-		t->policy.was_known = false;
-		if (t->state != TUNNEL_STOPPED)
-			tunnel_restart(t);
-	} else if (t->keepalive.session) {
-		keepalive_set(&t->keepalive, spec->upkeep.keepalive_interval_ms,
-			      spec->upkeep.keepalive_count);
-		apply_tcp_timeout(t);
-	}
+	forwards_set_hold(&t->forwards, t->spec->upkeep.hold_ms);
+	if (reconnect && t->state != TUNNEL_STOPPED)
+		tunnel_restart(t);
 }
 
 void tunnel_start(struct tunnel *t)

@@ -17,7 +17,7 @@ struct tunnel *tunnel_new(const struct worker_parts *parts, uint64_t id, struct 
 /* Ends everything, orderly. */
 void tunnel_free(struct tunnel *t);
 
-/* Takes spec. reconnect: the session has to be a new one. */
+/* Takes spec. reconnect: the session has to be a new one; otherwise only upkeep may differ. */
 void tunnel_set(struct tunnel *t, struct config_tunnel *spec, bool reconnect);
 
 void tunnel_start(

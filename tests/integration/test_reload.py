@@ -131,6 +131,24 @@ def test_a_cosmetic_change_keeps_the_session(two):
     assert two.logins() == 2
 
 
+def test_an_upkeep_that_changes_while_it_connects(lab):
+    """The attempt under way borrows its settings; they outlive the reload."""
+    sshd, echo, port = lab.sshd(), lab.echo(), lab.port()
+    proxy = lab.proxy(sshd.port)
+    proxy.block()
+    tunnel = {"host": proxy.address, "local": local(port, echo.port)}
+    config = lab.config({"t": tunnel})
+    daemon = lab.daemon(config)
+    daemon.wait_state("t", "connecting", 5)
+    config["tunnels"]["t"] = {**tunnel, "hold": "7s"}
+    daemon.write(config)
+    assert daemon.ctl_json("reload")["changed"] == ["t"]
+    proxy.unblock()
+    daemon.wait_state("t", "up", 10)
+    assert daemon.status()["workers"][0]["restarts"] == 0
+    assert sshd.log.count("Accepted publickey") == 1
+
+
 def test_a_changed_keepalive_is_in_force(two):
     two.reload(a=two.tunnel(two.a, keepalive={"interval": "200ms", "count": 2}))
     until(lambda: two.daemon.tunnel("a")["rtt_ms"], 3, "a round trip is measured")
