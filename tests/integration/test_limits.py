@@ -1,6 +1,7 @@
 """At the edges: thousands of tunnels, no descriptors left, storms of signals and of clients."""
 
 import contextlib
+import socket
 import time
 
 import pytest
@@ -55,6 +56,36 @@ def test_no_descriptors_left(lab):
         assert proc.cpu_seconds(worker) - before < 0.5
         assert daemon.tunnel("t")["state"] == "up"
     client.wait_served(port, 5)
+
+
+@contextlib.contextmanager
+def deaf_port():
+    """Whoever connects there hears nothing, not even a refusal: the backlog is full."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def test_hundreds_that_wait_for_the_server_cost_no_cpu(lab):
+    """More channels than a turn serves: they are asked again when something happens, not for ever."""
+    sshd, ports = lab.sshd(), [lab.port(), lab.port()]
+    with deaf_port() as deaf, contextlib.ExitStack() as stack:
+        forwards = [local(port, deaf) for port in ports]
+        daemon = lab.up({"t": {"host": sshd.address, "local": forwards}})
+        for i in range(360):
+            stack.enter_context(client.connect(ports[i % 2]))
+        until(lambda: daemon.tunnel("t")["connections"] == 360, 10, "all are accepted")
+        time.sleep(0.5)
+        worker = daemon.workers()[0]
+        before = proc.cpu_seconds(worker)
+        time.sleep(1)
+        assert proc.cpu_seconds(worker) - before < 0.3
 
 
 def test_a_storm_of_reload_signals(simple):

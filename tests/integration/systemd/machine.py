@@ -22,6 +22,10 @@ PACKAGES = (
 )  # fmt: skip
 
 
+class Unavailable(Exception):
+    """This host cannot do it: no network for debootstrap, or a container inside a container."""
+
+
 def why_not():
     """A reason to skip, or None."""
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
@@ -69,6 +73,8 @@ def tree():
         )  # fmt: skip
         shutil.rmtree(making / "var/cache/apt", ignore_errors=True)
         making.rename(path)  # the tree is there as a whole or not at all
+    except (subprocess.SubprocessError, OSError) as error:
+        raise Unavailable(f"debootstrap: {error}") from error
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return path
@@ -110,7 +116,7 @@ class Machine:
 
     def _is_running(self):
         if self.process.poll() is not None:
-            raise RuntimeError(f"systemd-nspawn ended:\n{self.console.read_text()}")
+            raise Unavailable(f"systemd-nspawn ended: {self.console.read_text().strip()}")
         if not proc.children(self.process.pid):
             return False
         state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
