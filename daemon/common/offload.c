@@ -2,6 +2,7 @@
 /*
  * A pool outlives its owner as long as a thread still works for it: nobody can end a getaddrinfo()
  * that waits for a dead DNS server, so such a thread is left behind and frees what it holds itself.
+ * Threads that only wait for work are joined, so that none of them still runs while the process ends.
  */
 #include "daemon/common/offload.h"
 
@@ -26,8 +27,17 @@ struct offload {
 	pthread_cond_t work_there;
 	struct list queue; /* struct offload_job nobody works on yet */
 	struct list posted; /* struct offload_job whose letter is under way to the loop */
+	struct list threads_all; /* struct pool_thread */
 	unsigned threads, idle, queued;
 	bool closed; /* the owner is gone: nothing may be posted any more */
+};
+
+struct pool_thread {
+	struct list link; /* offload.threads_all; then of offload_free() */
+	struct offload *pool;
+	pthread_t id;
+	bool working;
+	bool joined; /* offload_free() waits for it, and frees this */
 };
 
 struct offload_job {
@@ -116,20 +126,30 @@ static void job_worked(struct offload_job *job)
 
 static void *thread_main(void *data)
 {
-	struct offload *pool = data;
+	struct pool_thread *self = data;
+	struct offload *pool = self->pool;
 	struct offload_job *job;
-	bool last;
+	bool last, is_joined;
 
 	pthread_mutex_lock(&pool->lock);
 	while ((job = next_job(pool))) {
+		self->working = true;
 		pthread_mutex_unlock(&pool->lock);
 		job->work(job->data);
 		pthread_mutex_lock(&pool->lock);
+		self->working = false;
 		job_worked(job);
 	}
+	is_joined = self->joined;
+	if (!is_joined)
+		list_remove(&self->link);
 	pool->threads--;
 	last = pool->closed && pool->threads == 0;
 	pthread_mutex_unlock(&pool->lock);
+	if (!is_joined) {
+		pthread_detach(pthread_self());
+		free(self);
+	}
 	if (last)
 		pool_destroy(pool);
 	return NULL;
@@ -138,24 +158,29 @@ static void *thread_main(void *data)
 /* Signals are the main thread's. Called with the lock held. */
 static int start_thread(struct offload *pool)
 {
+	struct pool_thread *thread = calloc(1, sizeof(*thread));
 	sigset_t all, before;
 	pthread_attr_t attr;
-	pthread_t thread;
 	int rc;
 
+	if (!thread)
+		return -1;
+	thread->pool = pool;
 	sigfillset(&all);
 	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK_SIZE_BYTES);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&thread, &attr, thread_main, pool);
-	if (rc == 0) {
-		pthread_setname_np(thread, pool->name);
-		pool->threads++;
-	}
+	rc = pthread_create(&thread->id, &attr, thread_main, thread);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
-	return rc == 0 ? 0 : -1;
+	if (rc != 0) {
+		free(thread);
+		return -1;
+	}
+	pthread_setname_np(thread->id, pool->name);
+	list_append(&pool->threads_all, &thread->link);
+	pool->threads++;
+	return 0;
 }
 
 struct offload *offload_new(struct loop *loop, const char *name, unsigned threads, struct err *err)
@@ -171,6 +196,7 @@ struct offload *offload_new(struct loop *loop, const char *name, unsigned thread
 	pool->threads_max = threads;
 	strncpy(pool->name, name, sizeof(pool->name) - 1);
 	list_init(&pool->queue);
+	list_init(&pool->threads_all);
 	list_init(&pool->posted);
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -180,8 +206,23 @@ struct offload *offload_new(struct loop *loop, const char *name, unsigned thread
 	return pool;
 }
 
+static void take_idle_threads(struct offload *pool, struct list *ret_idle)
+{
+	struct pool_thread *thread;
+
+	list_for_each (thread, &pool->threads_all, link) {
+		if (thread->working)
+			continue;
+		thread->joined = true;
+		list_remove(&thread->link);
+		list_append(ret_idle, &thread->link);
+	}
+}
+
 void offload_free(struct offload *pool)
 {
+	struct list idle = LIST_INIT(idle);
+	struct pool_thread *thread;
 	struct offload_job *job;
 	bool unused;
 
@@ -197,11 +238,17 @@ void offload_free(struct offload *pool)
 		list_remove(&job->link);
 		job->canceled = true; /* on_worked() frees it */
 	}
+	take_idle_threads(pool, &idle);
 	pthread_cond_broadcast(&pool->work_there);
 	unused = pool->threads == 0;
 	pthread_mutex_unlock(&pool->lock);
 	if (unused)
 		pool_destroy(pool);
+	while ((thread = list_first(&idle, struct pool_thread, link))) {
+		list_remove(&thread->link);
+		pthread_join(thread->id, NULL);
+		free(thread);
+	}
 }
 
 struct offload_job *offload_submit(struct offload *pool, offload_work_fn work, offload_done_fn done,

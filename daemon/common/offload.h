@@ -16,7 +16,7 @@ typedef void (*offload_done_fn)(void *data); /* on the loop: frees data; not cal
 
 /* name: for threads ("tunneld/names"), at most 15 bytes. */
 struct offload *offload_new(struct loop *loop, const char *name, unsigned threads, struct err *err);
-/* Waits for nothing: jobs under way are canceled; a thread stuck in one is left behind. */
+/* Jobs under way are canceled; a thread stuck in one is left behind, idle ones are waited for. */
 void offload_free(struct offload *pool);
 
 /* NULL when out of memory (then free_fn was not called and data stays the caller's). */
