@@ -47,6 +47,7 @@ struct session {
 	struct list members;
 	unsigned member_count;
 	struct list attention, blocked; /* session_member.queue */
+	bool touched; /* since blocked members were last asked */
 	struct list requests; /* struct session_request; only the first is ever sent */
 	struct loop_grave grave;
 };
@@ -119,6 +120,7 @@ static bool is_dead(struct session *s)
 
 void session_touch(struct session *s)
 {
+	s->touched = true;
 	if (!s->closed)
 		loop_defer_schedule(&s->service);
 }
@@ -184,16 +186,26 @@ static void serve_requests(struct session *s)
 	}
 }
 
+/* Once for whatever happened, not once a turn: more of them than a turn serves would block again, be
+ * asked again, and keep the loop busy for nothing. */
+static void ask_blocked(struct session *s)
+{
+	struct session_member *m;
+
+	if (!s->touched || !session_can_send(s))
+		return;
+	s->touched = false;
+	while ((m = list_first(&s->blocked, struct session_member, queue))) {
+		list_remove(&m->queue);
+		list_append(&s->attention, &m->queue);
+	}
+}
+
 static void serve_members(struct session *s)
 {
 	struct session_member *m;
 
-	if (session_can_send(s)) {
-		while ((m = list_first(&s->blocked, struct session_member, queue))) {
-			list_remove(&m->queue);
-			list_append(&s->attention, &m->queue);
-		}
-	}
+	ask_blocked(s);
 	for (int i = 0; i < SERVICE_MAX && !s->closed; i++) {
 		m = list_first(&s->attention, struct session_member, queue);
 		if (!m)
@@ -266,7 +278,10 @@ static void on_service(void *data)
 
 static void on_ready(void *data, unsigned ready)
 {
-	turn(data);
+	struct session *s = data;
+
+	s->touched = true;
+	turn(s);
 }
 
 /* ---- opening and closing ---- */
