@@ -238,6 +238,23 @@ static void test_a_count_of_zero_is_one(void **state)
 	assert_int_equal(deaths, 1);
 }
 
+/* However long the silence before it: who is asked gets the time to answer. */
+static void test_a_question_gets_its_time(void **state)
+{
+	start(0, 3);
+	answer();
+	pass(100000);
+	keepalive_set(&keepalive, 10000, 2);
+	pass(9000);
+	keepalive_ask(&keepalive);
+	keepalive_ask(&keepalive);
+	assert_int_equal(server.asked, 2);
+	pass(9999);
+	assert_int_equal(deaths, 0);
+	pass(1);
+	assert_int_equal(deaths, 1);
+}
+
 /* ---- a process that did not run ---- */
 
 static void test_after_a_sleep_it_asks_before_it_judges(void **state)
@@ -338,6 +355,7 @@ int main(void)
 		CASE(test_a_busy_server_that_never_answers),
 		CASE(test_a_count_of_one_still_asks_first),
 		CASE(test_a_count_of_zero_is_one),
+		CASE(test_a_question_gets_its_time),
 		CASE(test_after_a_sleep_it_asks_before_it_judges),
 		CASE(test_after_a_sleep_an_answer_saves),
 		CASE(test_what_was_not_read_yet_is_no_silence),
