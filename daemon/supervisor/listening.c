@@ -7,15 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "daemon/supervisor/port_owner.h"
 #include "lib/util.h"
 
 #define TICK_MS 500
 #define RETRY_MS 2000
 #define PENDING_MAX_MS 1000 /* a name that takes longer to resolve counts as failed meanwhile */
-#define SEARCH_MAX 128 /* ports looked for at once */
 
 struct listening {
 	struct list link; /* listen_service.unbound while not bound */
@@ -34,17 +31,7 @@ struct listening {
 	struct address wanted[LISTEN_ADDRESSES_MAX];
 	size_t wanted_count;
 	struct listener *sockets[LISTEN_ADDRESSES_MAX]; /* NULL: not yet; by index of wanted */
-	bool asks_owner; /* wanted[busy] is somebody else's: waits for a search */
-	size_t busy;
-};
-
-/* Who has these ports? Asked for all that want to know at once. */
-struct owner_search {
-	struct listen_service *service;
-	struct offload_job *job;
-	size_t count;
-	struct listening *askers[SEARCH_MAX]; /* NULL: closed meanwhile */
-	struct port_owner owners[SEARCH_MAX];
+	struct port_question question; /* who has the address that is busy */
 };
 
 struct resolve_job {
@@ -56,7 +43,6 @@ struct resolve_job {
 };
 
 static void try_bind(struct listening *l);
-static void start_search(struct listen_service *s);
 
 /* The only writer of l->state. */
 static void set_state(struct listening *l, enum listening_state state, const struct err *error)
@@ -171,107 +157,6 @@ static void resolve(struct listening *l)
 	}
 }
 
-/* ---- who has the port ---- */
-
-static void search_work(void *data)
-{
-	struct owner_search *search = data;
-
-	port_owners_find(search->owners, search->count);
-}
-
-static void on_searched(void *data)
-{
-	struct owner_search *search = data;
-	struct listen_service *s = search->service;
-	struct err err;
-
-	s->search = NULL;
-	for (size_t i = 0; i < search->count; i++) {
-		if (!search->askers[i])
-			continue;
-		port_owner_explain(&search->owners[i], s->is_root, &err);
-		fail(search->askers[i], &err);
-	}
-	free(search);
-	start_search(s); /* for those who asked meanwhile */
-}
-
-static void collect_askers(struct listen_service *s, struct owner_search *search)
-{
-	struct listening *l;
-
-	list_for_each (l, &s->unbound, link) {
-		if (!l->asks_owner || search->count == SEARCH_MAX)
-			continue;
-		l->asks_owner = false;
-		search->askers[search->count] = l;
-		search->owners[search->count++].address = l->wanted[l->busy];
-	}
-}
-
-/* Nobody can look: says so without a name. */
-static void answer_askers_blindly(struct listen_service *s)
-{
-	struct listening *l;
-	struct err err;
-
-	list_for_each (l, &s->unbound, link) {
-		if (!l->asks_owner)
-			continue;
-		l->asks_owner = false;
-		port_owner_explain(&(struct port_owner){ .address = l->wanted[l->busy] }, true,
-				   &err);
-		fail(l, &err);
-	}
-}
-
-static void start_search(struct listen_service *s)
-{
-	struct owner_search *search;
-
-	if (s->search)
-		return;
-	search = calloc(1, sizeof(*search));
-	if (!search) {
-		answer_askers_blindly(s);
-		return;
-	}
-	search->service = s;
-	collect_askers(s, search);
-	if (search->count > 0)
-		search->job = offload_submit(s->disk, search_work, on_searched, free, search);
-	if (search->job) {
-		s->search = search;
-		return;
-	}
-	for (size_t i = 0; i < search->count; i++)
-		search->askers[i]->asks_owner = true;
-	answer_askers_blindly(s);
-	free(search);
-}
-
-static void forget_asker(struct listening *l)
-{
-	struct owner_search *search = l->service->search;
-
-	for (size_t i = 0; search && i < search->count; i++) {
-		if (search->askers[i] == l)
-			search->askers[i] = NULL;
-	}
-}
-
-static bool is_searched_for(const struct listening *l)
-{
-	const struct owner_search *search = l->service->search;
-
-	for (size_t i = 0; search && i < search->count; i++) {
-		if (search->askers[i] == l)
-			return true;
-	}
-	return l->asks_owner;
-}
-
 /* ---- binding ---- */
 
 /* A port the kernel chose for the first socket is the port of the others as well. */
@@ -281,13 +166,16 @@ static void share_port(struct listening *l, const struct listener *chosen)
 		address_set_port(&l->wanted[i], address_port(&chosen->address));
 }
 
-static void ask_owner(struct listening *l, size_t busy)
+static void ask_owner(struct listening *l, const struct address *busy)
 {
 	drop_sockets(l);
-	l->busy = busy;
-	l->asks_owner = true;
 	l->next_try_ms = monotonic_ms() + RETRY_MS;
-	start_search(l->service);
+	port_search_ask(&l->service->search, &l->question, busy);
+}
+
+static void on_owner(struct port_question *q, const struct err *why)
+{
+	fail(list_entry(q, struct listening, question), why);
 }
 
 /* Takes what is not taken yet. 1: wait for a socket of ours to become free, 0: all there is was
@@ -313,7 +201,7 @@ static int take_all(struct listening *l, struct err *err)
 			fail(l, err);
 			return -1;
 		case LISTENER_BUSY_OTHER:
-			ask_owner(l, i);
+			ask_owner(l, &l->wanted[i]);
 			return -1;
 		case LISTENER_BUSY_OURS:
 		case LISTENER_ERROR:
@@ -342,7 +230,7 @@ static void try_bind(struct listening *l)
 
 static void try_again(struct listening *l)
 {
-	if (l->resolving || is_searched_for(l))
+	if (l->resolving || port_question_is_open(&l->question))
 		return;
 	if (l->is_name && l->state == LISTENING_FAILED)
 		resolve(l);
@@ -401,6 +289,7 @@ struct listening *listening_open(struct listen_service *s, const char *holder, c
 		return NULL;
 	}
 	l->opened_ms = monotonic_ms();
+	port_question_init(&l->question);
 	s->pending++;
 	list_append(&s->unbound, &l->link);
 	set_state(l, LISTENING_PENDING, NULL);
@@ -420,7 +309,7 @@ static void listening_free(struct listening *l)
 	l->service->pending -= l->state == LISTENING_PENDING;
 	list_remove(&l->link);
 	offload_cancel(l->resolving);
-	forget_asker(l);
+	port_question_forget(&l->question);
 	free(l->host);
 	free(l);
 }
@@ -496,9 +385,9 @@ int listen_service_init(struct listen_service *s, struct loop *loop, struct offl
 			void *data, struct err *err)
 {
 	*s = (struct listen_service){
-		.loop = loop, .names = names, .disk = disk, .on_change = on_change, .data = data
+		.loop = loop, .names = names, .on_change = on_change, .data = data
 	};
-	s->is_root = geteuid() == 0;
+	port_search_init(&s->search, loop, disk, on_owner);
 	listeners_init(&s->sockets);
 	list_init(&s->unbound);
 	loop_defer_open(&s->recheck, loop, on_recheck, s);
@@ -509,8 +398,7 @@ int listen_service_init(struct listen_service *s, struct loop *loop, struct offl
 
 void listen_service_fini(struct listen_service *s)
 {
-	if (s->search)
-		offload_cancel(s->search->job);
+	port_search_fini(&s->search);
 	loop_timer_close(&s->retry);
 	loop_defer_close(&s->recheck);
 	listeners_fini(&s->sockets);

@@ -8,6 +8,7 @@
 
 #include "daemon/common/offload.h"
 #include "daemon/supervisor/listeners.h"
+#include "daemon/supervisor/port_search.h"
 
 struct listening;
 
@@ -21,14 +22,12 @@ enum listening_state {
 struct listen_service {
 	struct loop *loop;
 	struct offload *names; /* borrowed */
-	struct offload *disk; /* borrowed */
 	struct listeners sockets;
 	struct list unbound; /* struct listening: pending or failed */
 	unsigned pending; /* of them */
 	struct loop_timer retry;
 	struct loop_defer recheck; /* after a socket of ours became free */
-	struct owner_search *search; /* NULL: none is running */
-	bool is_root;
+	struct port_search search;
 	/* The state or the reason of owner's claim is another one; never from within
 	 * listening_open(). */
 	void (*on_change)(void *data, void *owner);

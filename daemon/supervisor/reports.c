@@ -101,7 +101,9 @@ static int handle_forward_removed(struct sync *s, struct worker *w, json_t *mess
 
 	if (wire_read_about_forward(message, &tunnel, &forward, err) < 0)
 		return -1;
-	sync_on_forward_removed(s, w, tunnel, forward);
+	if (tunnel == 0 || forward == 0)
+		return err_set(err, ERR_PROTOCOL, "it speaks of a forward it does not have");
+	sync_on_removed(s, w, tunnel, forward);
 	return 0;
 }
 
@@ -113,7 +115,7 @@ static int handle_tunnel_removed(struct sync *s, struct worker *w, json_t *messa
 		return -1;
 	if (tunnel == 0)
 		return err_set(err, ERR_PROTOCOL, "it speaks of a tunnel it does not have");
-	sync_on_tunnel_removed(s, w, tunnel);
+	sync_on_removed(s, w, tunnel, 0);
 	return 0;
 }
 

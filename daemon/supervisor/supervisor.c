@@ -91,11 +91,10 @@ static int on_worker_message(void *data, struct worker *w, const char *type, jso
 	return reports_handle(&s->sync, w, type, message, err);
 }
 
-static const struct workers_ops workers_ops = {
+static const struct worker_ops worker_ops = {
 	.on_ready = on_worker_ready,
 	.on_dead = on_worker_dead,
 	.on_message = on_worker_message,
-	.on_all_gone = on_all_gone,
 };
 
 static void on_listening_change(void *data, void *owner)
@@ -190,7 +189,7 @@ static int open_parts(struct supervisor *s, struct err *err)
 	sync_init(&s->sync, s->loop, &s->tunnels, &s->listen, on_settled, s);
 	if (changes_init(&s->changes, s) < 0)
 		return err_nomem(err);
-	s->workers = workers_new(s->loop, &workers_ops, s, err);
+	s->workers = workers_new(s->loop, &worker_ops, on_all_gone, s, err);
 	s->sync.workers = s->workers;
 	if (!s->workers || control_open(&s->control, s->loop, s->socket_path, s->is_system,
 					commands_dispatch, s, err) < 0)

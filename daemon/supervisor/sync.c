@@ -9,99 +9,33 @@
 
 #define SLICE_US 2000
 
-/* A worker is to forget a forward, or (forward == 0) a tunnel. */
-struct departure {
-	struct list link; /* sync.untold, then .leaving, then .gone */
-	const struct worker *worker;
-	uint64_t tunnel, forward;
-	struct listener *sockets[LISTEN_ADDRESSES_MAX];
-	size_t count;
-};
-
 /* ---- departures ---- */
-
-static void settle(struct sync *s, struct departure *d)
-{
-	listen_service_release(s->listen, d->sockets, d->count);
-	list_remove(&d->link);
-	list_append(&s->gone, &d->link);
-	loop_defer_schedule(&s->slice);
-}
-
-/* Whoever wanted a socket that was let go has it by now. Only when the others are closed a tunnel
- * has left its ports. */
-static void sweep(struct sync *s)
-{
-	struct departure *d;
-	struct tunnel *t;
-
-	listen_service_sweep(s->listen);
-	list_for_each (d, &s->gone, link) {
-		t = d->forward ? tunnels_find_id(s->tunnels, d->tunnel) : NULL;
-		list_remove(&d->link);
-		free(d);
-		if (t && --t->leaving == 0)
-			tunnel_touch(t);
-	}
-}
 
 static void depart(struct sync *s, struct tunnel *t, struct forward *f)
 {
-	struct departure *d = calloc(1, sizeof(*d));
+	struct listening *listening = f ? TAKE(f->listening) : NULL;
 
-	if (!d) { /* the sockets cannot be kept for the acknowledgement */
+	if (departures_add(&s->departures, t->worker, t->id, f ? f->id : 0, listening) < 0)
 		log_error("out of memory while closing '%s'", t->name);
-		if (f)
-			listening_close(TAKE(f->listening));
-		return;
-	}
-	*d = (struct departure){ .worker = t->worker, .tunnel = t->id, .forward = f ? f->id : 0 };
-	if (f && f->listening)
-		d->count = listening_detach(TAKE(f->listening), d->sockets);
-	t->leaving += f != NULL;
-	list_append(&s->untold, &d->link);
+	else if (f)
+		t->leaving++;
 	loop_defer_schedule(&s->slice);
 }
 
-static void tell_departure(struct sync *s, struct departure *d)
+/* Only now, with its sockets closed, it has left its ports. */
+static void on_forward_gone(void *data, uint64_t tunnel)
 {
-	json_t *message = d->forward ? wire_about_forward("forward-remove", d->tunnel, d->forward)
-				     : wire_about("tunnel-remove", d->tunnel);
+	struct sync *s = data;
+	struct tunnel *t = tunnels_find_id(s->tunnels, tunnel);
 
-	list_remove(&d->link);
-	list_append(&s->leaving, &d->link);
-	if (worker_send((struct worker *)d->worker, message, NULL, 0) < 0)
-		settle(s, d);
+	if (t && --t->leaving == 0)
+		tunnel_touch(t);
 }
 
-void sync_on_forward_removed(struct sync *s, const struct worker *w, uint64_t tunnel,
-			     uint64_t forward)
+void sync_on_removed(struct sync *s, const struct worker *w, uint64_t tunnel, uint64_t forward)
 {
-	struct departure *d;
-
-	list_for_each (d, &s->leaving, link) {
-		if (d->worker != w || d->tunnel != tunnel || d->forward != forward)
-			continue;
-		settle(s, d);
-		return;
-	}
-}
-
-/* tunnel 0: every tunnel of the worker. */
-static void settle_all(struct sync *s, struct list *departures, const struct worker *w,
-		       uint64_t tunnel)
-{
-	struct departure *d;
-
-	list_for_each (d, departures, link) {
-		if (d->worker == w && (tunnel == 0 || d->tunnel == tunnel))
-			settle(s, d);
-	}
-}
-
-void sync_on_tunnel_removed(struct sync *s, const struct worker *w, uint64_t tunnel)
-{
-	settle_all(s, &s->leaving, w, tunnel);
+	departures_acknowledge(&s->departures, w, tunnel, forward);
+	loop_defer_schedule(&s->slice); /* for the sweep */
 }
 
 /* ---- one tunnel ---- */
@@ -276,14 +210,10 @@ static void start_one(struct tunnel *t)
 /* Does one thing; false: there is nothing left. */
 static bool step(struct sync *s)
 {
-	struct departure *d;
 	struct tunnel *t;
 
-	d = list_first(&s->untold, struct departure, link);
-	if (d) {
-		tell_departure(s, d);
+	if (departures_tell_next(&s->departures))
 		return true;
-	}
 	t = list_first(&s->todo, struct tunnel, todo_link);
 	if (t) {
 		list_remove(&t->todo_link);
@@ -312,7 +242,7 @@ static void on_slice(void *data)
 		loop_defer_schedule(&s->slice);
 		return;
 	}
-	sweep(s);
+	departures_sweep(&s->departures, on_forward_gone, s);
 	if (s->listen->pending == 0)
 		s->on_settled(s->data);
 }
@@ -324,8 +254,8 @@ void sync_nudge(struct sync *s)
 
 bool sync_is_in_force(const struct sync *s)
 {
-	return list_is_empty(&s->todo) && list_is_empty(&s->starts) && list_is_empty(&s->untold) &&
-	       list_is_empty(&s->leaving) && s->listen->pending == 0;
+	return list_is_empty(&s->todo) && list_is_empty(&s->starts) &&
+	       departures_are_over(&s->departures) && s->listen->pending == 0;
 }
 
 void sync_tunnel(struct sync *s, struct tunnel *t)
@@ -443,8 +373,8 @@ void sync_on_worker_dead(struct sync *s, struct worker *w, const struct err *why
 {
 	struct tunnel *t;
 
-	settle_all(s, &s->untold, w, 0);
-	settle_all(s, &s->leaving, w, 0);
+	departures_on_worker_dead(&s->departures, w);
+	loop_defer_schedule(&s->slice);
 	list_for_each (t, &w->tunnels, worker_link) {
 		if (why)
 			lose_worker(t);
@@ -461,26 +391,12 @@ void sync_init(struct sync *s, struct loop *loop, struct tunnels *tunnels,
 	};
 	list_init(&s->todo);
 	list_init(&s->starts);
-	list_init(&s->untold);
-	list_init(&s->leaving);
-	list_init(&s->gone);
+	departures_init(&s->departures, listen);
 	loop_defer_open(&s->slice, loop, on_slice, s);
-}
-
-static void forget_departures(struct list *departures)
-{
-	struct departure *d;
-
-	list_for_each (d, departures, link) {
-		list_remove(&d->link);
-		free(d);
-	}
 }
 
 void sync_fini(struct sync *s)
 {
-	forget_departures(&s->untold);
-	forget_departures(&s->leaving);
-	forget_departures(&s->gone);
+	departures_fini(&s->departures);
 	loop_defer_close(&s->slice);
 }

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "daemon/common/loop.h"
+#include "daemon/supervisor/departures.h"
 #include "daemon/supervisor/listening.h"
 #include "daemon/supervisor/tunnels.h"
 #include "daemon/supervisor/workers.h"
@@ -21,9 +22,7 @@ struct sync {
 	struct listen_service *listen;
 	struct list todo; /* tunnel.todo_link */
 	struct list starts; /* tunnel.start_link: all is told but "start" */
-	struct list untold; /* struct departure the worker has not heard of */
-	struct list leaving; /* struct departure it has yet to acknowledge */
-	struct list gone; /* struct departure acknowledged, until its sockets are swept */
+	struct departures departures;
 	struct loop_defer slice;
 	/* Called from the loop each time there is nothing left to do and no listener is pending. */
 	void (*on_settled)(void *data);
@@ -56,6 +55,5 @@ bool sync_is_in_force(const struct sync *s);
 /* What workers.c reports. */
 void sync_on_worker_ready(struct sync *s, struct worker *w);
 void sync_on_worker_dead(struct sync *s, struct worker *w, const struct err *why);
-void sync_on_forward_removed(struct sync *s, const struct worker *w, uint64_t tunnel,
-			     uint64_t forward);
-void sync_on_tunnel_removed(struct sync *s, const struct worker *w, uint64_t tunnel);
+/* forward 0: the whole tunnel. */
+void sync_on_removed(struct sync *s, const struct worker *w, uint64_t tunnel, uint64_t forward);

@@ -1,313 +1,60 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/supervisor/workers.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/wait.h>
+#include <stdlib.h>
 
-#include "daemon/common/log.h"
 #include "daemon/common/wire.h"
 #include "daemon/supervisor/worker_process.h"
 #include "lib/util.h"
 
 #define AUTO_MAX 4
-#define IDLE_TICKS_MAX 5 /* heartbeats without a tunnel until a worker is sent home */
 #define HANDSHAKES 8 /* unfinished ones to one server, over all workers */
 
 struct workers {
-	struct loop *loop;
-	const struct workers_ops *ops;
-	void *data;
-	char *program;
+	struct worker_house house;
+	void (*on_all_gone)(void *data);
 	struct list all; /* struct worker, by index */
 	unsigned count, limit;
-	enum log_level log_level;
 	struct loop_signal sigchld;
 	struct loop_defer gone_defer;
 	bool shutting_down;
 };
 
-static void perform(struct worker *w, enum worker_action action, const char *how);
-static void feed(struct worker *w, enum worker_event event);
-
-/* ---- what a worker says ---- */
-
-static int handle_ready(struct worker *w, json_t *message, struct err *err)
-{
-	char version[32];
-
-	if (wire_read_ready(message, version, sizeof(version), w->libssh, sizeof(w->libssh), err) <
-	    0)
-		return -1;
-	if (strcmp(version, TUNNELD_VERSION) != 0)
-		log_warning("worker %u is version %s, this is %s; restart tunneld after an upgrade",
-			    w->index, version, TUNNELD_VERSION);
-	feed(w, WORKER_EV_READY);
-	return 0;
-}
-
-static int handle_pong(struct worker *w, json_t *message, struct err *err)
-{
-	struct wire_pong pong;
-
-	if (wire_read_pong(message, &pong, err) < 0)
-		return -1;
-	if (pong.seq > w->ping_seq)
-		return err_set(err, ERR_PROTOCOL, "an answer to a ping that was never sent");
-	w->worst_stall_us = pong.worst_stall_us;
-	worker_machine_pong(&w->machine, monotonic_ms());
-	return 0;
-}
-
-static void give_up(struct worker *w, const struct err *err)
-{
-	w->broken = *err;
-	feed(w, WORKER_EV_BROKEN);
-}
-
-static void on_message(void *data, const char *type, json_t *message, int *fds, size_t fd_count)
-{
-	struct worker *w = data;
-	struct err err;
-	int rc;
-
-	if (!w->port)
-		return;
-	if (strcmp(type, "ready") == 0)
-		rc = handle_ready(w, message, &err);
-	else if (strcmp(type, "pong") == 0)
-		rc = handle_pong(w, message, &err);
-	else
-		rc = w->owner->ops->on_message(w->owner->data, w, type, message, &err);
-	if (rc < 0)
-		give_up(w, &err);
-}
-
-static void on_close(void *data, const struct err *err)
-{
-	struct worker *w = data;
-
-	if (err->code == ERR_LOST)
-		feed(w, WORKER_EV_HUNG_UP);
-	else
-		give_up(w, err);
-}
-
-static const struct packet_ops port_ops = { .on_message = on_message, .on_close = on_close };
-
-/* ---- the actions of the machine ---- */
-
-static void close_port(struct worker *w)
-{
-	packet_port_free(TAKE(w->port));
-}
-
-static int open_process(struct worker *w, struct err *err)
-{
-	int fd;
-
-	if (worker_process_spawn(w->owner->program, &w->pid, &fd, err) < 0) {
-		w->pid = 0;
-		return -1;
-	}
-	w->port = packet_port_new(w->owner->loop, fd, &port_ops, w, err);
-	if (w->port)
-		return 0;
-	closep(&fd); /* it ends by itself; SIGCHLD finds it */
-	return -1;
-}
-
-static void do_spawn(struct worker *w)
-{
-	struct err err;
-
-	w->libssh[0] = '\0';
-	err_clear(&w->broken);
-	if (open_process(w, &err) == 0) {
-		log_debug("worker %u: pid %d", w->index, (int)w->pid);
-		return;
-	}
-	if (w->pid) {
-		give_up(w, &err);
-		return;
-	}
-	w->broken = err;
-	feed(w, WORKER_EV_SPAWN_FAILED);
-}
-
-static void send_settings(struct worker *w)
-{
-	unsigned share = MAX(1U, HANDSHAKES / MAX(1U, w->owner->count));
-
-	worker_send(w, wire_settings(w->owner->log_level, share), NULL, 0);
-}
-
-static void do_hand_over(struct worker *w)
-{
-	send_settings(w);
-	w->owner->ops->on_ready(w->owner->data, w);
-}
-
-static void do_kill(struct worker *w)
-{
-	if (w->machine.was_hung)
-		err_set(&w->broken, ERR_WORKER, "it did not answer for %d s",
-			WORKER_SILENCE_MS / 1000);
-	if (w->broken.code != ERR_NONE)
-		log_error("worker %u (pid %d): %s; killing it", w->index, (int)w->pid,
-			  w->broken.msg);
-	close_port(w);
-	if (w->pid)
-		kill(w->pid, SIGKILL);
-}
-
-/* One sentence about a death: who, how, and what comes next. */
-static void describe_death(const struct worker *w, const char *how, struct err *ret)
-{
-	unsigned wait_ms = worker_machine_restart_in_ms(&w->machine, monotonic_ms());
-
-	if (!how)
-		err_set(ret, ERR_WORKER, "%s", w->broken.msg);
-	else if (w->machine.was_hung)
-		err_set(ret, ERR_WORKER, "worker %u (pid %d) did not answer for %d s and was ended",
-			w->index, (int)w->pid, WORKER_SILENCE_MS / 1000);
-	else if (w->broken.code == ERR_PROTOCOL)
-		err_set(ret, ERR_WORKER, "worker %u (pid %d) spoke nonsense and was ended",
-			w->index, (int)w->pid);
-	else
-		err_set(ret, ERR_WORKER, "worker %u (pid %d) %s", w->index, (int)w->pid, how);
-	if (wait_ms)
-		snprintf(ret->msg + strlen(ret->msg), sizeof(ret->msg) - strlen(ret->msg),
-			 "; starting another in %u.%u s", wait_ms / 1000, wait_ms % 1000 / 100);
-	else
-		snprintf(ret->msg + strlen(ret->msg), sizeof(ret->msg) - strlen(ret->msg),
-			 "; starting another");
-}
-
-static void do_mourn(struct worker *w, const char *how)
-{
-	describe_death(w, how, &w->death);
-	log_error("%s", w->death.msg);
-	close_port(w);
-	w->pid = 0;
-	w->owner->ops->on_dead(w->owner->data, w, &w->death);
-}
-
-static void worker_destroy(void *p)
-{
-	free(p);
-}
-
-static void do_forget(struct worker *w)
-{
-	struct workers *ws = w->owner;
-
-	close_port(w);
-	w->pid = 0;
-	ws->ops->on_dead(ws->data, w, NULL);
-	loop_timer_close(&w->timer);
-	list_remove(&w->link);
-	ws->count--;
-	loop_bury(ws->loop, &w->grave, worker_destroy, w);
-	if (ws->shutting_down && ws->count == 0)
-		loop_defer_schedule(&ws->gone_defer);
-}
-
-static void do_shut_down(struct worker *w)
-{
-	if (w->port)
-		packet_send(w->port, wire_shutdown(), NULL, 0);
-}
-
-static void set_timer(struct worker *w)
-{
-	uint64_t now = monotonic_ms();
-	uint64_t due = now + WORKER_PING_MS;
-
-	if (w->machine.deadline_ms)
-		due = MIN(due, MAX(w->machine.deadline_ms, now));
-	loop_timer_set(&w->timer, (unsigned)(due - now));
-}
-
-static void perform(struct worker *w, enum worker_action action, const char *how)
-{
-	switch (action) {
-	case WORKER_DO_NOTHING:
-		break;
-	case WORKER_DO_SPAWN:
-		do_spawn(w);
-		break;
-	case WORKER_DO_HAND_OVER:
-		do_hand_over(w);
-		break;
-	case WORKER_DO_LET_DIE:
-		close_port(w);
-		break;
-	case WORKER_DO_KILL:
-		do_kill(w);
-		break;
-	case WORKER_DO_MOURN:
-		do_mourn(w, how);
-		break;
-	case WORKER_DO_SHUT_DOWN:
-		do_shut_down(w);
-		break;
-	case WORKER_DO_FORGET:
-		do_forget(w);
-		return;
-	}
-	if (w->timer.loop)
-		set_timer(w);
-}
-
-static void feed(struct worker *w, enum worker_event event)
-{
-	perform(w, worker_machine_input(&w->machine, event, monotonic_ms()), NULL);
-}
-
-/* ---- the clock and the end of processes ---- */
-
-static void heartbeat(struct worker *w)
-{
-	if (w->machine.state != WORKER_RUNNING || !w->port)
-		return;
-	packet_send(w->port, wire_ping(++w->ping_seq), NULL, 0);
-	w->idle_ticks = w->tunnel_count == 0 ? w->idle_ticks + 1 : 0;
-	if (w->idle_ticks > IDLE_TICKS_MAX)
-		feed(w, WORKER_EV_RETIRE);
-}
-
-static void on_timer(void *data)
-{
-	struct worker *w = data;
-
-	perform(w, worker_machine_tick(&w->machine, monotonic_ms()), NULL);
-	heartbeat(w);
-}
-
-static void on_exited(struct worker *w, int status)
-{
-	char how[96];
-
-	worker_process_end_text(how, sizeof(how), status);
-	perform(w, worker_machine_input(&w->machine, WORKER_EV_EXITED, monotonic_ms()), how);
-}
-
 static void on_sigchld(void *data, int signo)
 {
 	struct workers *ws = data;
 	struct worker *w;
-	int status;
 
-	list_for_each (w, &ws->all, link) {
-		if (w->pid && waitpid(w->pid, &status, WNOHANG) == w->pid)
-			on_exited(w, status);
-	}
+	list_for_each (w, &ws->all, link)
+		worker_check_exit(w);
 }
 
-/* ---- the set of workers ---- */
+static void tell_settings(struct workers *ws)
+{
+	struct worker *w;
+
+	list_for_each (w, &ws->all, link)
+		worker_tell_settings(w);
+}
+
+/* Each has its share of the handshakes. */
+static void count_workers(struct workers *ws, int more)
+{
+	ws->count += (unsigned)more;
+	ws->house.handshakes = MAX(1U, HANDSHAKES / MAX(1U, ws->count));
+	tell_settings(ws);
+}
+
+static void on_forgotten(struct worker_house *house)
+{
+	struct workers *ws = list_entry(house, struct workers, house);
+
+	count_workers(ws, -1);
+	if (ws->shutting_down && ws->count == 0)
+		loop_defer_schedule(&ws->gone_defer);
+}
 
 static unsigned auto_limit(void)
 {
@@ -321,11 +68,11 @@ static void on_gone(void *data)
 {
 	struct workers *ws = data;
 
-	ws->ops->on_all_gone(ws->data);
+	ws->on_all_gone(ws->house.data);
 }
 
-struct workers *workers_new(struct loop *loop, const struct workers_ops *ops, void *data,
-			    struct err *err)
+struct workers *workers_new(struct loop *loop, const struct worker_ops *ops,
+			    void (*on_all_gone)(void *data), void *data, struct err *err)
 {
 	struct workers *ws = calloc(1, sizeof(*ws));
 
@@ -333,15 +80,18 @@ struct workers *workers_new(struct loop *loop, const struct workers_ops *ops, vo
 		err_nomem(err);
 		return NULL;
 	}
-	ws->loop = loop;
-	ws->ops = ops;
-	ws->data = data;
+	ws->house = (struct worker_house){ .loop = loop,
+					   .ops = ops,
+					   .data = data,
+					   .log_level = LOG_INFO,
+					   .on_forgotten = on_forgotten };
+	ws->on_all_gone = on_all_gone;
 	ws->limit = auto_limit();
-	ws->log_level = LOG_INFO;
 	list_init(&ws->all);
 	loop_defer_open(&ws->gone_defer, loop, on_gone, ws);
-	ws->program = worker_process_find();
-	if (!ws->program || loop_signal_open(&ws->sigchld, loop, SIGCHLD, on_sigchld, ws) < 0) {
+	ws->house.program = worker_process_find();
+	if (!ws->house.program ||
+	    loop_signal_open(&ws->sigchld, loop, SIGCHLD, on_sigchld, ws) < 0) {
 		workers_free(ws);
 		err_nomem(err);
 		return NULL;
@@ -355,14 +105,11 @@ void workers_free(struct workers *ws)
 
 	if (!ws)
 		return;
-	list_for_each (w, &ws->all, link) {
-		if (w->pid)
-			kill(w->pid, SIGKILL);
-		do_forget(w);
-	}
+	list_for_each (w, &ws->all, link)
+		worker_forget(w);
 	loop_defer_close(&ws->gone_defer);
 	loop_signal_close(&ws->sigchld);
-	free(ws->program);
+	free(ws->house.program);
 	free(ws);
 }
 
@@ -371,19 +118,11 @@ void workers_set_limit(struct workers *ws, unsigned limit)
 	ws->limit = limit ? limit : auto_limit();
 }
 
-static void tell_settings(struct workers *ws)
-{
-	struct worker *w;
-
-	list_for_each (w, &ws->all, link)
-		send_settings(w);
-}
-
 void workers_set_log_level(struct workers *ws, enum log_level level)
 {
-	if (ws->log_level == level)
+	if (ws->house.log_level == level)
 		return;
-	ws->log_level = level;
+	ws->house.log_level = level;
 	tell_settings(ws);
 }
 
@@ -413,30 +152,17 @@ static unsigned free_index(struct workers *ws, struct list **ret_after)
 	return index;
 }
 
-static struct worker *worker_new(struct workers *ws)
+static struct worker *add_worker(struct workers *ws)
 {
-	struct worker *w = calloc(1, sizeof(*w));
 	struct list *after;
+	struct worker *w = worker_new(&ws->house, free_index(ws, &after));
 
 	if (!w)
 		return NULL;
-	w->owner = ws;
-	list_init(&w->tunnels);
-	if (loop_timer_open(&w->timer, ws->loop, on_timer, w) < 0) {
-		free(w);
-		return NULL;
-	}
-	w->index = free_index(ws, &after);
 	list_insert_after(after, &w->link);
-	ws->count++;
-	tell_settings(ws); /* everybody's share of the handshakes got smaller */
-	feed(w, WORKER_EV_START);
+	count_workers(ws, 1);
+	worker_start(w);
 	return w;
-}
-
-static bool is_leaving(const struct worker *w)
-{
-	return w->machine.state == WORKER_RETIRING || w->machine.state == WORKER_GONE;
 }
 
 struct worker *workers_place(struct workers *ws)
@@ -445,7 +171,7 @@ struct worker *workers_place(struct workers *ws)
 	unsigned staying = 0;
 
 	list_for_each (w, &ws->all, link) {
-		if (is_leaving(w))
+		if (worker_is_leaving(w))
 			continue;
 		staying++;
 		if (!best || w->tunnel_count < best->tunnel_count)
@@ -453,37 +179,13 @@ struct worker *workers_place(struct workers *ws)
 	}
 	if (best && (best->tunnel_count == 0 || staying >= ws->limit))
 		return best;
-	w = worker_new(ws);
+	w = add_worker(ws);
 	return w ? w : best;
-}
-
-bool worker_is_running(const struct worker *w)
-{
-	return w->machine.state == WORKER_RUNNING && w->port;
-}
-
-uint64_t worker_restart_at_ms(const struct worker *w)
-{
-	return w->machine.deadline_ms;
-}
-
-int worker_send(struct worker *w, json_t *message, const int *fds, size_t fd_count)
-{
-	if (!worker_is_running(w)) {
-		json_decref(message);
-		return -1;
-	}
-	return packet_send(w->port, message, fds, fd_count);
 }
 
 const struct list *workers_all(const struct workers *ws)
 {
 	return &ws->all;
-}
-
-unsigned workers_count(const struct workers *ws)
-{
-	return ws->count;
 }
 
 void workers_shut_down(struct workers *ws)
@@ -494,15 +196,13 @@ void workers_shut_down(struct workers *ws)
 	if (ws->count == 0)
 		loop_defer_schedule(&ws->gone_defer);
 	list_for_each (w, &ws->all, link)
-		feed(w, WORKER_EV_RETIRE);
+		worker_retire(w);
 }
 
 void workers_kill(struct workers *ws)
 {
 	struct worker *w;
 
-	list_for_each (w, &ws->all, link) {
-		if (w->pid)
-			kill(w->pid, SIGKILL);
-	}
+	list_for_each (w, &ws->all, link)
+		worker_kill(w);
 }
