@@ -238,13 +238,21 @@ static void try_again(struct listening *l)
 		try_bind(l);
 }
 
-static void on_recheck(void *data)
+/* Whoever waits for a socket of ours takes it, if it was released. */
+static void hand_on(struct listen_service *s)
 {
-	struct listen_service *s = data;
 	struct listening *l;
 
+	if (!s->has_released)
+		return;
+	s->has_released = false;
 	list_for_each (l, &s->unbound, link)
 		try_again(l);
+}
+
+static void on_recheck(void *data)
+{
+	hand_on(data);
 }
 
 static void tick(struct listening *l, uint64_t now)
@@ -339,12 +347,16 @@ void listen_service_release(struct listen_service *s, struct listener *const *so
 {
 	for (size_t i = 0; i < count; i++)
 		listener_park(&s->sockets, sockets[i]);
-	if (count > 0 && !list_is_empty(&s->unbound))
-		loop_defer_schedule(&s->recheck);
+	if (count == 0 || list_is_empty(&s->unbound))
+		return;
+	s->has_released = true;
+	loop_defer_schedule(&s->recheck);
 }
 
+/* It may come in the same turn as a release, and before the recheck. */
 void listen_service_sweep(struct listen_service *s)
 {
+	hand_on(s);
 	listeners_sweep(&s->sockets);
 }
 

@@ -27,6 +27,7 @@ struct listen_service {
 	unsigned pending; /* of them */
 	struct loop_timer retry;
 	struct loop_defer recheck; /* after a socket of ours became free */
+	bool has_released; /* the recheck has not run yet */
 	struct port_search search;
 	/* The state or the reason of owner's claim is another one; never from within
 	 * listening_open(). */

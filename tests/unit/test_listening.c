@@ -168,6 +168,25 @@ static void test_an_address_that_moves_keeps_its_socket_and_its_clients(void **s
 	listening_close(after);
 }
 
+static void test_a_sweep_right_after_the_release_closes_nothing_that_is_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	struct listening *before = open_at(f, "127.0.0.1", 0), *after;
+	uint16_t port = port_of(before);
+	struct listener *leaving[LISTEN_ADDRESSES_MAX];
+	int fd = only_socket(before)->fd, client = dial(port);
+	size_t count = listening_detach(before, leaving);
+
+	after = open_at(f, "127.0.0.1", port);
+	listen_service_release(&f->service, leaving, count);
+	listen_service_sweep(&f->service);
+	assert_int_equal(listening_state(after), LISTENING_BOUND);
+	assert_int_equal(only_socket(after)->fd, fd);
+	assert_true(listening_has_waiting(after));
+	close(client);
+	listening_close(after);
+}
+
 static void test_what_nobody_wants_is_closed_by_the_sweep_and_not_before(void **state)
 {
 	struct fixture *f = *state;
@@ -332,6 +351,7 @@ int main(void)
 		loop_test(test_numbers_are_bound_at_once),
 		loop_test(test_both_loopbacks_share_a_port),
 		loop_test(test_an_address_that_moves_keeps_its_socket_and_its_clients),
+		loop_test(test_a_sweep_right_after_the_release_closes_nothing_that_is_waited_for),
 		loop_test(test_what_nobody_wants_is_closed_by_the_sweep_and_not_before),
 		loop_test(test_a_wildcard_waits_for_the_address_that_leaves),
 		loop_test(test_two_tunnels_of_ours_want_one_port),
