@@ -305,7 +305,10 @@ int channel_pipe_write(struct channel_pipe *c, const char *bytes, size_t size)
 {
 	int n = ssh_channel_write(c->ssh, bytes, (uint32_t)size);
 
-	session_touch(c->member.session);
+	/* Nothing taken is a key re-exchange, and its end wakes the session: asking again before would
+	 * keep a whole CPU busy for a round trip. */
+	if (n != 0)
+		session_touch(c->member.session);
 	if (n < 0)
 		return -1;
 	if ((size_t)n < size)

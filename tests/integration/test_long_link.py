@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import client, peers
+from harness import build, client, peers, proc
 from harness.lab import local
 from harness.wait import until
 
@@ -97,3 +97,19 @@ def test_a_stream_over_a_long_link_is_as_fast_as_with_ssh(ports):
     """libssh 0.10 by itself opens a window that carries a third of what ssh does."""
     ours, theirs = map(seconds_for_a_download, ports)
     assert ours < 1.6 * theirs
+
+
+def test_key_exchanges_are_waited_for_asleep(lab):
+    """libssh takes no bytes during one; asking again and again took a CPU for the round trips: 0.6 s here,
+    not 0.05."""
+    sshd = lab.sshd(RekeyLimit="1M none")
+    server = lab.server(peers.Sink(b"done"))
+    link = lab.keep(LongLink(("127.0.0.1", sshd.port)))
+    port = lab.port()
+    daemon = lab.up({"t": {"host": f"127.0.0.1:{link.port}", "local": local(port, server.port)}})
+    before = proc.cpu_seconds(daemon.workers()[0])
+    with client.connect(port, timeout=60) as sock:
+        sock.sendall(bytes(SIZE))
+        sock.shutdown(socket.SHUT_WR)
+        assert client.read_all(sock) == b"done"
+    assert proc.cpu_seconds(daemon.workers()[0]) - before < build.limit(0.25)
