@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/supervisor/directory.h"
 #include "lib/node.h"
 #include "lib/str.h"
 
@@ -19,21 +20,12 @@
 
 /* ---- writing ---- */
 
-/* mkdir -p; what exists keeps its mode. */
-static int make_directories(const char *path, struct err *err)
+static int make_directory(const char *path, struct err *err)
 {
-	CLEANUP(freep) char *copy = strdup(path);
-
-	if (!copy)
-		return err_nomem(err);
-	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-			return err_set_errno(err, ERR_IO, errno, "cannot create %s", copy);
-		*slash = '/';
-	}
-	if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-		return err_set_errno(err, ERR_IO, errno, "cannot create %s", copy);
+	if (directory_make_parents(path, err) < 0)
+		return -1;
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return err_set_errno(err, ERR_IO, errno, "cannot create the directory %s", path);
 	return 0;
 }
 
@@ -45,7 +37,7 @@ static int open_added(const char *dir, bool create, struct err *err)
 
 	if (!path)
 		return err_nomem(err);
-	if (create && make_directories(path, err) < 0)
+	if (create && make_directory(path, err) < 0)
 		return -1;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd >= 0 ? fd : err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
@@ -91,8 +83,14 @@ static int write_file(int added, const char *file, const char *json)
 int state_dir_write(const char *dir, const char *name, const char *json, struct err *err)
 {
 	CLEANUP(freep) char *file = str_printf("%s" SUFFIX, name);
-	CLEANUP(closep) int added = open_added(dir, true, err);
+	CLEANUP(closep) int added = -1;
 
+	if (strlen(json) > FILE_MAX) /* it could not be read back */
+		return err_set(err, ERR_LIMIT,
+			       "settings of more than %d KiB cannot be added; write them into the "
+			       "configuration file",
+			       FILE_MAX / 1024);
+	added = open_added(dir, true, err);
 	if (added < 0)
 		return -1;
 	if (!file)

@@ -151,6 +151,21 @@ static void test_a_directory_that_cannot_be_written(void **state)
 	assert_non_null(strstr(err.msg, file));
 }
 
+static void test_what_could_not_be_read_back_is_not_written(void **state)
+{
+	const char *dir = *state;
+	size_t size = 512 * 1024;
+	CLEANUP(freep) char *large = malloc(size);
+	CLEANUP(freep) char *path = str_printf("%s/added/a.json", dir);
+	struct err err;
+
+	memset(large, ' ', size);
+	large[size - 1] = '\0';
+	assert_int_equal(state_dir_write(dir, "a", large, &err), -1);
+	assert_int_equal(err.code, ERR_LIMIT);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 #define dir_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -161,6 +176,7 @@ int main(void)
 		dir_test(test_what_is_broken_is_left_out_with_a_warning),
 		dir_test(test_no_file_is_followed_or_waited_for),
 		dir_test(test_a_directory_that_cannot_be_written),
+		dir_test(test_what_could_not_be_read_back_is_not_written),
 	};
 
 	return cmocka_run_group_tests_name("state_dir", tests, NULL, NULL);
