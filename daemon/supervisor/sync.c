@@ -321,6 +321,7 @@ void sync_remove(struct sync *s, struct tunnel *t)
 		depart(s, t, NULL);
 	unplace(t);
 	tunnels_remove(t);
+	loop_defer_schedule(&s->slice); /* sweeps what no worker has to let go of */
 }
 
 /* ---- workers come and go ---- */
