@@ -71,7 +71,8 @@ static int handle_tunnel(struct delivery *d, struct err *err)
 	return 0;
 }
 
-/* Messages about a tunnel that is gone are late, not wrong. */
+/* Messages about a tunnel that is not there are late, or it found no memory: not wrong. A removal is
+ * acknowledged all the same, because the supervisor waits for it. */
 static int handle_forward(struct delivery *d, struct err *err)
 {
 	struct config_forward spec;
@@ -118,7 +119,17 @@ static int about_tunnel(struct delivery *d, void (*fn)(struct tunnel *t), struct
 
 static int handle_tunnel_remove(struct delivery *d, struct err *err)
 {
-	return about_tunnel(d, tunnel_free, err);
+	struct tunnel *t;
+	uint64_t id;
+
+	if (wire_read_about(d->message, &id, err) < 0)
+		return -1;
+	t = find(d->worker, id);
+	if (t)
+		tunnel_free(t);
+	else
+		report_removed(d->worker->parts.report, id);
+	return 0;
 }
 
 static int handle_start(struct delivery *d, struct err *err)
