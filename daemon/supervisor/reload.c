@@ -256,7 +256,8 @@ static void finish(struct supervisor *s, struct change *c)
 		succeed(s, c, r, &diff);
 		config_diff_fini(&diff);
 	}
-	systemd_ready();
+	if (s->is_published) /* else on_settled() will say so */
+		systemd_ready();
 }
 
 static const struct change_ops reload_ops = {
