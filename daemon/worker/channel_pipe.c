@@ -303,11 +303,12 @@ size_t channel_pipe_room(struct channel_pipe *c)
 
 int channel_pipe_write(struct channel_pipe *c, const char *bytes, size_t size)
 {
+	uint64_t packets = session_packets(c->member.session);
 	int n = ssh_channel_write(c->ssh, bytes, (uint32_t)size);
 
 	/* Nothing taken is a key re-exchange, and its end wakes the session: asking again before would
-	 * keep a whole CPU busy for a round trip. */
-	if (n != 0)
+	 * keep a whole CPU busy for a round trip. Unless the call has read something for others. */
+	if (n != 0 || packets != session_packets(c->member.session))
 		session_touch(c->member.session);
 	if (n < 0)
 		return -1;

@@ -48,6 +48,7 @@ struct session {
 	unsigned member_count;
 	struct list attention, blocked; /* session_member.queue */
 	bool touched; /* since blocked members were last asked */
+	bool in_handshake; /* inside a turn of it, which looks after itself */
 	struct list requests; /* struct session_request; only the first is ever sent */
 	struct loop_grave grave;
 };
@@ -121,7 +122,8 @@ static bool is_dead(struct session *s)
 void session_touch(struct session *s)
 {
 	s->touched = true;
-	if (!s->closed)
+	/* A step that only waits must not schedule the next turn, or waiting would take a CPU. */
+	if (!s->closed && !(s->in_handshake && s->phase == SESSION_SSH))
 		loop_defer_schedule(&s->service);
 }
 
@@ -241,9 +243,16 @@ static void turn_up(struct session *s)
 
 static void turn_handshake(struct session *s)
 {
+	uint64_t packets;
+
 	session_pump(s);
 	keep_nonblocking(s);
+	packets = s->raw_counter.in_packets;
+	s->in_handshake = true;
 	s->ops->on_progress(s->data);
+	s->in_handshake = false;
+	if (packets != s->raw_counter.in_packets)
+		session_touch(s); /* the steps have read something themselves */
 }
 
 static void turn(struct session *s)
@@ -491,6 +500,11 @@ int session_fd(const struct session *s)
 const char *session_preamble(const struct session *s)
 {
 	return s->banner.preamble;
+}
+
+uint64_t session_packets(const struct session *s)
+{
+	return s->raw_counter.in_packets;
 }
 
 unsigned session_rtt_us(const struct session *s)

@@ -74,6 +74,8 @@ void session_facts(struct session *s, struct session_facts *ret);
 
 /* CLOCK_MONOTONIC of the last bytes from the server, and their number. */
 uint64_t session_heard_ms(const struct session *s);
+/* Packets received so far: a libssh call during which it grew may have answered somebody else. */
+uint64_t session_packets(const struct session *s);
 /* The round-trip time as last measured; 0: not yet. */
 unsigned session_rtt_us(const struct session *s);
 /* Reads what is there now; for a last look before a session is called dead. */
