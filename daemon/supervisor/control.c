@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/common/log.h"
+#include "daemon/supervisor/directory.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -46,6 +47,8 @@ int control_prepare_directory(const char *path, bool shared, struct err *err)
 
 	if (!directory)
 		return err_nomem(err);
+	if (directory_make_parents(directory, err) < 0)
+		return -1;
 	if (mkdir(directory, shared ? 0750 : 0700) == 0) {
 		if (shared)
 			give_to_group(directory, 0750);

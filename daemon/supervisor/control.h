@@ -23,7 +23,8 @@ struct control {
 	void *data;
 };
 
-/* Creates the directory of path if need be. shared: other users of the group may connect. */
+/* Creates the directory of path, and those above it, if need be. shared: other users of the group
+ * may connect. */
 int control_prepare_directory(const char *path, bool shared, struct err *err);
 
 int control_open(struct control *c, struct loop *loop, const char *path, bool shared,
