@@ -128,7 +128,8 @@ static void on_settled(void *data)
 		loop_quit(s->loop, 1);
 		return;
 	}
-	log_info("ready: %zu tunnels, control socket %s", s->tunnels.count, s->socket_path);
+	log_info("ready: %zu tunnel%s, control socket %s", s->tunnels.count,
+		 s->tunnels.count == 1 ? "" : "s", s->socket_path);
 	status_tell(&s->status);
 	systemd_ready();
 }
