@@ -19,6 +19,7 @@
 #define OPENING_MAX 256 /* channels the server has not answered for */
 #define CHANNELS_MAX 8192 /* of a session; more wait in the backlog */
 #define PAUSE_MS 100 /* when descriptors or memory ran out */
+#define COMPLAIN_MS 10000 /* how often that is logged */
 #define REAP_MS 1000 /* how often opening connections are asked whether somebody is there */
 
 enum forward_mode { FORWARD_HOLDS, FORWARD_SERVES, FORWARD_REFUSES };
@@ -46,6 +47,7 @@ struct forward {
 	struct loop_timer hold_timer, pause_timer;
 	struct loop_timer reap_timer; /* while connections are opening */
 	struct loop_defer reset_more; /* a backlog is reset by turns */
+	uint64_t complained_ms; /* when it last logged that it cannot accept; 0: never */
 
 	enum forward_state state; /* as last told */
 	struct err bind_error; /* why there are no sockets */
@@ -124,6 +126,20 @@ static void close_sockets(struct forward *f)
 	f->listener_count = 0;
 }
 
+/* The pause is short, because room comes back any time. */
+static void pause_accepting(struct forward *f, int sys)
+{
+	uint64_t now = loop_now_ms(f->parts->loop);
+
+	if (f->complained_ms == 0 || now - f->complained_ms >= COMPLAIN_MS) {
+		f->complained_ms = now;
+		log_warning("forward '%s': cannot accept: %s; trying again", f->spec.name,
+			    strerror(sys));
+	}
+	loop_timer_set(&f->pause_timer, PAUSE_MS);
+	arm(f);
+}
+
 /* -1: nothing there (or no more for now) */
 static int accept_one(struct forward *f, int fd, struct sockaddr_storage *from)
 {
@@ -133,12 +149,8 @@ static int accept_one(struct forward *f, int fd, struct sockaddr_storage *from)
 	do
 		client = accept4(fd, (struct sockaddr *)from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	while (client < 0 && (errno == EINTR || errno == ECONNABORTED));
-	if (client < 0 && errno != EAGAIN) {
-		log_warning("forward '%s': cannot accept: %s; trying again", f->spec.name,
-			    strerror(errno));
-		loop_timer_set(&f->pause_timer, PAUSE_MS);
-		arm(f);
-	}
+	if (client < 0 && errno != EAGAIN)
+		pause_accepting(f, errno);
 	return client;
 }
 

@@ -55,6 +55,7 @@ def test_no_descriptors_left(lab):
                 time.sleep(0.05)
         assert proc.cpu_seconds(worker) - before < 0.5
         assert daemon.tunnel("t")["state"] == "up"
+        assert daemon.log.count("cannot accept") == 1
     client.wait_served(port, 5)
 
 
