@@ -13,7 +13,6 @@ from .wait import until
 _SANITIZER = re.compile(
     r"ERROR: (Address|Leak)Sanitizer|runtime error:|WARNING: ThreadSanitizer", re.MULTILINE
 )
-_LSAN = f"suppressions={build.REPOSITORY}/tests/lint/lsan.supp:print_suppressions=0"
 
 
 def to_yaml(value, indent=0):
@@ -46,7 +45,7 @@ class Daemon:
             "LANG": "C.UTF-8",
             "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "detect_leaks=1"),
             "UBSAN_OPTIONS": os.environ.get("UBSAN_OPTIONS", "print_stacktrace=1"),
-            "LSAN_OPTIONS": os.environ.get("LSAN_OPTIONS", _LSAN),
+            "LSAN_OPTIONS": os.environ.get("LSAN_OPTIONS", ""),
             **(env or {}),
         }
         self.process = None
