@@ -20,6 +20,8 @@
 #define GROUP "tunctl"
 #define BACKLOG 1024
 #define ACCEPT_BATCH 64 /* a turn */
+#define PAUSE_MS 100 /* when descriptors or memory ran out */
+#define COMPLAIN_MS 10000 /* how often that is logged */
 #define IDLE_MAX_MS 10000 /* a client that is idle for longer leaves when others want in */
 
 /* ---- the directory ---- */
@@ -101,7 +103,27 @@ static void on_client_closed(void *data, struct client *client)
 	c->client_count--;
 }
 
-/* False: nobody is there any more. */
+/* Whoever waits keeps the socket readable: without a pause it would be asked for ever. */
+static void pause_accepting(struct control *c, int sys)
+{
+	uint64_t now = monotonic_ms();
+
+	if (c->complained_ms == 0 || now - c->complained_ms >= COMPLAIN_MS) {
+		c->complained_ms = now;
+		log_warning("control: cannot accept: %s; trying again", strerror(sys));
+	}
+	loop_io_want(&c->io, 0);
+	loop_timer_set(&c->pause, PAUSE_MS);
+}
+
+static void on_pause_over(void *data)
+{
+	struct control *c = data;
+
+	loop_io_want(&c->io, LOOP_READ);
+}
+
+/* False: nobody is there any more, or there is no room for anybody. */
 static bool accept_one(struct control *c)
 {
 	struct ucred peer;
@@ -109,6 +131,8 @@ static bool accept_one(struct control *c)
 	int fd = accept4(c->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct client *client;
 
+	if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+		pause_accepting(c, errno);
 	if (fd < 0)
 		return errno == ECONNABORTED || errno == EINTR;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 ||
@@ -224,7 +248,8 @@ int control_open(struct control *c, struct loop *loop, const char *path, bool sh
 
 int control_publish(struct control *c, struct err *err)
 {
-	if (loop_io_open(&c->io, c->loop, c->fd, LOOP_READ, on_ready, c) < 0)
+	if (loop_timer_open(&c->pause, c->loop, on_pause_over, c) < 0 ||
+	    loop_io_open(&c->io, c->loop, c->fd, LOOP_READ, on_ready, c) < 0)
 		return err_nomem(err);
 	if (rename(c->hidden_path, c->path) < 0)
 		return err_set_errno(err, ERR_IO, errno, "cannot create %s", c->path);
@@ -241,6 +266,7 @@ void control_close(struct control *c)
 	list_for_each (client, &c->clients, link)
 		client_close(client);
 	loop_io_close(&c->io);
+	loop_timer_close(&c->pause);
 	if (c->fd >= 0)
 		unlink(c->hidden_path ? c->hidden_path : c->path);
 	closep(&c->fd);

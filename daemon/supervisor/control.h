@@ -17,6 +17,8 @@ struct control {
 	char *hidden_path; /* NULL once published */
 	int fd; /* -1: closed */
 	struct loop_io io;
+	struct loop_timer pause; /* of accepting */
+	uint64_t complained_ms; /* when it last logged that it cannot accept; 0: never */
 	struct list clients; /* struct client */
 	unsigned client_count;
 	client_dispatch_fn dispatch;

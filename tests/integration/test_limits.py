@@ -59,6 +59,23 @@ def test_no_descriptors_left(lab):
     client.wait_served(port, 5)
 
 
+def test_no_descriptors_left_for_tunctl(lab):
+    """The supervisor's loop does not spin for a client that it cannot accept."""
+    daemon = lab.daemon(lab.config({}), start=False)
+    daemon.prefix = ["prlimit", "--nofile=32:32"]
+    daemon.start()
+    with contextlib.ExitStack() as stack:
+        for _ in range(40):
+            sock = stack.enter_context(socket.socket(socket.AF_UNIX))
+            sock.connect(str(daemon.socket))
+        daemon.wait_log("control: cannot accept")
+        before = proc.cpu_seconds(daemon.pid)
+        time.sleep(1)
+        assert proc.cpu_seconds(daemon.pid) - before < 0.2
+        assert daemon.log.count("cannot accept") == 1
+    daemon.ctl("list", check=0)
+
+
 @contextlib.contextmanager
 def deaf_port():
     """Whoever connects there hears nothing, not even a refusal: the backlog is full."""
