@@ -10,7 +10,7 @@ import pytest
 from harness import build, client
 from harness.lab import local
 from harness.text import is_one_harmless_line
-from harness.wait import Stopwatch
+from harness.wait import Stopwatch, until
 
 GOOD = "tunnels:\n  t:\n    host: h\n    user: u\n    identity: /k\n    local: 1:h:2\n"
 
@@ -194,6 +194,25 @@ def test_a_config_that_is_missing(daemon):
     result = daemon.check()
     assert result.returncode == 1
     assert str(daemon.config_path) in result.stderr and "No such file" in result.stderr
+
+
+def test_a_fresh_account_needs_no_directories(lab):
+    """Without XDG_RUNTIME_DIR the socket lies below ~/.local/state, which useradd does not make."""
+    home = lab.path("home")
+    home.mkdir()
+    env = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run/me")}
+    daemon = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "TERM", str(build.TUNNELD), "--user"],
+        stdin=subprocess.DEVNULL,
+        env=env,
+    )
+    try:
+        socket = home / "run/me/tunneld/control.sock"
+        until(socket.exists, 5, "the control socket is there")
+        assert socket.parent.stat().st_mode & 0o777 == 0o700
+    finally:
+        daemon.terminate()
+        assert daemon.wait(10) == 0
 
 
 def test_a_config_that_is_a_directory(daemon):
