@@ -47,7 +47,10 @@ stop_all() {
 }
 
 stop_last() {
-    [[ -L $last_demo ]] || { echo 'demo: none is running'; exit 1; }
+    [[ -L $last_demo ]] || { echo 'demo: none is running' >&2; exit 1; }
+    # In /tmp anybody could have put the link there, and its target is about to be removed.
+    [[ $(stat -c %u "$last_demo") -eq $UID ]] ||
+        { echo "demo: $last_demo is not yours; nothing was stopped" >&2; exit 1; }
     stop_all "$(readlink "$last_demo")"
     rm -f "$last_demo"
     echo 'demo: stopped, and its files are gone'
@@ -205,13 +208,17 @@ show_return() {
 }
 
 show_end() {
+    local config=\~/.config/tunneld/tunneld.yaml key=\~/.ssh/id_ed25519
+    # root gets the instance of the system, which has no keys of its own to fall back on.
+    if [[ $EUID -eq 0 ]]; then config=/etc/tunneld/tunneld.yaml key=/root/.ssh/id_ed25519; fi
     title 'Your own'
     cat <<-EOF
-	Write ~/.config/tunneld/tunneld.yaml, for example
+	Write $config, for example
 
 	    tunnels:
 	      db:
 	        host: me@server.example.com
+	        identity: $key
 	        local: 5432:localhost:5432
 
 	and start $build/daemon/tunneld
