@@ -5,6 +5,7 @@
 
 #include "daemon/common/log.h"
 #include "daemon/supervisor/commands.h"
+#include "daemon/supervisor/snapshot.h"
 #include "daemon/supervisor/systemd.h"
 #include "lib/config_diff.h"
 #include "lib/util.h"
@@ -172,15 +173,6 @@ static json_t *names_of(const struct config_diff *diff, enum config_change kind,
 	return array;
 }
 
-static json_t *strings(const struct strv *v)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < v->count; i++)
-		json_array_append_new(array, json_string(v->items[i]));
-	return array;
-}
-
 static void report_failure(struct change *c, const struct reload *r)
 {
 	const struct config_problems *problems = &r->loaded.problems;
@@ -223,7 +215,7 @@ static void succeed(struct supervisor *s, struct change *c, struct reload *r,
 	for (size_t i = 0; i < r->loaded.warnings.count; i++)
 		log_warning("reload: %s", r->loaded.warnings.items[i]);
 	if (report)
-		json_object_set_new(report, "warnings", strings(&r->loaded.warnings));
+		json_object_set_new(report, "warnings", snapshot_strings(&r->loaded.warnings));
 	change_reply(c, report);
 }
 

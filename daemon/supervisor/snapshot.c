@@ -33,7 +33,7 @@ static json_t *error_of(const struct err *err)
 	return err ? snapshot_error(err->code, err->msg) : json_null();
 }
 
-static json_t *strings(const struct strv *v)
+json_t *snapshot_strings(const struct strv *v)
 {
 	json_t *array = json_array();
 
@@ -140,7 +140,7 @@ json_t *snapshot_tunnel(const struct tunnel *t)
 			 "bytes_out", sum(b->bytes_out, c->bytes_out), "connections",
 			 (json_int_t)c->connections, "connections_total",
 			 sum(b->connections_total, c->connections_total), "forwards", forwards(t),
-			 "tags", strings(&t->spec->tags), "source", t->spec->source);
+			 "tags", snapshot_strings(&t->spec->tags), "source", t->spec->source);
 }
 
 json_t *snapshot_settings(const struct config_tunnel *spec)
@@ -149,10 +149,10 @@ json_t *snapshot_settings(const struct config_tunnel *spec)
 	const struct upkeep_settings *u = &spec->upkeep;
 
 	return json_pack("{s:s, s:o, s:o, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "user",
-			 c->user, "identities", strings(&c->identities), "known_hosts",
-			 strings(&c->known_hosts), "ciphers", c->ciphers, "keepalive_interval_ms",
-			 (json_int_t)u->keepalive_interval_ms, "keepalive_count",
-			 (json_int_t)u->keepalive_count, "reconnect_min_ms",
+			 c->user, "identities", snapshot_strings(&c->identities), "known_hosts",
+			 snapshot_strings(&c->known_hosts), "ciphers", c->ciphers,
+			 "keepalive_interval_ms", (json_int_t)u->keepalive_interval_ms,
+			 "keepalive_count", (json_int_t)u->keepalive_count, "reconnect_min_ms",
 			 (json_int_t)u->reconnect_min_ms, "reconnect_max_ms",
 			 (json_int_t)u->reconnect_max_ms, "reconnect_stable_ms",
 			 (json_int_t)u->reconnect_stable_ms, "connect_timeout_ms",

@@ -15,3 +15,4 @@ json_t *snapshot_session(const struct tunnel *t); /* Session, or null */
 json_t *snapshot_events(const struct tunnel *t); /* []Event */
 json_t *snapshot_error(enum err_code code, const char *message); /* Error, or null */
 json_t *snapshot_time(uint64_t realtime_ms); /* RFC 3339 */
+json_t *snapshot_strings(const struct strv *v); /* []string */
