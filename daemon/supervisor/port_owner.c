@@ -45,13 +45,20 @@ static bool is_in_the_way(const struct address *listening, const struct address 
 	       address_port(listening) == address_port(wanted);
 }
 
-static void note_inode(struct port_owner *owners, size_t count, const struct address *listening,
-		       unsigned long inode)
+static void note_listener(struct port_owner *owners, size_t count, const struct address *listening,
+			  unsigned long inode)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (owners[i].inode == 0 && is_in_the_way(listening, &owners[i].address))
 			owners[i].inode = inode;
 	}
+}
+
+/* connect() takes its ports from ip_local_port_range, and one of those may be wanted here. */
+static void note_connection(struct port_owner *owners, size_t count, const struct address *local)
+{
+	for (size_t i = 0; i < count; i++)
+		owners[i].connected |= address_overlaps(local, &owners[i].address);
 }
 
 /* proc(5): "sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode ..." */
@@ -61,16 +68,19 @@ static void read_table(const char *path, int family, struct port_owner *owners, 
 	char line[512], host[33];
 	unsigned port, state;
 	unsigned long inode;
-	struct address listening;
+	struct address local;
 
 	if (!file)
 		return;
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, " %*d: %32[0-9A-Fa-f]:%x %*s %x %*s %*s %*s %*u %*u %lu", host,
-			   &port, &state, &inode) == 4 &&
-		    state == TCP_LISTEN_STATE && inode != 0 &&
-		    parse_hex_address(host, port, family, &listening))
-			note_inode(owners, count, &listening, inode);
+			   &port, &state, &inode) != 4 ||
+		    !parse_hex_address(host, port, family, &local))
+			continue;
+		if (state != TCP_LISTEN_STATE)
+			note_connection(owners, count, &local);
+		else if (inode != 0)
+			note_listener(owners, count, &local, inode);
 	}
 	fclose(file);
 }
@@ -124,6 +134,7 @@ void port_owners_find(struct port_owner *owners, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		owners[i].inode = 0;
+		owners[i].connected = false;
 		owners[i].pid = 0;
 		owners[i].name[0] = '\0';
 	}
@@ -148,6 +159,11 @@ void port_owner_explain(const struct port_owner *owner, bool is_root, struct err
 		err_set(ret, ERR_PORT_IN_USE,
 			"%s is in use by %s (pid %d); choose another 'listen' or stop it", text,
 			owner->name, (int)owner->pid);
+	else if (owner->inode == 0 && owner->connected)
+		err_set(ret, ERR_PORT_IN_USE,
+			"%s is held by a connection that left from this port, and is tried again; "
+			"choose a 'listen' outside net.ipv4.ip_local_port_range",
+			text);
 	else
 		err_set(ret, ERR_PORT_IN_USE,
 			"%s is in use by another process%s; choose another 'listen' or stop it",

@@ -16,6 +16,7 @@
 struct port_owner {
 	struct address address; /* in */
 	unsigned long inode; /* 0: nobody listens there (any more) */
+	bool connected; /* a connection has it, living or in TIME_WAIT: it goes by itself */
 	pid_t pid; /* 0: we may not see it */
 	char name[32]; /* escaped */
 };

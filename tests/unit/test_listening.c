@@ -269,6 +269,29 @@ static void test_a_busy_port_names_the_process_and_heals(void **state)
 	listening_close(l);
 }
 
+/* What holds a port of ip_local_port_range is often nobody who listens: no process to stop. */
+static void test_a_port_of_a_connection(void **state)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct fixture *f = *state;
+	struct listening *l;
+	socklen_t size = sizeof(at);
+	uint16_t port;
+	int server = occupy(&port), fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	at.sin_port = htons(port);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+	l = open_at(f, "127.0.0.1", ntohs(at.sin_port));
+	decide(f, l);
+	assert_int_equal(listening_error(l)->code, ERR_PORT_IN_USE);
+	assert_non_null(strstr(listening_error(l)->msg, "held by a connection"));
+	close(fd);
+	close(server);
+	listening_close(l);
+}
+
 static void test_closing_while_the_search_runs(void **state)
 {
 	struct fixture *f = *state;
@@ -317,6 +340,10 @@ static void test_words_for_a_port_whose_owner_is_hidden(void **state)
 	port_owner_explain(&owner, false, &err);
 	assert_string_equal(err.msg, "[::1]:5432 is in use by another process (run as root to see "
 				     "which); choose another 'listen' or stop it");
+	owner.connected = true; /* nobody listens */
+	port_owner_explain(&owner, false, &err);
+	assert_non_null(strstr(err.msg, "[::1]:5432 is held by a connection that left from"));
+	owner.inode = 1;
 	owner.pid = 812;
 	strcpy(owner.name, "postgres");
 	port_owner_explain(&owner, false, &err);
@@ -356,6 +383,7 @@ int main(void)
 		loop_test(test_a_wildcard_waits_for_the_address_that_leaves),
 		loop_test(test_two_tunnels_of_ours_want_one_port),
 		loop_test(test_a_busy_port_names_the_process_and_heals),
+		loop_test(test_a_port_of_a_connection),
 		loop_test(test_closing_while_the_search_runs),
 		loop_test(test_an_address_of_somebody_else),
 		loop_test(test_a_name_that_is_none),
