@@ -42,6 +42,7 @@ const struct ssh_letter ssh_letters[] = {
 	{ 'a', false, NULL },
 	{ 'x', false, NULL },
 	{ 'k', false, NULL },
+	{ 'y', false, NULL },
 	{ 'M', true, NULL }, /* autossh's monitoring port; tunneld needs none */
 	{ 'R', true, NOT_YET " (remote forwards)" },
 	{ 'D', true, NOT_YET " (dynamic forwards)" },
@@ -55,12 +56,17 @@ const struct ssh_letter ssh_letters[] = {
 	{ '4', false, NOT_YET " (a choice of address family)" },
 	{ '6', false, NOT_YET " (a choice of address family)" },
 	{ 'I', true, NOT_YET " (PKCS#11)" },
+	{ 'K', false, NOT_YET " (GSSAPI)" },
+	{ 'E', true, "is not needed: the log is tunneld's" },
+	{ 'S', true, "is not needed: tunneld shares no connections" },
+	{ 'O', true, "is not needed: tunneld shares no connections" },
 	{ 'F', true, "is not needed: hosts and defaults stand in tunneld.yaml" },
 	{ 'g', false, "is written into the forward: -L '*:PORT:HOST:PORT'" },
 	{ 'A', false, NOT_FOR_TUNNELS },
 	{ 'X', false, NOT_FOR_TUNNELS },
 	{ 'Y', false, NOT_FOR_TUNNELS },
 	{ 't', false, NOT_FOR_TUNNELS },
+	{ 'e', true, NOT_FOR_TUNNELS },
 };
 
 const size_t ssh_letter_count = ARRAY_SIZE(ssh_letters);

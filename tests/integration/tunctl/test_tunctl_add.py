@@ -102,6 +102,8 @@ def test_add_takes_keys_of_the_configuration(server):
         (["-J", "a", "h"], "-J is not supported"),
         (["-Nw0", "h"], "-w is not supported"),
         (["-Z", "h"], "unknown option -Z"),
+        (["-S", "none", "h"], "-S is not needed"),
+        (["-e", "none", "h"], "-e makes no sense"),
         (["-L"], "-L needs a value"),
         (["h", "uptime"], "'uptime' is one word too many"),
         (["-p", "0", "h"], "port"),
