@@ -14,9 +14,27 @@
 #include "lib/util.h"
 
 #define BURST_MS 300 /* an interface that comes up sends a dozen messages */
+#define PROLONGED_MIN 100 /* 1 s: younger addresses may still be on their way to be usable */
 #define SLEPT_MS 2000 /* shorter than this nobody noticed */
 
 /* ---- rtnetlink ---- */
+
+/* An address is told again each time its lifetime is prolonged, which IPv6 routers do every few
+ * seconds to minutes. Its times are in hundredths of a second (struct ifa_cacheinfo). */
+static bool is_prolonged(const struct nlmsghdr *message, const struct ifaddrmsg *address)
+{
+	struct rtattr *attribute = IFA_RTA(address);
+	unsigned left = (unsigned)IFA_PAYLOAD(message);
+
+	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+		const struct ifa_cacheinfo *times = RTA_DATA(attribute);
+
+		if (attribute->rta_type == IFA_CACHEINFO &&
+		    RTA_PAYLOAD(attribute) >= sizeof(*times))
+			return times->tstamp - times->cstamp > PROLONGED_MIN;
+	}
+	return false;
+}
 
 static bool is_news(const struct nlmsghdr *message)
 {
@@ -26,7 +44,7 @@ static bool is_news(const struct nlmsghdr *message)
 	switch (message->nlmsg_type) {
 	case RTM_NEWADDR:
 		return message->nlmsg_len >= NLMSG_LENGTH(sizeof(*address)) &&
-		       address->ifa_scope != RT_SCOPE_HOST;
+		       address->ifa_scope != RT_SCOPE_HOST && !is_prolonged(message, address);
 	case RTM_NEWROUTE:
 		return message->nlmsg_len >= NLMSG_LENGTH(sizeof(*route)) &&
 		       route->rtm_dst_len == 0 && route->rtm_type == RTN_UNICAST;
