@@ -57,7 +57,10 @@ char *config_file_read(const char *path, size_t bytes_max, size_t *ret_length,
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		err_set_errno(err, ERR_IO, errno, "cannot open it");
+		if (errno == ENOENT)
+			err_set(err, ERR_IO, "No such file; write it, or name another one");
+		else
+			err_set_errno(err, ERR_IO, errno, "cannot open it");
 		return NULL;
 	}
 	if (!S_ISREG(st.st_mode)) {

@@ -15,11 +15,23 @@ static const struct {
 #undef X
 };
 
+/* What does not fit says so. */
+static void mark_cut(struct err *err, int needed)
+{
+	size_t at = sizeof(err->msg) - 4;
+
+	if (needed < (int)sizeof(err->msg))
+		return;
+	while (at > 0 && ((unsigned char)err->msg[at] & 0xc0) == 0x80)
+		at--; /* not inside a UTF-8 character */
+	memcpy(err->msg + at, "...", 4);
+}
+
 __attribute__((format(printf, 4, 0))) static void set_message(struct err *err, enum err_code code,
 							      int sys, const char *fmt, va_list ap)
 {
 	*err = (struct err){ .code = code, .sys = sys };
-	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	mark_cut(err, vsnprintf(err->msg, sizeof(err->msg), fmt, ap));
 }
 
 int err_set(struct err *err, enum err_code code, const char *fmt, ...)

@@ -11,6 +11,7 @@
 #include "lib/str.h"
 #include "lib/util.h"
 
+#define PAUSE_MS 10
 #define RECEIVE_BATCH 64 /* packets per turn, for fairness */
 
 struct packet {
@@ -28,6 +29,8 @@ struct packet_port {
 	const struct packet_ops *ops;
 	void *data;
 	struct list queue; /* struct packet */
+	struct loop_timer pause; /* the kernel had no room */
+	bool is_deaf; /* the peer reads no more */
 	size_t queued_bytes;
 	char *buffer; /* PACKET_SIZE_MAX, for receiving */
 	struct loop_defer broken_defer; /* tells on_close from the loop */
@@ -67,6 +70,7 @@ static void port_break(struct packet_port *port, const struct err *err)
 	port->closed = true;
 	port->broken = *err;
 	loop_io_close(&port->io);
+	loop_timer_stop(&port->pause);
 	drop_queue(port);
 	loop_defer_schedule(&port->broken_defer);
 }
@@ -78,8 +82,14 @@ static void on_broken(void *data)
 	port->ops->on_close(port->data, &port->broken);
 }
 
-/* 1: sent, 0: would block, -1: broken */
-static int send_packet(struct packet_port *port, const struct packet *p)
+enum sent {
+	SENT,
+	SENT_LATER, /* the peer has to read first */
+	SENT_EXHAUSTED, /* the kernel lacks memory or counts too many descriptors in flight */
+	SENT_NEVER, /* errno says why */
+};
+
+static enum sent send_packet(struct packet_port *port, const struct packet *p)
 {
 	union control control = { 0 };
 	struct iovec iov = { (void *)p->bytes, p->size };
@@ -99,32 +109,44 @@ static int send_packet(struct packet_port *port, const struct packet *p)
 	while (sendmsg(port->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
 		if (errno == EINTR)
 			continue;
-		/* ETOOMANYREFS: descriptors in flight; they drain as the peer reads. */
-		return errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS ? 0 : -1;
+		if (errno == ENOBUFS || errno == ETOOMANYREFS)
+			return SENT_EXHAUSTED;
+		return errno == EAGAIN ? SENT_LATER : SENT_NEVER;
 	}
-	return 1;
+	return SENT;
 }
 
 static void flush_queue(struct packet_port *port)
 {
+	enum sent sent = SENT;
 	struct packet *p;
 	struct err err;
 
-	while ((p = list_first(&port->queue, struct packet, link))) {
-		int rc = send_packet(port, p);
-
-		if (rc < 0) {
-			err_set_errno(&err, ERR_LOST, errno, "cannot send");
-			port_break(port, &err);
-			return;
-		}
-		if (rc == 0)
+	while (sent == SENT && (p = list_first(&port->queue, struct packet, link))) {
+		sent = send_packet(port, p);
+		if (sent != SENT)
 			break;
 		list_remove(&p->link);
 		port->queued_bytes -= p->size;
 		packet_free(p);
 	}
-	loop_io_want(&port->io, LOOP_READ | (list_is_empty(&port->queue) ? 0 : LOOP_WRITE));
+	if (sent == SENT_NEVER && errno == EPIPE) {
+		/* The peer is gone; what it said last is read before that is told. */
+		port->is_deaf = true;
+		drop_queue(port);
+	} else if (sent == SENT_NEVER) {
+		err_set_errno(&err, ERR_LOST, errno, "cannot send");
+		port_break(port, &err);
+		return;
+	} else if (sent == SENT_EXHAUSTED) {
+		loop_timer_set(&port->pause, PAUSE_MS); /* the socket would say "writable" */
+	}
+	loop_io_want(&port->io, LOOP_READ | (sent == SENT_LATER ? LOOP_WRITE : 0));
+}
+
+static void on_pause_over(void *data)
+{
+	flush_queue(data);
 }
 
 static size_t take_fds(struct msghdr *msg, int fds[PACKET_FDS_MAX])
@@ -213,6 +235,7 @@ static void port_destroy(void *data)
 
 	drop_queue(port);
 	loop_io_close(&port->io);
+	loop_timer_close(&port->pause);
 	closep(&port->fd);
 	free(port->buffer);
 	free(port);
@@ -231,7 +254,8 @@ struct packet_port *packet_port_new(struct loop *loop, int fd, const struct pack
 	list_init(&port->queue);
 	loop_defer_open(&port->broken_defer, loop, on_broken, port);
 	port->buffer = malloc(PACKET_SIZE_MAX);
-	if (!port->buffer || loop_io_open(&port->io, loop, fd, LOOP_READ, on_ready, port) < 0) {
+	if (!port->buffer || loop_timer_open(&port->pause, loop, on_pause_over, port) < 0 ||
+	    loop_io_open(&port->io, loop, fd, LOOP_READ, on_ready, port) < 0) {
 		port_destroy(port);
 		err_nomem(err);
 		return NULL;
@@ -246,6 +270,7 @@ void packet_port_free(struct packet_port *port)
 		return;
 	port->closed = true;
 	loop_defer_close(&port->broken_defer);
+	loop_timer_close(&port->pause);
 	loop_io_close(&port->io);
 	closep(&port->fd);
 	loop_bury(port->loop, &port->grave, port_destroy, port);
@@ -278,15 +303,15 @@ int packet_send(struct packet_port *port, json_t *message, const int *fds, size_
 	struct packet *p;
 
 	json_decref(message);
-	if (!bytes || port->closed || size > PACKET_SIZE_MAX || fd_count > PACKET_FDS_MAX ||
-	    port->queued_bytes + size > PACKET_QUEUE_MAX)
+	if (!bytes || port->closed || port->is_deaf || size > PACKET_SIZE_MAX ||
+	    fd_count > PACKET_FDS_MAX || port->queued_bytes + size > PACKET_QUEUE_MAX)
 		return -1;
 	p = packet_new(bytes, size, fds, fd_count);
 	if (!p)
 		return -1;
 	list_append(&port->queue, &p->link);
 	port->queued_bytes += size;
-	if (!(port->io.interest & LOOP_WRITE))
+	if (!(port->io.interest & LOOP_WRITE) && !loop_timer_is_set(&port->pause))
 		flush_queue(port);
 	return 0;
 }

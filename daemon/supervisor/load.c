@@ -30,6 +30,16 @@ void load_source_fini(struct load_source *source)
 	*source = (struct load_source){ 0 };
 }
 
+/* Best effort: it is memory that ran out. */
+static void add_problem(struct config_problems *problems, const struct err *err)
+{
+	problems->items = calloc(1, sizeof(*problems->items));
+	if (!problems->items)
+		return;
+	problems->items[0].message = strdup(err->msg);
+	problems->count = problems->items[0].message ? 1 : 0;
+}
+
 void load(const struct load_source *source, struct loaded *ret)
 {
 	struct config_context context = { .system = source->system,
@@ -43,8 +53,8 @@ void load(const struct load_source *source, struct loaded *ret)
 		config_load(ret->is_missing ? NULL : source->config, &context, &ret->problems);
 	if (ret->config &&
 	    state_dir_load(source->state_dir, ret->config, &ret->warnings, &err) < 0) {
-		config_free(TAKE(ret->config));
 		loaded_fini(ret);
+		add_problem(&ret->problems, &err);
 	}
 }
 

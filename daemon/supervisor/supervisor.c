@@ -14,7 +14,7 @@
 
 #define NAME_THREADS 4
 #define DISK_THREADS 2 /* one change at a time, and the search for who has a port */
-#define LAST_RESORT_MS 4500 /* an end that takes longer is forced */
+#define LAST_RESORT_MS 3900 /* an end that takes longer is forced */
 
 /* ---- the end ---- */
 

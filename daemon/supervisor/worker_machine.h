@@ -46,7 +46,7 @@ enum worker_action {
 #define WORKER_PING_MS 1000
 #define WORKER_SILENCE_MS 5000 /* no sign of life for so long: hung */
 #define WORKER_DYING_MS 1000 /* how long the end of a process may take */
-#define WORKER_LEAVE_MS 4000 /* how long a polite end may take */
+#define WORKER_LEAVE_MS 3500 /* how long a polite end may take */
 #define WORKER_STABLE_MS 10000 /* a death before this age counts as an early one */
 #define WORKER_RESTART_MIN_MS 500
 #define WORKER_RESTART_MAX_MS 30000

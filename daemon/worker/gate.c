@@ -7,7 +7,7 @@
 struct gate_server {
 	struct list link; /* gate.servers */
 	struct gate *gate;
-	struct list waiting; /* struct gate_pass */
+	struct list urgent, waiting; /* struct gate_pass, first come first served */
 	unsigned inside;
 	unsigned port;
 	char host[];
@@ -20,12 +20,18 @@ struct gate {
 	struct loop_defer turn;
 };
 
+static struct gate_pass *next_pass(struct gate_server *server)
+{
+	struct gate_pass *pass = list_first(&server->urgent, struct gate_pass, link);
+
+	return pass ? pass : list_first(&server->waiting, struct gate_pass, link);
+}
+
 static void admit(struct gate_server *server)
 {
 	struct gate_pass *pass;
 
-	while (server->inside < server->gate->limit &&
-	       (pass = list_first(&server->waiting, struct gate_pass, link))) {
+	while (server->inside < server->gate->limit && (pass = next_pass(server))) {
 		list_remove(&pass->link);
 		pass->inside = true;
 		server->inside++;
@@ -41,7 +47,7 @@ static void on_turn(void *data)
 
 	list_for_each (server, &gate->servers, link) {
 		admit(server);
-		if (server->inside == 0 && list_is_empty(&server->waiting)) {
+		if (server->inside == 0 && !next_pass(server)) {
 			list_remove(&server->link);
 			free(server);
 		}
@@ -94,6 +100,7 @@ static struct gate_server *server_get(struct gate *gate, const char *host, unsig
 	server->gate = gate;
 	server->port = port;
 	memcpy(server->host, host, size);
+	list_init(&server->urgent);
 	list_init(&server->waiting);
 	list_append(&gate->servers, &server->link);
 	return server;
@@ -106,21 +113,21 @@ int gate_enter(struct gate *gate, struct gate_pass *pass, const char *host, unsi
 
 	if (!server)
 		return -1;
-	*pass = (struct gate_pass){ .server = server, .on_admit = on_admit, .data = data };
-	if (urgent)
-		list_prepend(&server->waiting, &pass->link);
-	else
-		list_append(&server->waiting, &pass->link);
+	*pass = (struct gate_pass){
+		.server = server, .urgent = urgent, .on_admit = on_admit, .data = data
+	};
+	list_append(urgent ? &server->urgent : &server->waiting, &pass->link);
 	loop_defer_schedule(&gate->turn);
 	return 0;
 }
 
 void gate_hurry(struct gate_pass *pass)
 {
-	if (!pass->server || pass->inside)
+	if (!pass->server || pass->inside || pass->urgent)
 		return;
+	pass->urgent = true;
 	list_remove(&pass->link);
-	list_prepend(&pass->server->waiting, &pass->link);
+	list_append(&pass->server->urgent, &pass->link);
 }
 
 void gate_leave(struct gate_pass *pass)

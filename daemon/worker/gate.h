@@ -14,9 +14,9 @@ struct gate;
 struct gate_pass;
 typedef void (*gate_admit_fn)(void *data);
 struct gate_pass {
-	struct list link; /* gate_server.waiting while it waits */
+	struct list link; /* gate_server.urgent or .waiting while it waits */
 	struct gate_server *server; /* NULL: neither waiting nor inside */
-	bool inside;
+	bool inside, urgent;
 	gate_admit_fn on_admit;
 	void *data;
 };
@@ -28,5 +28,5 @@ void gate_set_limit(struct gate *gate, unsigned limit);
 /* Queues; on_admit comes from the loop. -1: out of memory. The pass must not be in use. */
 int gate_enter(struct gate *gate, struct gate_pass *pass, const char *host, unsigned port,
 	       bool urgent, gate_admit_fn on_admit, void *data);
-void gate_hurry(struct gate_pass *pass); /* to the front, when it still waits */
+void gate_hurry(struct gate_pass *pass); /* among the urgent ones, when it still waits */
 void gate_leave(struct gate_pass *pass); /* from the queue or from inside; idempotent */

@@ -460,7 +460,11 @@ enum step session_step_kex(struct session *s, struct err *err)
 		return STEP_WAIT;
 	if (rc == SSH_OK)
 		return STEP_NEXT;
-	session_error(s, "the key exchange", err);
+	if (s->banner.tired && !ssh_get_serverbanner(s->ssh))
+		err_set(err, ERR_NOT_SSH,
+			"not an SSH server: it said nothing, and closed the connection when it was greeted");
+	else
+		session_error(s, "the key exchange", err);
 	return STEP_FAIL;
 }
 

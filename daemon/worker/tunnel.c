@@ -12,6 +12,8 @@
 #include "daemon/worker/retry.h"
 #include "lib/util.h"
 
+#define STATS_FORWARDS_MAX 512 /* in one message */
+
 struct tunnel {
 	struct list link; /* worker.tunnels */
 	const struct worker_parts *parts;
@@ -539,6 +541,20 @@ bool tunnel_has_session(const struct tunnel *t)
 	return tunnel_state_is_connected(t->state);
 }
 
+/* Many forwards go into several messages: each has to fit into a packet. */
+static void tell_stats(struct tunnel *t, const struct wire_stats *all)
+{
+	struct wire_stats part = *all;
+
+	do {
+		part.forward_count =
+			MIN(all->forward_count - (size_t)(part.forwards - all->forwards),
+			    STATS_FORWARDS_MAX);
+		report_stats(t->parts->report, &part);
+		part.forwards += part.forward_count;
+	} while (part.forwards < all->forwards + all->forward_count);
+}
+
 bool tunnel_report_stats(struct tunnel *t)
 {
 	struct wire_stats stats = { .tunnel = t->id, .rtt_us = t->rtt_us };
@@ -549,7 +565,7 @@ bool tunnel_report_stats(struct tunnel *t)
 	    stats.rtt_us != t->rtt_told) {
 		t->told = stats.counters;
 		t->rtt_told = stats.rtt_us;
-		report_stats(t->parts->report, &stats);
+		tell_stats(t, &stats);
 	}
 	wire_stats_fini(&stats);
 	return stats.counters.connections > 0;

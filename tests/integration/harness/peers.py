@@ -197,7 +197,9 @@ class Proxy(TcpServer):
         """Waits until there is something and the link is not blocked: a blocked link reads nothing,
         so that its receive window fills."""
         while True:
-            select.select([sock], [], [])
+            poll = select.poll()  # select() cannot watch descriptors above 1023
+            poll.register(sock, select.POLLIN)
+            poll.poll()
             if self._flowing.wait(0):
                 return True
             self._flowing.wait()
