@@ -126,7 +126,7 @@ static void test_include_mistakes(void **state)
 					 "  - broken.yaml\n"
 					 "  - list.yaml\n"
 					 "  - [x]\n"));
-	fixture_expect(f, 2, 5, "nope.yaml: cannot open it: No such file or directory");
+	fixture_expect(f, 2, 5, "nope.yaml: No such file; write it, or name another one");
 	fixture_expect(f, 3, 5, "/d: is a directory, not a file");
 	fixture_expect(f, 4, 5, "/d/x.yaml: is a directory, not a file");
 	fixture_expect(f, 5, 5, "wildcards may stand only behind the last '/'");
@@ -178,7 +178,7 @@ static void test_what_is_no_file_does_not_hang(void **state)
 	struct fixture *f = *state;
 
 	assert_null(fixture_load(f, "missing.yaml"));
-	fixture_expect(f, 0, 0, "cannot open it: No such file or directory");
+	fixture_expect(f, 0, 0, "No such file; write it, or name another one");
 	assert_string_equal(f->problems.items[0].file, fixture_path(f, "missing.yaml"));
 	assert_null(fixture_load(f, "."));
 	fixture_expect(f, 0, 0, "is a directory, not a file");
