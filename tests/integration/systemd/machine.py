@@ -31,6 +31,8 @@ def why_not():
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     if missing:
         return f"needs {', '.join(missing)}"
+    if build.SANITIZED:
+        return "the sanitizers' libraries are not in the tree"
     if _release()[0] != "debian":
         return "the programs were not built on Debian; they would not run in a Debian tree"
     return None
