@@ -214,11 +214,6 @@ void log_set_level(enum log_level level)
 	log_state.level = (int)level;
 }
 
-enum log_level log_get_level(void)
-{
-	return (enum log_level)log_state.level;
-}
-
 bool log_is_on(enum log_level level)
 {
 	return (int)level <= log_state.level;

@@ -14,7 +14,6 @@
 int log_open(const char *program); /* starts the writer; before it, lines go out directly */
 void log_close(void); /* writes what is left, waits at most a second */
 void log_set_level(enum log_level level);
-enum log_level log_get_level(void);
 bool log_is_on(enum log_level level);
 
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -315,8 +315,3 @@ int packet_send(struct packet_port *port, json_t *message, const int *fds, size_
 		flush_queue(port);
 	return 0;
 }
-
-bool packet_port_is_drained(const struct packet_port *port)
-{
-	return list_is_empty(&port->queue);
-}

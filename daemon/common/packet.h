@@ -35,5 +35,3 @@ void packet_port_free(struct packet_port *port);
 /* Queues message (takes the reference, even on failure) with duplicates of fds (the caller keeps
  * its own). -1: out of memory, too large or the queue is full; nothing was queued. */
 int packet_send(struct packet_port *port, json_t *message, const int *fds, size_t fd_count);
-
-bool packet_port_is_drained(const struct packet_port *port); /* everything queued was sent */

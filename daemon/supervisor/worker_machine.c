@@ -133,11 +133,6 @@ enum worker_action worker_machine_tick(struct worker_machine *m, uint64_t now_ms
 	return worker_machine_input(m, WORKER_EV_DEADLINE, now_ms);
 }
 
-bool worker_machine_has_process(const struct worker_machine *m)
-{
-	return states[m->state].has_process;
-}
-
 unsigned worker_machine_restart_in_ms(const struct worker_machine *m, uint64_t now_ms)
 {
 	if (m->state != WORKER_WAITING || m->deadline_ms <= now_ms)

@@ -69,7 +69,6 @@ void worker_machine_pong(struct worker_machine *m, uint64_t now_ms);
  * long has heard nothing for that reason alone: the time it slept does not count. */
 enum worker_action worker_machine_tick(struct worker_machine *m, uint64_t now_ms);
 
-bool worker_machine_has_process(const struct worker_machine *m);
 /* How long until the next process is started; 0: at once, or none is due. */
 unsigned worker_machine_restart_in_ms(const struct worker_machine *m, uint64_t now_ms);
 const char *worker_state_name(enum worker_state state);

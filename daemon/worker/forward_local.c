@@ -513,11 +513,6 @@ const struct wire_counters *forward_counters(const struct forward *f)
 	return &f->counters;
 }
 
-const char *forward_name(const struct forward *f)
-{
-	return f->spec.name;
-}
-
 struct list *forward_link(struct forward *f)
 {
 	return &f->link;

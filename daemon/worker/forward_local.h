@@ -43,7 +43,6 @@ bool forward_is_waiting(const struct forward *f); /* asks the kernel as well */
 enum forward_state forward_state(const struct forward *f);
 const struct err *forward_error(const struct forward *f); /* code ERR_NONE: none */
 const struct wire_counters *forward_counters(const struct forward *f);
-const char *forward_name(const struct forward *f);
 
 struct list *forward_link(struct forward *f); /* for the tunnel's list */
 struct forward *forward_from_link(struct list *link);

@@ -144,9 +144,7 @@ static void test_nonsense_is_answered_with_a_kill_once(void **state)
 	assert_int_equal(worker_machine_input(&m, WORKER_EV_BROKEN, now), WORKER_DO_NOTHING);
 	assert_int_equal(worker_machine_input(&m, WORKER_EV_READY, now), WORKER_DO_NOTHING);
 	assert_false(m.was_hung);
-	assert_true(worker_machine_has_process(&m));
 	assert_int_equal(worker_machine_input(&m, WORKER_EV_EXITED, now), WORKER_DO_MOURN);
-	assert_false(worker_machine_has_process(&m));
 }
 
 static void test_who_hangs_up_gets_a_moment_to_end(void **state)
