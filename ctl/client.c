@@ -91,13 +91,11 @@ static const char *what_to_do(bool denied, bool named)
 {
 	if (denied)
 		return "use sudo, or add yourself to group 'tunctl' (sudo usermod -aG tunctl NAME) "
-		       "and "
-		       "log in again";
+		       "and log in again";
 	if (named)
 		return "is tunneld running with that socket?";
 	return "start it with 'systemctl start tunneld', or 'tunneld' for an instance of your own; "
-	       "-s "
-	       "names another socket";
+	       "-s names another socket";
 }
 
 static int not_reachable(struct failure *f, const struct tried *tried, size_t count, bool named)

@@ -112,8 +112,7 @@ void verb_usage(FILE *to, const struct verb *verb)
 	print_options(to, verb->options);
 	if (verb->ssh_letters)
 		fputs("  -N, -T, -n, -f ...         read over, so that a line written for ssh can "
-		      "be "
-		      "pasted\n",
+		      "be pasted\n",
 		      to);
 	print_options(to, OPTION_GLOBAL);
 	if (verb->example)

@@ -115,66 +115,6 @@ void config_tunnel_free(struct config_tunnel *tunnel)
 	free(tunnel);
 }
 
-/* strdup() of text that may be missing; false: no memory. */
-static bool copy_text(char **to, const char *from)
-{
-	*to = from ? strdup(from) : NULL;
-	return *to || !from;
-}
-
-static bool copy_connection(struct connection_settings *to, const struct connection_settings *from)
-{
-	to->port = from->port;
-	to->identities_implied = from->identities_implied;
-	return copy_text(&to->host, from->host) && copy_text(&to->user, from->user) &&
-	       copy_text(&to->ciphers, from->ciphers) &&
-	       strv_copy(&to->identities, &from->identities) == 0 &&
-	       strv_copy(&to->known_hosts, &from->known_hosts) == 0;
-}
-
-static bool copy_forward(struct config_forward *to, const struct config_forward *from)
-{
-	to->type = from->type;
-	to->listen_port = from->listen_port;
-	to->target_port = from->target_port;
-	return copy_text(&to->name, from->name) && copy_text(&to->listen_host, from->listen_host) &&
-	       copy_text(&to->target_host, from->target_host);
-}
-
-static bool copy_forwards(struct config_tunnel *to, const struct config_tunnel *from)
-{
-	if (from->forward_count == 0)
-		return true;
-	to->forwards = calloc(from->forward_count, sizeof(*to->forwards));
-	if (!to->forwards)
-		return false;
-	for (size_t i = 0; i < from->forward_count; i++) {
-		to->forward_count++;
-		if (!copy_forward(&to->forwards[i], &from->forwards[i]))
-			return false;
-	}
-	return true;
-}
-
-struct config_tunnel *config_tunnel_copy(const struct config_tunnel *tunnel)
-{
-	struct config_tunnel *copy = calloc(1, sizeof(*copy));
-
-	if (!copy)
-		return NULL;
-	copy->upkeep = tunnel->upkeep;
-	copy->start = tunnel->start;
-	copy->line = tunnel->line;
-	if (!copy_text(&copy->name, tunnel->name) || !copy_text(&copy->host, tunnel->host) ||
-	    !copy_text(&copy->source, tunnel->source) ||
-	    !copy_connection(&copy->connection, &tunnel->connection) ||
-	    strv_copy(&copy->tags, &tunnel->tags) < 0 || !copy_forwards(copy, tunnel)) {
-		config_tunnel_free(copy);
-		return NULL;
-	}
-	return copy;
-}
-
 /* The index of name, or where it would have to be inserted. */
 static size_t find_slot(const struct config *config, const char *name)
 {

@@ -128,7 +128,6 @@ void config_free(struct config *config);
 void config_tunnel_free(struct config_tunnel *tunnel);
 void config_forward_fini(struct config_forward *forward);
 void connection_settings_fini(struct connection_settings *connection);
-struct config_tunnel *config_tunnel_copy(const struct config_tunnel *tunnel); /* NULL: no memory */
 
 bool config_name_is_valid(const char *name); /* [A-Za-z0-9._-]{1,64} */
 

@@ -31,8 +31,7 @@ static const struct {
 	[PLACE_DAEMON] = { "daemon", NULL, "daemon" },
 	[PLACE_DEFAULTS] = { "defaults, hosts and tunnels",
 			     "These keys may stand in 'defaults', in an entry of 'hosts' and in a "
-			     "tunnel. "
-			     "The nearest one wins: the tunnel's, then its host's, then the "
+			     "tunnel. The nearest one wins: the tunnel's, then its host's, then the "
 			     "defaults'.",
 			     "defaults" },
 	[PLACE_KEEPALIVE] = { "keepalive", "Each key is inherited by itself.", "keepalive" },

@@ -54,14 +54,12 @@ static enum step fail_refused(struct auth *a, struct err *err)
 	else if (identities_usable(a->identities) == 1 && !problem)
 		err_set(err, ERR_AUTH,
 			"%s does not accept the key %s; add its public half to authorized_keys "
-			"there, "
-			"or check 'user' and 'identity'",
+			"there, or check 'user' and 'identity'",
 			a->server, a->identities->items[0].path);
 	else
 		err_set(err, ERR_AUTH,
 			"%s accepts none of %zu keys%s%s; add one to authorized_keys there, or "
-			"check "
-			"'user' and 'identity'",
+			"check 'user' and 'identity'",
 			a->server, identities_usable(a->identities), problem ? ", and " : "",
 			problem ? problem->msg : "");
 	return STEP_FAIL;
@@ -74,8 +72,7 @@ static enum step fail_partial(struct auth *a, struct err *err)
 	format_methods(ssh_userauth_list(session_libssh(a->session), NULL), wanted, sizeof(wanted));
 	err_set(err, ERR_AUTH,
 		"%s accepted the key but wants more (%s), which this version cannot give; exempt "
-		"the "
-		"user in sshd_config (AuthenticationMethods)",
+		"the user in sshd_config (AuthenticationMethods)",
 		a->server, wanted);
 	return STEP_FAIL;
 }

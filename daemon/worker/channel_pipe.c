@@ -68,9 +68,7 @@ static int on_data(ssh_session session, ssh_channel ssh, void *bytes, uint32_t s
 	taken = c->taking || c->early ? 0 : c->ops->on_data(c->data, bytes, size);
 	c->held = size - taken;
 	c->until_widen -= MIN(taken, c->until_widen);
-	if (wants_widening(c))
-		session_attend(&c->member);
-	if (c->held > 0)
+	if (c->held > 0 || wants_widening(c))
 		session_attend(&c->member);
 	return (int)taken;
 }
@@ -151,20 +149,19 @@ static void open_error(struct channel_pipe *c, struct err *err)
 {
 	const char *text = ssh_get_error(session_libssh(c->member.session));
 	const char *reason = strstr(text, "error (");
+	const char *words = reason ? strstr(reason, ") ") : NULL;
 	char shown[128];
 
-	if (ssh_get_error_code(session_libssh(c->member.session)) != SSH_REQUEST_DENIED ||
-	    !reason) {
+	if (ssh_get_error_code(session_libssh(c->member.session)) != SSH_REQUEST_DENIED || !words) {
 		session_error(c->member.session, "opening a channel", err);
 		return;
 	}
-	str_escape(shown, sizeof(shown), reason + strcspn(reason, ")") + 2,
-		   strlen(reason + strcspn(reason, ")") + 2));
-	if (reason[strlen("error (")] ==
-	    '1') /* RFC 4254 section 5.1: administratively prohibited */
+	words += strlen(") ");
+	str_escape(shown, sizeof(shown), words, strlen(words));
+	/* 1: administratively prohibited (RFC 4254 section 5.1) */
+	if (reason[strlen("error (")] == '1')
 		err_set(err, ERR_PROHIBITED,
-			"the server does not allow forwarding to %s:%u (%s); check "
-			"AllowTcpForwarding, "
+			"the server does not allow forwarding to %s:%u (%s); check AllowTcpForwarding, "
 			"PermitOpen and the options in authorized_keys there",
 			c->host, c->port, shown);
 	else

@@ -346,8 +346,7 @@ static int refuse_unknown(const struct hostkey_set *set, ssh_key key, struct err
 	if (ssh_pki_export_pubkey_base64(key, &base64) != SSH_OK)
 		base64 = NULL;
 	err_set(err, ERR_HOST_KEY_UNKNOWN,
-		"host key of %s is not known%s: %s; compare the fingerprint with the server's, "
-		"then "
+		"host key of %s is not known%s: %s; compare the fingerprint with the server's, then "
 		"add this line to %s: %s %s %s",
 		set->label, instead(set), shown, first_file(set), set->label, type,
 		base64 ? base64 : "?");

@@ -65,6 +65,8 @@ static void keep_nonblocking(struct session *s)
 
 /* ---- errors ---- */
 
+#define TOO_MANY_KEYS "Too many authentication failures" /* auth_maxtries_exceeded() of sshd */
+
 /* "Received SSH_MSG_DISCONNECT: 2:Too many authentication failures" */
 static bool explain_disconnect(const char *text, struct err *err)
 {
@@ -76,8 +78,7 @@ static bool explain_disconnect(const char *text, struct err *err)
 	reason += strlen("SSH_MSG_DISCONNECT: ");
 	reason += strspn(reason, "0123456789:");
 	str_escape(shown, sizeof(shown), reason, strlen(reason));
-	if (strcmp(reason, "Too many authentication failures") ==
-	    0) /* packet_disconnect() of sshd */
+	if (strcmp(reason, TOO_MANY_KEYS) == 0)
 		err_set(err, ERR_AUTH,
 			"the server ended the session after too many keys it does not accept "
 			"(MaxAuthTries); name the right one with 'identity'");
@@ -159,8 +160,8 @@ static bool send_probe(struct session *s)
 }
 
 /* ssh_send_keepalive() does not tell when the answer is there, but while one is outstanding or not
- * collected, any other global request sends nothing and returns that answer (trusted: channels.c of
- * all versions from 0.10 to 0.12). That is how it is collected here, exactly. */
+ * collected, any other global request sends nothing and returns that answer (ssh_global_request() in
+ * channels.c, 0.10 to 0.12). That is how it is collected here, exactly. */
 static bool is_probe_answered(struct session *s)
 {
 	int rc = ssh_channel_cancel_forward(s->ssh, "keepalive.invalid", 1);
@@ -233,8 +234,7 @@ static void turn_up(struct session *s)
 	packets = s->raw_counter.in_packets;
 	serve_members(s);
 	serve_requests(s);
-	/* libssh asks for POLLOUT after every send; take it now instead of paying an epoll round.
-	 */
+	/* libssh asks for POLLOUT after every send; take it now, an epoll round costs more. */
 	if (!s->closed && (ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING))
 		ssh_event_dopoll(s->event, 0);
 	if (packets != s->raw_counter.in_packets)

@@ -201,8 +201,7 @@ static void on_dead(void *data, unsigned silence_ms)
 
 	err_set(&err, ERR_KEEPALIVE,
 		"nothing heard from the server for %u.%u s, although it was asked; it is frozen, "
-		"or the "
-		"network between is gone",
+		"or the network between is gone",
 		silence_ms / 1000, silence_ms % 1000 / 100);
 	fail(data, &err);
 }

