@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A file that loads is a configuration that differs in nothing from itself; one that does not says why in printable
- * lines. What is no YAML is tried as a request that adds a tunnel.
+ * A file that loads is a configuration that differs in nothing from itself; one that does not says
+ * why in printable lines. What is no YAML is tried as a request that adds a tunnel.
  */
 #include <stdint.h>
 #include <stdio.h>
