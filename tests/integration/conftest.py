@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from harness import build, proc
+from harness import build, ports, proc
 from harness.keys import Keys
 from harness.lab import Lab, Simple
 
@@ -38,6 +38,13 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session")
 def keyring(tmp_path_factory):
     return Keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(autouse=True)
+def reserved_ports():
+    """Set up before every other fixture of a test, so given back after all of them."""
+    yield
+    ports.release()
 
 
 @pytest.fixture

@@ -216,8 +216,10 @@ class Terminal:
     def read_until(self, wanted, seconds=10):
         """Reads until wanted was shown; None: until the end."""
         end = time.monotonic() + seconds
+        poll = select.poll()  # select() cannot watch descriptors above 1023
+        poll.register(self.main, select.POLLIN)
         while wanted is None or wanted not in self.text:
-            assert select.select([self.main], [], [], max(0, end - time.monotonic()))[0], self.text
+            assert poll.poll(1000 * max(0, end - time.monotonic())), self.text
             try:
                 data = os.read(self.main, 65536)
             except OSError:  # the end of a pty
