@@ -14,6 +14,14 @@
 
 static const char *const forward_type_names[FORWARD_TYPE_COUNT] = {
 	[FORWARD_LOCAL] = "local",
+	[FORWARD_REMOTE] = "remote",
+	[FORWARD_DYNAMIC] = "dynamic",
+};
+
+static const char *const end_kind_names[END_KIND_COUNT] = {
+	[END_TCP] = "tcp",
+	[END_UNIX] = "unix",
+	[END_PROXY] = "proxy",
 };
 
 static const char *const start_mode_names[START_MODE_COUNT] = {
@@ -52,6 +60,16 @@ int forward_type_from_name(const char *name)
 	return word_find(forward_type_names, FORWARD_TYPE_COUNT, name);
 }
 
+const char *end_kind_name(enum end_kind kind)
+{
+	return word_at(end_kind_names, END_KIND_COUNT, kind);
+}
+
+int end_kind_from_name(const char *name)
+{
+	return word_find(end_kind_names, END_KIND_COUNT, name);
+}
+
 const char *start_mode_name(enum start_mode mode)
 {
 	return word_at(start_mode_names, START_MODE_COUNT, mode);
@@ -85,8 +103,12 @@ bool config_name_is_valid(const char *name)
 void config_forward_fini(struct config_forward *forward)
 {
 	free(forward->name);
-	free(forward->listen_host);
-	free(forward->target_host);
+	free(forward->listen.host);
+	free(forward->target.host);
+	strv_fini(&forward->allow);
+	free(forward->user);
+	free(forward->password);
+	free(forward->socket_group);
 	*forward = (struct config_forward){ 0 };
 }
 

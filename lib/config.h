@@ -18,23 +18,50 @@
 
 struct node;
 
+enum {
+	CONFIG_PORTS_MAX = 1024, /* of a range */
+};
 enum { CONFIG_NAME_MAX = 64 }; /* bytes of a tunnel's, host's, forward's name and of a tag */
 
 enum forward_type {
-	FORWARD_LOCAL, /* ssh -L */
+	FORWARD_LOCAL, /* ssh -L: listens here, leads to what the server can reach */
+	FORWARD_REMOTE, /* ssh -R: listens on the server, leads to what we can reach */
+	FORWARD_DYNAMIC, /* ssh -D: listens here, each client says where it wants to go */
 	FORWARD_TYPE_COUNT
 };
 
 enum start_mode { START_ALWAYS, START_MANUAL, START_MODE_COUNT };
 
+enum end_kind {
+	END_TCP, /* host and port */
+	END_UNIX, /* host is the absolute path of a socket */
+	END_PROXY, /* a target only: every client names its own, by SOCKS or HTTP */
+	END_KIND_COUNT
+};
+
+/* Where a forward begins or leads. */
+struct config_end {
+	enum end_kind kind;
+	char *host; /* address or name; "*" (listen only) is every address; "localhost" (listen only)
+		     * binds both families; a path; NULL for END_PROXY */
+	uint16_t port; /* END_TCP; 0 only for a remote listen: the server chooses */
+};
+
 struct config_forward {
 	char *name; /* unique within the tunnel; given, or derived: "local:127.0.0.1:5432" */
 	enum forward_type type;
-	char *listen_host; /* address or name; "*" is every address; "localhost" binds both families
-			    */
-	uint16_t listen_port;
-	char *target_host; /* resolved by the server */
-	uint16_t target_port;
+	struct config_end listen; /* of a remote forward: on the server */
+	struct config_end
+		target; /* of a local one: as the server sees it; of a remote one: as we do */
+	uint16_t port_count; /* 1, or a range: listen.port + i leads to target.port + i */
+	bool added; /* at run time, not written in a file */
+
+	struct strv allow; /* END_PROXY: rules of lib/allow.h; empty: everything */
+	char *user, *password; /* END_PROXY: NULL: nobody is asked who he is */
+	unsigned max_connections; /* at once; 0: no limit of its own */
+	unsigned idle_timeout_ms; /* a connection without a byte for so long is ended; 0: never */
+	unsigned socket_mode; /* a Unix socket we listen on: permissions, 0600 */
+	char *socket_group; /* its group; NULL: the daemon's */
 };
 
 /* How to reach a server and who to be there. A change of any of these needs a new SSH session. */
@@ -55,6 +82,7 @@ struct upkeep_settings {
 	unsigned reconnect_min_ms, reconnect_max_ms, reconnect_stable_ms;
 	unsigned connect_timeout_ms; /* from the start of an attempt to `up` */
 	unsigned hold_ms; /* how long clients may wait in the backlog while there is no session */
+	unsigned exit_on_forward_failure; /* 1: a forward that cannot be set up ends the attempt */
 };
 
 struct config_tunnel {
@@ -122,6 +150,22 @@ struct config *config_load(const char *path, const struct config_context *contex
 struct config_tunnel *config_add_tunnel(struct config *config, const char *name,
 					const struct node *tree, struct config_problems *problems);
 
+/* For forwards that come and go while a tunnel runs. tree is { local: ..., remote: ..., dynamic: ... }
+ * as in a tunnel. Both return a copy of tunnel for config_replace(), or NULL with problems filled:
+ * the first with those forwards as well (marked as added), the second without those that have the
+ * type and the listen address of one in tree; only added ones, or any of a tunnel that is itself
+ * added, can go. */
+struct config_tunnel *config_with_forwards(const struct config *config,
+					   const struct config_tunnel *tunnel,
+					   const struct node *tree,
+					   struct config_problems *problems);
+struct config_tunnel *config_without_forwards(const struct config *config,
+					      const struct config_tunnel *tunnel,
+					      const struct node *tree,
+					      struct config_problems *problems);
+/* Puts tunnel where the one with its name is, which becomes the caller's. */
+struct config_tunnel *config_replace(struct config *config, struct config_tunnel *tunnel);
+
 struct config_tunnel *config_find(const struct config *config, const char *name);
 void config_remove(struct config *config, const char *name);
 void config_free(struct config *config);
@@ -134,6 +178,8 @@ bool config_name_is_valid(const char *name); /* [A-Za-z0-9._-]{1,64} */
 const char *forward_type_name(enum forward_type type);
 int forward_type_from_name(const char *name); /* -1: none */
 const char *start_mode_name(enum start_mode mode);
+const char *end_kind_name(enum end_kind kind); /* "tcp", "unix", "proxy" */
+int end_kind_from_name(const char *name);
 int start_mode_from_name(const char *name);
 const char *log_level_name(enum log_level level);
 int log_level_from_name(const char *name);

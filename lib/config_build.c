@@ -198,7 +198,7 @@ static int name_forwards(struct config_decoder *d, struct config_forwards *forwa
 		if (f->name)
 			continue;
 		f->name = str_printf("%s:%s", forward_type_name(f->type),
-				     endpoint_format(text, f->listen_host, f->listen_port));
+				     endpoint_format(text, f->listen.host, f->listen.port));
 		if (!f->name)
 			return -1;
 	}

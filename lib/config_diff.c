@@ -9,11 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool end_equal(const struct config_end *a, const struct config_end *b)
+{
+	return a->kind == b->kind && a->port == b->port && streq(a->host, b->host);
+}
+
 bool config_forward_equal(const struct config_forward *a, const struct config_forward *b)
 {
-	return a->type == b->type && a->listen_port == b->listen_port &&
-	       a->target_port == b->target_port && streq(a->name, b->name) &&
-	       streq(a->listen_host, b->listen_host) && streq(a->target_host, b->target_host);
+	return a->type == b->type && a->port_count == b->port_count &&
+	       end_equal(&a->listen, &b->listen) && end_equal(&a->target, &b->target) &&
+	       streq(a->name, b->name) && strv_equal(&a->allow, &b->allow) &&
+	       streq(a->user, b->user) && streq(a->password, b->password) &&
+	       a->max_connections == b->max_connections &&
+	       a->idle_timeout_ms == b->idle_timeout_ms && a->socket_mode == b->socket_mode &&
+	       streq(a->socket_group, b->socket_group);
 }
 
 bool connection_settings_equal(const struct connection_settings *a,
@@ -32,7 +41,8 @@ bool upkeep_settings_equal(const struct upkeep_settings *a, const struct upkeep_
 	       a->reconnect_min_ms == b->reconnect_min_ms &&
 	       a->reconnect_max_ms == b->reconnect_max_ms &&
 	       a->reconnect_stable_ms == b->reconnect_stable_ms &&
-	       a->connect_timeout_ms == b->connect_timeout_ms && a->hold_ms == b->hold_ms;
+	       a->connect_timeout_ms == b->connect_timeout_ms && a->hold_ms == b->hold_ms &&
+	       a->exit_on_forward_failure == b->exit_on_forward_failure;
 }
 
 static int by_name(const void *a, const void *b)

@@ -93,11 +93,12 @@ static bool add_forward(struct config_decoder *d, const struct node *node,
 	if (!forward)
 		return value_no_memory(d, node);
 	forward->type = FORWARD_LOCAL;
+	forward->port_count = 1;
 	forward->name = TAKE(draft->name);
-	forward->listen_port = draft->listen.port;
-	forward->target_port = draft->target.port;
-	return value_set_text(d, node, &forward->listen_host, draft->listen.host) &&
-	       value_set_text(d, node, &forward->target_host, draft->target.host);
+	forward->listen.port = draft->listen.port;
+	forward->target.port = draft->target.port;
+	return value_set_text(d, node, &forward->listen.host, draft->listen.host) &&
+	       value_set_text(d, node, &forward->target.host, draft->target.host);
 }
 
 static bool decode_forward(struct config_decoder *d, const struct schema_key *key,

@@ -53,9 +53,9 @@ int config_listens_add(struct config_listens *listens, const struct config_tunne
 
 static int compare_place(const struct config_forward *a, const struct config_forward *b)
 {
-	int order = (int)a->listen_port - (int)b->listen_port;
+	int order = (int)a->listen.port - (int)b->listen.port;
 
-	return order ? order : strcmp(a->listen_host, b->listen_host);
+	return order ? order : strcmp(a->listen.host, b->listen.host);
 }
 
 /* By place; within one place in the order of the text. */
@@ -87,7 +87,7 @@ void config_listens_check(struct config_listens *listens, struct config_decoder 
 		}
 		config_complain(
 			d, b->at, "tunnels.%s.local: %s is taken by tunnel '%s' in %s", b->tunnel,
-			endpoint_format(text, b->forward->listen_host, b->forward->listen_port),
+			endpoint_format(text, b->forward->listen.host, b->forward->listen.port),
 			a->tunnel, config_place_text(a->at, b->at, where, sizeof(where)));
 	}
 }
@@ -103,7 +103,7 @@ static void check_against(const struct config_tunnel *other, const struct config
 		if (compare_place(&other->forwards[i], forward) == 0)
 			config_complain(
 				d, NULL, "local: %s is taken by tunnel '%s'",
-				endpoint_format(text, forward->listen_host, forward->listen_port),
+				endpoint_format(text, forward->listen.host, forward->listen.port),
 				other->name);
 	}
 }

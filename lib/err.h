@@ -49,6 +49,11 @@ enum err_actor {
 	X(ERR_BIND,                "bind-failed",           NOBODY) \
 	X(ERR_PROHIBITED,          "forward-prohibited",    NOBODY) \
 	X(ERR_TARGET,              "target-unreachable",    NOBODY) \
+	X(ERR_FORWARD_IN_USE,      "forward-in-use",        NOBODY) \
+	X(ERR_FORWARD_GHOST,       "forward-held-by-old-session", NOBODY) \
+	X(ERR_FORWARD_REFUSED,     "forward-refused",       NOBODY) \
+	X(ERR_UNSUPPORTED,         "unsupported",           PERSON) \
+	X(ERR_NOT_ALLOWED,         "destination-not-allowed", PERSON) \
 	/* the daemon's own house */ \
 	X(ERR_WORKER,              "worker-died",           NOBODY) \
 	X(ERR_LIMIT,               "limit",                 NOBODY) \
@@ -61,6 +66,9 @@ enum err_actor {
 	X(ERR_NO_SUCH_TUNNEL,      "no-such-tunnel",        PERSON) \
 	X(ERR_TUNNEL_EXISTS,       "tunnel-exists",         PERSON) \
 	X(ERR_NOT_ADDED,           "not-added",             PERSON) \
+	X(ERR_NOT_CONNECTED,       "not-connected",         NOBODY) \
+	X(ERR_NO_SUCH_CONNECTION,  "no-such-connection",    PERSON) \
+	X(ERR_NO_SUCH_FORWARD,     "no-such-forward",       PERSON) \
 	X(ERR_ACCESS,              "access-denied",         PERSON) \
 	X(ERR_NOT_REACHABLE,       "daemon-not-reachable",  PERSON) \
 	X(ERR_ALREADY_RUNNING,     "already-running",       PERSON)

@@ -12,10 +12,14 @@ static const char *const tunnel_names[TUNNEL_STATE_COUNT] = {
 };
 
 static const char *const forward_names[FORWARD_STATE_COUNT] = {
-	[FORWARD_CLOSED] = "closed",
-	[FORWARD_WAITING] = "waiting",
-	[FORWARD_OPEN] = "open",
-	[FORWARD_FAILED] = "failed",
+	[FORWARD_CLOSED] = "closed", [FORWARD_WAITING] = "waiting", [FORWARD_OPENING] = "opening",
+	[FORWARD_OPEN] = "open",     [FORWARD_FAILED] = "failed",
+};
+
+static const char *const connection_names[CONNECTION_STATE_COUNT] = {
+	[CONNECTION_HANDSHAKE] = "handshake",
+	[CONNECTION_OPENING] = "opening",
+	[CONNECTION_OPEN] = "open",
 };
 
 static int find_name(const char *const names[], int count, const char *name)
@@ -37,6 +41,11 @@ const char *forward_state_name(enum forward_state state)
 	return forward_names[state];
 }
 
+const char *connection_state_name(enum connection_state state)
+{
+	return connection_names[state];
+}
+
 int tunnel_state_from_name(const char *name)
 {
 	return find_name(tunnel_names, TUNNEL_STATE_COUNT, name);
@@ -45,4 +54,9 @@ int tunnel_state_from_name(const char *name)
 int forward_state_from_name(const char *name)
 {
 	return find_name(forward_names, FORWARD_STATE_COUNT, name);
+}
+
+int connection_state_from_name(const char *name)
+{
+	return find_name(connection_names, CONNECTION_STATE_COUNT, name);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The public vocabulary of what a tunnel and a forward can be. The worker reports these, the
+ * The public vocabulary of what a tunnel, a forward and a connection can be. The worker reports these, the
  * supervisor keeps and republishes them, tunctl prints them; the words are written once, here.
  */
 #pragma once
@@ -23,17 +23,27 @@ enum tunnel_state {
 enum forward_state {
 	FORWARD_CLOSED, /* no session, so nothing to forward through */
 	FORWARD_WAITING, /* no session yet, and clients wait in the backlog */
+	FORWARD_OPENING, /* the server has not answered yet (remote forwards) */
 	FORWARD_OPEN, /* accepts and forwards */
 	FORWARD_FAILED, /* does not work, with the reason */
 	FORWARD_STATE_COUNT
 };
 
+enum connection_state {
+	CONNECTION_HANDSHAKE, /* a proxy's client has not said where it wants to go */
+	CONNECTION_OPENING, /* the other end is being reached */
+	CONNECTION_OPEN,
+	CONNECTION_STATE_COUNT
+};
+
 const char *tunnel_state_name(enum tunnel_state state); /* "up" */
 const char *forward_state_name(enum forward_state state);
+const char *connection_state_name(enum connection_state state);
 
 /* -1 for a word that is none. */
 int tunnel_state_from_name(const char *name);
 int forward_state_from_name(const char *name);
+int connection_state_from_name(const char *name);
 
 /* A state in which an SSH session carries (or could carry) connections. */
 static inline bool tunnel_state_is_connected(enum tunnel_state state)

@@ -73,11 +73,11 @@ static json_t *forward_snapshot(const struct forward *f)
 	const struct config_forward *spec = f->spec;
 	const struct wire_counters *c = &f->counters, *b = &f->before;
 	char listen[ENDPOINT_TEXT_MAX], target[ENDPOINT_TEXT_MAX];
-	uint16_t port = spec->listen_port;
+	uint16_t port = spec->listen.port;
 	json_t *bound = addresses(f, &port);
 
-	endpoint_format(listen, spec->listen_host, port);
-	endpoint_format(target, spec->target_host, spec->target_port);
+	endpoint_format(listen, spec->listen.host, port);
+	endpoint_format(target, spec->target.host, spec->target.port);
 	return json_pack(
 		"{s:s, s:s, s:s, s:o, s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "name", spec->name,
 		"type", forward_type_name(spec->type), "listen", listen, "addresses", bound,

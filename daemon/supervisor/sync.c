@@ -66,8 +66,8 @@ static void open_forward(struct sync *s, struct forward *f)
 
 	if (f->listening)
 		return;
-	f->listening = listening_open(s->listen, f->tunnel->name, f->spec->listen_host,
-				      f->spec->listen_port, f);
+	f->listening = listening_open(s->listen, f->tunnel->name, f->spec->listen.host,
+				      f->spec->listen.port, f);
 	f->news = true;
 	if (!f->listening) {
 		err_nomem(&err);
@@ -82,6 +82,7 @@ static void tell_forward(struct forward *f)
 	const struct err *error = listening_error(f->listening);
 	bool bound = listening_state(f->listening) == LISTENING_BOUND;
 	size_t count = bound ? listening_sockets(f->listening, sockets) : 0;
+	struct wire_forward message = { .tunnel = f->tunnel->id, .forward = f->id };
 
 	for (size_t i = 0; i < count; i++)
 		fds[i] = sockets[i]->fd;
@@ -90,9 +91,9 @@ static void tell_forward(struct forward *f)
 		forward_enter(f, FORWARD_FAILED, error);
 	else if (!f->has_sockets)
 		forward_enter(f, FORWARD_CLOSED, NULL);
-	if (worker_send(f->tunnel->worker,
-			wire_forward(f->tunnel->id, f->id, f->spec, bound ? NULL : error), fds,
-			count) < 0) {
+	if (!bound)
+		message.error = *error;
+	if (worker_send(f->tunnel->worker, wire_forward(&message, f->spec), fds, count) < 0) {
 		log_error("%s: cannot hand forward '%s' to its worker", f->tunnel->name,
 			  f->spec->name);
 		return;

@@ -108,6 +108,7 @@ static void do_spawn(struct worker *w)
 
 	w->libssh[0] = '\0';
 	err_clear(&w->broken);
+	w->generation = ++w->house->generation;
 	if (open_process(w, &err) == 0) {
 		log_debug("worker %u: pid %d", w->index, (int)w->pid);
 		return;
@@ -122,7 +123,11 @@ static void do_spawn(struct worker *w)
 
 void worker_tell_settings(struct worker *w)
 {
-	worker_send(w, wire_settings(w->house->log_level, w->house->handshakes), NULL, 0);
+	struct wire_settings settings = { .level = w->house->log_level,
+					  .handshakes = w->house->handshakes,
+					  .generation = w->generation };
+
+	worker_send(w, wire_settings(&settings), NULL, 0);
 }
 
 static void do_hand_over(struct worker *w)

@@ -34,6 +34,7 @@ struct worker_house {
 	char *program;
 	enum log_level log_level;
 	unsigned handshakes; /* each one's share of the unfinished ones to one server */
+	uint32_t generation; /* of the last process that was started */
 	void (*on_forgotten)(struct worker_house *house); /* a worker left; it is freed later */
 };
 
@@ -43,6 +44,7 @@ struct worker {
 	unsigned index; /* from 1; what people see */
 	struct worker_machine machine;
 	pid_t pid; /* 0: no process */
+	uint32_t generation; /* of the process; ids of connections begin with it */
 	struct packet_port *port; /* NULL: no process, or its line broke */
 	struct err broken; /* why it was given up, if it was */
 	struct err death; /* how the last process ended; shown until the next one runs */

@@ -245,7 +245,7 @@ static void serve(struct forward *f, int client, const struct sockaddr_storage *
 
 	setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	originator(from, host, sizeof(host), &port);
-	r = relay_open(&settings, client, f->session, f->spec.target_host, f->spec.target_port,
+	r = relay_open(&settings, client, f->session, f->spec.target.host, f->spec.target.port,
 		       host, port, &err);
 	if (!r) {
 		log_error("forward '%s': %s", f->spec.name, err.msg);

@@ -40,13 +40,12 @@ struct delivery {
 
 static int handle_settings(struct delivery *d, struct err *err)
 {
-	enum log_level level;
-	unsigned handshakes;
+	struct wire_settings settings;
 
-	if (wire_read_settings(d->message, &level, &handshakes, err) < 0)
+	if (wire_read_settings(d->message, &settings, err) < 0)
 		return -1;
-	log_set_level(level);
-	gate_set_limit(d->worker->parts.gate, MAX(handshakes, 1));
+	log_set_level(settings.level);
+	gate_set_limit(d->worker->parts.gate, MAX(settings.handshakes, 1));
 	return 0;
 }
 
@@ -76,15 +75,15 @@ static int handle_tunnel(struct delivery *d, struct err *err)
 static int handle_forward(struct delivery *d, struct err *err)
 {
 	struct config_forward spec;
+	struct wire_forward forward;
 	struct tunnel *t;
-	uint64_t id, forward;
-	struct err why;
 
-	if (wire_read_forward(d->message, &id, &forward, &spec, &why, err) < 0)
+	if (wire_read_forward(d->message, &forward, &spec, err) < 0)
 		return -1;
-	t = find(d->worker, id);
+	t = find(d->worker, forward.tunnel);
 	if (t)
-		return tunnel_set_forward(t, forward, &spec, d->fds, d->fd_count, &why, err);
+		return tunnel_set_forward(t, forward.forward, &spec, d->fds, d->fd_count,
+					  &forward.error, err);
 	config_forward_fini(&spec);
 	return 0;
 }

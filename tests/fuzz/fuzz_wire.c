@@ -52,19 +52,19 @@ static void try_tunnel(json_t *m)
 static void try_forward(json_t *m)
 {
 	struct config_forward spec;
-	uint64_t id, forward;
-	struct err error;
+	struct wire_forward forward;
 	json_t *copy;
 
-	if (wire_read_forward(m, &id, &forward, &spec, &error, NULL) < 0)
+	if (wire_read_forward(m, &forward, &spec, NULL) < 0)
 		return;
-	check_error(&error);
-	must(spec.name && spec.listen_host && spec.target_host);
+	check_error(&forward.error);
+	must(spec.name && (spec.listen.host || spec.listen.kind == END_PROXY));
+	must(spec.target.host || spec.target.kind == END_PROXY);
 	must((unsigned)spec.type < FORWARD_TYPE_COUNT);
-	copy = wire_forward(id, forward, &spec, &error);
+	copy = wire_forward(&forward, &spec);
 	must(copy != NULL);
 	config_forward_fini(&spec);
-	must(wire_read_forward(copy, &id, &forward, &spec, &error, NULL) == 0);
+	must(wire_read_forward(copy, &forward, &spec, NULL) == 0);
 	config_forward_fini(&spec);
 	json_decref(copy);
 }
@@ -112,13 +112,12 @@ static void try_small(json_t *m)
 {
 	char version[8], libssh[8];
 	struct wire_pong pong;
-	enum log_level level;
-	unsigned handshakes;
+	struct wire_settings settings;
 	uint64_t a, b;
 	struct err err;
 
-	if (wire_read_settings(m, &level, &handshakes, &err) == 0)
-		must((unsigned)level < LOG_LEVEL_COUNT);
+	if (wire_read_settings(m, &settings, &err) == 0)
+		must((unsigned)settings.level < LOG_LEVEL_COUNT);
 	else
 		must(err.code == ERR_PROTOCOL && err.msg[0]);
 	if (wire_read_about(m, &a, NULL) == 0)
@@ -132,6 +131,32 @@ static void try_small(json_t *m)
 	}
 }
 
+static void try_calls(json_t *m)
+{
+	static struct wire_connections connections;
+	struct config_end target;
+	uint64_t a, b, c;
+	struct err error;
+	json_t *copy;
+	bool found;
+
+	wire_read_ask_connections(m, &a, &b, &c, NULL);
+	wire_read_kill(m, &a, &b, NULL);
+	wire_read_about_call(m, &a, NULL);
+	wire_read_killed(m, &a, &found, NULL);
+	if (wire_read_connect(m, &a, &b, &target, NULL) == 0)
+		free(target.host);
+	if (wire_read_connected(m, &a, &error, NULL) == 0)
+		check_error(&error);
+	if (wire_read_connections(m, &connections, NULL) < 0)
+		return;
+	for (size_t i = 0; i < connections.count; i++)
+		check_shown(connections.items[i].from, sizeof(connections.items[i].from));
+	copy = wire_connections(&connections);
+	must(copy && wire_read_connections(copy, &connections, NULL) == 0);
+	json_decref(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	json_t *m = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
@@ -143,6 +168,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try_states(m);
 	try_stats(m);
 	try_small(m);
+	try_calls(m);
 	json_decref(m);
 	return 0;
 }

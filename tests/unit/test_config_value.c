@@ -188,10 +188,10 @@ static void test_forward_forms(void **state)
 
 		assert_int_equal(forward->type, FORWARD_LOCAL);
 		assert_string_equal(forward->name, expected[i].name);
-		assert_string_equal(forward->listen_host, expected[i].listen_host);
-		assert_string_equal(forward->target_host, expected[i].target_host);
-		assert_int_equal(forward->listen_port, expected[i].listen_port);
-		assert_int_equal(forward->target_port, expected[i].target_port);
+		assert_string_equal(forward->listen.host, expected[i].listen_host);
+		assert_string_equal(forward->target.host, expected[i].target_host);
+		assert_int_equal(forward->listen.port, expected[i].listen_port);
+		assert_int_equal(forward->target.port, expected[i].target_port);
 	}
 	config_free(config);
 }

@@ -14,8 +14,8 @@
 
 /* Settings as the registry sees them: a name and some forwards. */
 static struct config_forward forwards[] = {
-	{ .name = (char *)"one", .listen_host = (char *)"127.0.0.1", .listen_port = 1 },
-	{ .name = (char *)"two", .listen_host = (char *)"127.0.0.1", .listen_port = 2 },
+	{ .name = (char *)"one", .listen.host = (char *)"127.0.0.1", .listen.port = 1 },
+	{ .name = (char *)"two", .listen.host = (char *)"127.0.0.1", .listen.port = 2 },
 };
 
 static struct config_tunnel spec(const char *name)

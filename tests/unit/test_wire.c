@@ -14,6 +14,7 @@
 
 #include "lib/str.h"
 #include "lib/util.h"
+#include "lib/config_diff.h"
 #include "tests/unit/wire_samples.h"
 
 /* ---- round trips ---- */
@@ -66,20 +67,23 @@ static void test_forward_round_trip(void **state)
 {
 	json_t *m = transmit(sample_forward_message());
 	struct config_forward f;
-	struct err error, err;
-	uint64_t id, forward_id;
+	struct wire_forward w;
+	struct err err;
 
-	assert_int_equal(wire_read_forward(m, &id, &forward_id, &f, &error, &err), 0);
-	assert_int_equal(id, 7);
-	assert_int_equal(forward_id, 9);
+	assert_int_equal(wire_read_forward(m, &w, &f, &err), 0);
+	assert_int_equal(w.tunnel, 7);
+	assert_int_equal(w.forward, 9);
+	assert_int_equal(w.sockets, 3);
+	assert_int_equal(w.bound_port, 4711);
+	assert_true(config_forward_equal(&f, &sample_forward));
 	assert_string_equal(f.name, sample_forward.name);
 	assert_int_equal(f.type, FORWARD_LOCAL);
-	assert_string_equal(f.listen_host, "localhost");
-	assert_int_equal(f.listen_port, 5432);
-	assert_string_equal(f.target_host, "pg");
-	assert_int_equal(f.target_port, 65535);
-	assert_int_equal(error.code, ERR_HOST_KEY_CHANGED);
-	assert_string_equal(error.msg, "the key of 'x' changed");
+	assert_string_equal(f.listen.host, "localhost");
+	assert_int_equal(f.listen.port, 5432);
+	assert_string_equal(f.target.host, "pg");
+	assert_int_equal(f.target.port, 65535);
+	assert_int_equal(w.error.code, ERR_HOST_KEY_CHANGED);
+	assert_string_equal(w.error.msg, "the key of 'x' changed");
 	config_forward_fini(&f);
 	json_decref(m);
 }
@@ -147,20 +151,63 @@ static void test_stats_round_trip(void **state)
 	json_decref(m);
 }
 
+static void test_call_round_trips(void **state)
+{
+	static struct wire_connections c;
+	struct config_end target;
+	uint64_t call, tunnel, last;
+	struct err err, error;
+	bool found;
+	json_t *m;
+
+	m = transmit(sample_ask_connections_message());
+	assert_int_equal(wire_read_ask_connections(m, &call, &tunnel, &last, &err), 0);
+	assert_int_equal(call * 10000 + tunnel * 100 + last, 50712);
+	json_decref(m);
+	m = transmit(sample_kill_message());
+	assert_int_equal(wire_read_kill(m, &call, &last, &err), 0);
+	assert_int_equal(call * 100 + last, 512);
+	json_decref(m);
+	m = transmit(sample_connect_message());
+	assert_int_equal(wire_read_connect(m, &call, &tunnel, &target, &err), 0);
+	assert_int_equal(call * 100 + tunnel, 507);
+	assert_string_equal(target.host, "db");
+	assert_int_equal(target.port, 5432);
+	free(target.host);
+	json_decref(m);
+	m = transmit(sample_connections_message());
+	assert_int_equal(wire_read_connections(m, &c, &err), 0);
+	assert_int_equal(c.call, 5);
+	assert_int_equal(c.count, 1);
+	assert_true(c.more);
+	assert_int_equal(c.items[0].state, CONNECTION_OPEN);
+	assert_string_equal(c.items[0].to, "db:5432");
+	assert_int_equal(c.items[0].bytes_in * 10 + c.items[0].bytes_out, 34);
+	json_decref(m);
+	m = transmit(sample_killed_message());
+	assert_int_equal(wire_read_killed(m, &call, &found, &err), 0);
+	assert_true(found);
+	json_decref(m);
+	m = transmit(sample_connected_message());
+	assert_int_equal(wire_read_connected(m, &call, &error, &err), 0);
+	assert_int_equal(error.code, ERR_HOST_KEY_CHANGED);
+	json_decref(m);
+}
+
 static void test_small_round_trips(void **state)
 {
 	char version[16], libssh[16];
 	struct wire_pong pong;
-	enum log_level level;
-	unsigned handshakes;
+	struct wire_settings settings;
 	uint64_t id, forward_id, seq;
 	struct err err;
 	json_t *m;
 
 	m = transmit(sample_settings_message());
-	assert_int_equal(wire_read_settings(m, &level, &handshakes, &err), 0);
-	assert_int_equal(level, LOG_DEBUG);
-	assert_int_equal(handshakes, 8);
+	assert_int_equal(wire_read_settings(m, &settings, &err), 0);
+	assert_int_equal(settings.level, LOG_DEBUG);
+	assert_int_equal(settings.handshakes, 8);
+	assert_int_equal(settings.generation, 77);
 	json_decref(m);
 	m = transmit(sample_about_message());
 	assert_int_equal(wire_read_about(m, &id, &err), 0);
@@ -326,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_state_round_trip),
 		cmocka_unit_test(test_forward_state_round_trip),
 		cmocka_unit_test(test_stats_round_trip),
+		cmocka_unit_test(test_call_round_trips),
 		cmocka_unit_test(test_small_round_trips),
 		cmocka_unit_test(test_numbers_have_limits),
 		cmocka_unit_test(test_words_are_known),

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -19,10 +20,9 @@
 
 static int read_settings(json_t *m, struct err *err)
 {
-	enum log_level level;
-	unsigned handshakes;
+	struct wire_settings settings;
 
-	return wire_read_settings(m, &level, &handshakes, err);
+	return wire_read_settings(m, &settings, err);
 }
 
 static int read_tunnel(json_t *m, struct err *err)
@@ -39,9 +39,8 @@ static int read_tunnel(json_t *m, struct err *err)
 static int read_forward(json_t *m, struct err *err)
 {
 	struct config_forward spec;
-	struct err error;
-	uint64_t id, forward_id;
-	int rc = wire_read_forward(m, &id, &forward_id, &spec, &error, err);
+	struct wire_forward forward;
+	int rc = wire_read_forward(m, &forward, &spec, err);
 
 	if (rc == 0)
 		config_forward_fini(&spec);
@@ -106,6 +105,61 @@ static int read_pong(json_t *m, struct err *err)
 	return wire_read_pong(m, &pong, err);
 }
 
+static int read_ask_connections(json_t *m, struct err *err)
+{
+	uint64_t call, tunnel, last;
+
+	return wire_read_ask_connections(m, &call, &tunnel, &last, err);
+}
+
+static int read_kill(json_t *m, struct err *err)
+{
+	uint64_t call, connection;
+
+	return wire_read_kill(m, &call, &connection, err);
+}
+
+static int read_connect(json_t *m, struct err *err)
+{
+	struct config_end target;
+	uint64_t call, tunnel;
+	int rc = wire_read_connect(m, &call, &tunnel, &target, err);
+
+	if (rc == 0)
+		free(target.host);
+	return rc;
+}
+
+static int read_about_call(json_t *m, struct err *err)
+{
+	uint64_t call;
+
+	return wire_read_about_call(m, &call, err);
+}
+
+static int read_connections(json_t *m, struct err *err)
+{
+	static struct wire_connections connections;
+
+	return wire_read_connections(m, &connections, err);
+}
+
+static int read_killed(json_t *m, struct err *err)
+{
+	uint64_t call;
+	bool found;
+
+	return wire_read_killed(m, &call, &found, err);
+}
+
+static int read_connected(json_t *m, struct err *err)
+{
+	uint64_t call;
+	struct err error;
+
+	return wire_read_connected(m, &call, &error, err);
+}
+
 static const struct row {
 	const char *type;
 	json_t *(*make)(void);
@@ -122,6 +176,13 @@ static const struct row {
 	{ "forward-state", sample_forward_state_message, read_forward_state },
 	{ "stats", sample_stats_message, read_stats },
 	{ "pong", sample_pong_message, read_pong },
+	{ "connections", sample_ask_connections_message, read_ask_connections },
+	{ "kill", sample_kill_message, read_kill },
+	{ "connect", sample_connect_message, read_connect },
+	{ "attach", sample_about_call_message, read_about_call },
+	{ "connections", sample_connections_message, read_connections },
+	{ "killed", sample_killed_message, read_killed },
+	{ "connected", sample_connected_message, read_connected },
 };
 
 /* ---- spoiling every field in turn ---- */

@@ -28,6 +28,7 @@ json_t *transmit(json_t *m)
 
 static char *known_hosts[] = { (char[]){ "/etc/a" }, (char[]){ "/etc/b" } };
 static char *identities[] = { (char[]){ "/keys/ä" } };
+static char *allow[] = { (char[]){ "*.internal:443" } };
 const struct config_tunnel sample_tunnel = {
 	.name = (char[]){ "db" },
 	.connection = { .host = (char[]){ "bastion" },
@@ -37,14 +38,20 @@ const struct config_tunnel sample_tunnel = {
 			.identities_implied = true,
 			.known_hosts = { known_hosts, 2 },
 			.ciphers = (char[]){ "aes128-ctr" } },
-	.upkeep = { 1, 2, 3, 4, 5, 6, 7 },
+	.upkeep = { 1, 2, 3, 4, 5, 6, 7, 1 },
 };
 const struct config_forward sample_forward = {
 	.name = (char[]){ "local:5432" },
-	.listen_host = (char[]){ "localhost" },
-	.listen_port = 5432,
-	.target_host = (char[]){ "pg" },
-	.target_port = 65535,
+	.listen.host = (char[]){ "localhost" },
+	.listen.port = 5432,
+	.target.host = (char[]){ "pg" },
+	.target.port = 65535,
+	.port_count = 1,
+	.allow = { allow, 1 },
+	.user = (char[]){ "u" },
+	.password = (char[]){ "p" },
+	.max_connections = 8,
+	.idle_timeout_ms = 9,
 };
 const struct wire_session sample_session = {
 	.address = "192.0.2.7:22",
@@ -65,7 +72,7 @@ static struct err some_error(void)
 
 json_t *sample_settings_message(void)
 {
-	return wire_settings(LOG_DEBUG, 8);
+	return wire_settings(&(struct wire_settings){ LOG_DEBUG, 8, 77 });
 }
 
 json_t *sample_tunnel_message(void)
@@ -75,9 +82,11 @@ json_t *sample_tunnel_message(void)
 
 json_t *sample_forward_message(void)
 {
-	struct err err = some_error();
+	struct wire_forward forward = {
+		.tunnel = 7, .forward = 9, .sockets = 3, .bound_port = 4711, .error = some_error()
+	};
 
-	return wire_forward(7, 9, &sample_forward, &err);
+	return wire_forward(&forward, &sample_forward);
 }
 
 json_t *sample_about_message(void)
@@ -115,7 +124,12 @@ json_t *sample_tunnel_state_message(void)
 json_t *sample_forward_state_message(void)
 {
 	struct wire_forward_state state = {
-		.tunnel = 7, .forward = 9, .state = FORWARD_FAILED, .error = some_error()
+		.tunnel = 7,
+		.forward = 9,
+		.state = FORWARD_FAILED,
+		.port = 4711,
+		.note = "look",
+		.error = some_error(),
 	};
 
 	return wire_forward_state(&state);
@@ -136,4 +150,58 @@ json_t *sample_stats_message(void)
 json_t *sample_pong_message(void)
 {
 	return wire_pong(&(struct wire_pong){ 3, 10, 20, 30 });
+}
+
+json_t *sample_ask_connections_message(void)
+{
+	return wire_ask_connections(5, 7, 12);
+}
+
+json_t *sample_kill_message(void)
+{
+	return wire_kill(5, 12);
+}
+
+json_t *sample_connect_message(void)
+{
+	struct config_end target = { END_TCP, (char[]){ "db" }, 5432 };
+
+	return wire_connect(5, 7, &target);
+}
+
+json_t *sample_about_call_message(void)
+{
+	return wire_about_call("attach", 5);
+}
+
+json_t *sample_connections_message(void)
+{
+	static struct wire_connections connections = {
+		.call = 5,
+		.items = { { .id = 12,
+			     .forward = 9,
+			     .state = CONNECTION_OPEN,
+			     .from = "127.0.0.1:1",
+			     .to = "db:5432",
+			     .opened_at_ms = 1,
+			     .active_at_ms = 2,
+			     .bytes_in = 3,
+			     .bytes_out = 4 } },
+		.count = 1,
+		.more = true,
+	};
+
+	return wire_connections(&connections);
+}
+
+json_t *sample_killed_message(void)
+{
+	return wire_killed(5, true);
+}
+
+json_t *sample_connected_message(void)
+{
+	struct err err = some_error();
+
+	return wire_connected(5, &err);
 }

@@ -21,6 +21,13 @@ json_t *sample_tunnel_state_message(void);
 json_t *sample_forward_state_message(void);
 json_t *sample_stats_message(void);
 json_t *sample_pong_message(void);
+json_t *sample_ask_connections_message(void);
+json_t *sample_kill_message(void);
+json_t *sample_connect_message(void);
+json_t *sample_about_call_message(void);
+json_t *sample_connections_message(void);
+json_t *sample_killed_message(void);
+json_t *sample_connected_message(void);
 
 /* As it is on the line: encoded and read again. Takes the reference. */
 json_t *transmit(json_t *m);

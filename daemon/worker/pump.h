@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two sockets joined: what comes out of one goes into the other, each direction with an end of file
+ * and a back-pressure of its own, and at most 64 KiB on their way in each. For what does not pass
+ * through a channel here; relay.h is for what does.
+ */
+#pragma once
+
+#include "daemon/common/loop.h"
+
+struct pump;
+
+struct pump_ops {
+	/* Both directions have ended, or one of the sockets broke (reset). It is freed after the
+	 * turn. */
+	void (*on_end)(void *data, bool reset);
+};
+
+/* Takes both sockets (connected, non-blocking) and early (malloced, may be NULL: what a has sent
+ * already), also on failure. */
+struct pump *pump_new(struct loop *loop, int a, int b, char *early, size_t early_size,
+		      const struct pump_ops *ops, void *data, struct err *err);
+void pump_free(struct pump *p, bool reset); /* on_end is not called; NULL is fine */
