@@ -21,6 +21,9 @@ struct node;
 enum {
 	CONFIG_PORTS_MAX = 1024, /* of a range */
 };
+enum {
+	CONFIG_END_TEXT_MAX = 288, /* what config_end_text() writes at most, with its NUL */
+};
 enum { CONFIG_NAME_MAX = 64 }; /* bytes of a tunnel's, host's, forward's name and of a tag */
 
 enum forward_type {
@@ -180,6 +183,8 @@ int forward_type_from_name(const char *name); /* -1: none */
 const char *start_mode_name(enum start_mode mode);
 const char *end_kind_name(enum end_kind kind); /* "tcp", "unix", "proxy" */
 int end_kind_from_name(const char *name);
+/* "localhost:8000-8010", "[::1]:22", "/run/x.sock"; "any" for END_PROXY. Returns out. */
+char *config_end_text(char *out, size_t size, const struct config_end *end, uint16_t port_count);
 int start_mode_from_name(const char *name);
 const char *log_level_name(enum log_level level);
 int log_level_from_name(const char *name);

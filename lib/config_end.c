@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a forward begins or leads, in words. The same text is part of a forward's name, stands in
+ * lists and JSON, and is what a person writes to mean this end.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/config.h"
+
+char *config_end_text(char *out, size_t size, const struct config_end *end, uint16_t port_count)
+{
+	size_t used;
+
+	if (end->kind != END_TCP) {
+		snprintf(out, size, "%s", end->kind == END_PROXY ? "any" : end->host);
+		return out;
+	}
+	snprintf(out, size, strchr(end->host, ':') ? "[%s]:%u" : "%s:%u", end->host, end->port);
+	used = strlen(out);
+	if (port_count > 1)
+		snprintf(out + used, size - used, "-%u", end->port + port_count - 1u);
+	return out;
+}
