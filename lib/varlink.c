@@ -136,6 +136,12 @@ int varlink_reader_next(struct varlink_reader *r, json_t **ret, struct err *err)
 	return *ret ? 1 : -1;
 }
 
+const char *varlink_reader_rest(const struct varlink_reader *r, size_t *ret_size)
+{
+	*ret_size = r->size - r->start;
+	return *ret_size > 0 ? r->data + r->start : "";
+}
+
 void varlink_reader_fini(struct varlink_reader *r)
 {
 	free(r->data);

@@ -31,6 +31,9 @@ char *varlink_reader_room(struct varlink_reader *r, size_t min, size_t *ret_size
 void varlink_reader_commit(struct varlink_reader *r, size_t size);
 /* 1: *ret is the next object (a new reference); 0: more bytes needed; -1: not a message. */
 int varlink_reader_next(struct varlink_reader *r, json_t **ret, struct err *err);
+/* What was read beyond the messages returned so far: after an upgrade it is no message any more.
+ * Borrowed until the next call; *ret_size is 0 when there is nothing. */
+const char *varlink_reader_rest(const struct varlink_reader *r, size_t *ret_size);
 void varlink_reader_fini(struct varlink_reader *r);
 
 /* A call as a server sees it. The pointers are borrowed from the message. */

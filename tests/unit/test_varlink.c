@@ -53,6 +53,27 @@ static void test_split_at_every_byte(void **state)
 	}
 }
 
+/* A reply and the first bytes of an upgraded connection may come in one read. */
+static void test_what_follows_an_upgrade_is_kept(void **state)
+{
+	static const char wire[] = "{}\0SSH-2.0-x\r\n\0more";
+	struct varlink_reader r = { 0 };
+	struct err err = { 0 };
+	json_t *message = NULL;
+	const char *rest;
+	size_t size;
+
+	varlink_reader_rest(&r, &size);
+	assert_int_equal(size, 0);
+	feed(&r, wire, sizeof(wire) - 1);
+	assert_int_equal(varlink_reader_next(&r, &message, &err), 1);
+	rest = varlink_reader_rest(&r, &size);
+	assert_int_equal(size, sizeof(wire) - 1 - 3);
+	assert_memory_equal(rest, wire + 3, size);
+	json_decref(message);
+	varlink_reader_fini(&r);
+}
+
 static const struct {
 	const char *text;
 	enum err_code code;
@@ -257,6 +278,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_split_at_every_byte),
+		cmocka_unit_test(test_what_follows_an_upgrade_is_kept),
 		cmocka_unit_test(test_refused_messages),
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_too_long),
