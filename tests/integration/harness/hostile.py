@@ -99,6 +99,7 @@ class _Server(asyncssh.SSHServer):
 
     def connection_made(self, conn):
         self.conn = conn
+        self.owner.current = conn
         self.owner.connections += 1
         if self.owner.mends_cancel:
             # asyncssh ends the connection when a forward is cancelled that is not there, which is
@@ -126,7 +127,13 @@ class _Server(asyncssh.SSHServer):
         if self.owner.closes_after_auth:
             self.conn.abort()
 
+    def server_requested(self, listen_host, listen_port):
+        """tcpip-forward: an answer that never comes, a no, or a real listener."""
+        return asyncio.Event().wait() if self.owner.never_opens_forwards else True
+
     def connection_requested(self, dest_host, dest_port, orig_host, orig_port):
+        if self.owner.channel_session:
+            return self.owner.channel_session()
         return asyncio.Event().wait() if self.owner.never_opens_channels else True
 
 
@@ -142,6 +149,8 @@ class AsyncsshServer:
         closes_after_auth=False,
         never_finishes_auth=False,
         never_opens_channels=False,
+        never_opens_forwards=False,
+        channel_session=None,
         accepts_keys=True,
         mends_cancel=True,
         **options,
@@ -150,6 +159,9 @@ class AsyncsshServer:
         self.closes_after_auth = closes_after_auth
         self.never_finishes_auth = never_finishes_auth
         self.never_opens_channels = never_opens_channels
+        self.never_opens_forwards = never_opens_forwards
+        self.channel_session = channel_session  # makes the SSHTCPSession of a direct-tcpip channel
+        self.current = None  # the last connection
         self.accepts_keys = accepts_keys
         self.mends_cancel = mends_cancel
         self.connections = 0
@@ -175,6 +187,11 @@ class AsyncsshServer:
     @property
     def address(self):
         return f"127.0.0.1:{self.port}"
+
+    def run(self, make_coroutine, timeout=10):
+        """Runs make_coroutine(connection) on the server's loop; its result or exception."""
+        future = asyncio.run_coroutine_threadsafe(make_coroutine(self.current), self._loop)
+        return future.result(timeout)
 
     def close(self):
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import tempfile
 
-from . import client, keys, peers
+from . import client, keys, peers, web
 from .daemon import Daemon
 from .hostile import AsyncsshServer
 from .ports import free_port
@@ -59,6 +59,12 @@ class Lab:
 
     def echo(self, **options):
         return self.server(peers.echo, **options)
+
+    def unix_echo(self, name):
+        return self.keep(peers.UnixServer(peers.echo, self.path(name)))
+
+    def website(self, **options):
+        return self.keep(web.Website(**options))
 
     def proxy(self, target_port, **options):
         return self.keep(peers.Proxy(("127.0.0.1", target_port), **options))
@@ -117,6 +123,11 @@ class Lab:
 def local(port, target_port, target_host="127.0.0.1"):
     """ssh -L as a string."""
     return f"127.0.0.1:{port}:{target_host}:{target_port}"
+
+
+def remote(port, target_port, bind="127.0.0.1"):
+    """ssh -R as a string; the target is on loopback."""
+    return f"{bind}:{port}:127.0.0.1:{target_port}"
 
 
 class Simple:

@@ -34,19 +34,13 @@ def _is_doomed(sock):
         return True
 
 
-class TcpServer:
-    """Listens on loopback and runs handler(sock) in a thread of its own for each connection."""
+class Server:
+    """Runs handler(sock) in a thread of its own for each connection to listener."""
 
-    def __init__(self, handler, host="127.0.0.1", port=0, rcvbuf=None):
+    def __init__(self, handler, listener):
         self.handler = handler
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.listener = socket.socket(family, socket.SOCK_STREAM)
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if rcvbuf:  # before listen(), so that accepted sockets have it from the first segment on
-            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-        self.listener.bind((host, port))
+        self.listener = listener
         self.listener.listen(1024)
-        self.port = self.listener.getsockname()[1]
         self.accepted = 0
         self._lock = threading.Lock()
         self._open = set()
@@ -87,6 +81,31 @@ class TcpServer:
             for sock in self._open:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
+
+
+class TcpServer(Server):
+    """Listens on loopback."""
+
+    def __init__(self, handler, host="127.0.0.1", port=0, rcvbuf=None):
+        listener = socket.socket(
+            socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM
+        )
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if rcvbuf:  # before listen(), so that accepted sockets have it from the first segment on
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        listener.bind((host, port))
+        self.port = listener.getsockname()[1]
+        super().__init__(handler, listener)
+
+
+class UnixServer(Server):
+    """Listens on a path, which it leaves behind."""
+
+    def __init__(self, handler, path):
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(path))
+        self.path = str(path)
+        super().__init__(handler, listener)
 
 
 def echo(sock):
@@ -136,14 +155,15 @@ class Sink:
 class Proxy(TcpServer):
     """A TCP link between a client and target that can be slow, dead, narrow or cut.
 
-    delay is in seconds each way; while `blocked` nothing moves and nobody is told."""
+    delay is in seconds each way; while `blocked` nothing moves and nobody is told. What is stranded
+    stays so, each end believing in the other, while new connections get through."""
 
     def __init__(self, target, port=0, delay=0.0, rcvbuf=None):
         self.target = target
         self.delay = delay
         self._flowing = threading.Event()
         self._flowing.set()
-        self._links = []
+        self._links, self._stranded = [], []
         super().__init__(self._link, port=port, rcvbuf=rcvbuf)
 
     @property
@@ -164,27 +184,45 @@ class Proxy(TcpServer):
             _doom(client)
             _doom(server)
 
+    def strand(self):
+        """A black hole for the connections there are."""
+        with self._lock:
+            self._stranded += self._links
+            self._links = []
+            self._flowing.clear()
+            self._flowing = threading.Event()
+            self._flowing.set()
+
+    def give_up_stranded(self):
+        """The server's system finds out and drops them: a reset, to the server alone."""
+        with self._lock:
+            links, self._stranded = self._stranded, []
+        for _, server in links:
+            _doom(server)
+            server.close()
+
     def _link(self, client):
         server = socket.create_connection(self.target)
         for sock in (client, server):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
             self._links.append((client, server))
-        back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+            flowing = self._flowing
+        back = threading.Thread(target=self._pump, args=(server, client, flowing), daemon=True)
         back.start()
-        self._pump(client, server)
+        self._pump(client, server, flowing)
         back.join()
         server.close()
 
-    def _pump(self, source_socket, target_socket):
+    def _pump(self, source_socket, target_socket, flowing):
         try:
-            while self._may_read(source_socket):
+            while self._may_read(source_socket, flowing):
                 data = source_socket.recv(1 << 16)
                 if not data:
                     break
                 if self.delay:
                     time.sleep(self.delay)
-                self._flowing.wait()
+                flowing.wait()
                 target_socket.sendall(data)
         except OSError:
             _doom(source_socket)
@@ -193,13 +231,14 @@ class Proxy(TcpServer):
             with contextlib.suppress(OSError):
                 target_socket.shutdown(socket.SHUT_WR)
 
-    def _may_read(self, sock):
+    @staticmethod
+    def _may_read(sock, flowing):
         """Waits until there is something and the link is not blocked: a blocked link reads nothing,
         so that its receive window fills."""
         while True:
             poll = select.poll()  # select() cannot watch descriptors above 1023
             poll.register(sock, select.POLLIN)
             poll.poll()
-            if self._flowing.wait(0):
+            if flowing.wait(0):
                 return True
-            self._flowing.wait()
+            flowing.wait()

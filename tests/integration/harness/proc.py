@@ -85,6 +85,17 @@ def fd_count(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def sockets(pid):
+    """Its descriptors that are sockets: 'fd socket:[inode]'."""
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(f"{fd} {os.readlink(f'/proc/{pid}/fd/{fd}')}")
+        except OSError:  # closed meanwhile
+            continue
+    return [one for one in found if "socket:" in one]
+
+
 def memory_kib(pid, field="VmRSS"):
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(field + ":"):

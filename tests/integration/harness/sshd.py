@@ -106,6 +106,10 @@ class Sshd:
         """Connections being served, logged in or not."""
         return len(proc.children(self.process.pid)) if self.process else 0
 
+    def sessions(self):
+        """The pids that serve connections: another one is another session."""
+        return set(proc.children(self.process.pid)) if self.process else set()
+
     def freeze(self):
         for pid in self._leftover:
             proc.send(pid, signal.SIGSTOP)
