@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/str.h"
 #include "lib/util.h"
 
 bool address_from_sockaddr(struct address *ret, const struct sockaddr *sa, socklen_t length)
@@ -36,8 +37,24 @@ bool address_parse(struct address *ret, const char *host, uint16_t port)
 	return ok;
 }
 
+bool address_of_path(struct address *ret, const char *path)
+{
+	*ret = (struct address){ .un.sun_family = AF_UNIX, .length = sizeof(ret->un) };
+	if (strlen(path) >= sizeof(ret->un.sun_path))
+		return false;
+	strcpy(ret->un.sun_path, path);
+	return true;
+}
+
+bool address_is_unix(const struct address *a)
+{
+	return a->sa.sa_family == AF_UNIX;
+}
+
 uint16_t address_port(const struct address *a)
 {
+	if (address_is_unix(a))
+		return 0;
 	return ntohs(a->sa.sa_family == AF_INET ? a->v4.sin_port : a->v6.sin6_port);
 }
 
@@ -45,12 +62,24 @@ void address_set_port(struct address *a, uint16_t port)
 {
 	if (a->sa.sa_family == AF_INET)
 		a->v4.sin_port = htons(port);
-	else
+	else if (a->sa.sa_family == AF_INET6)
 		a->v6.sin6_port = htons(port);
+}
+
+unsigned address_hash(const struct address *a)
+{
+	const char *path = address_is_unix(a) ? a->un.sun_path : "";
+	unsigned h = address_port(a);
+
+	for (; *path; path++)
+		h = h * 31 + (unsigned char)*path;
+	return h;
 }
 
 bool address_is_wildcard(const struct address *a)
 {
+	if (address_is_unix(a))
+		return false;
 	if (a->sa.sa_family == AF_INET)
 		return a->v4.sin_addr.s_addr == htonl(INADDR_ANY);
 	return IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr);
@@ -60,6 +89,8 @@ bool address_equal(const struct address *a, const struct address *b)
 {
 	if (a->sa.sa_family != b->sa.sa_family || address_port(a) != address_port(b))
 		return false;
+	if (address_is_unix(a))
+		return strcmp(a->un.sun_path, b->un.sun_path) == 0;
 	if (a->sa.sa_family == AF_INET)
 		return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
 	return IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr) &&
@@ -77,6 +108,8 @@ char *address_format(char out[ADDRESS_TEXT_MAX], const struct address *a)
 {
 	char host[ADDRESS_TEXT_MAX - 8];
 
+	if (address_is_unix(a))
+		return str_escape(out, ADDRESS_TEXT_MAX, a->un.sun_path, strlen(a->un.sun_path));
 	if (getnameinfo(&a->sa, a->length, host, sizeof(host), NULL, 0, NI_NUMERICHOST) != 0)
 		strcpy(host, "?");
 	snprintf(out, ADDRESS_TEXT_MAX, a->sa.sa_family == AF_INET6 ? "[%s]:%u" : "%s:%u", host,

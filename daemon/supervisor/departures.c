@@ -10,7 +10,7 @@ struct departure {
 	struct list link; /* departures.untold, then .leaving, then .gone */
 	struct worker *worker;
 	uint64_t tunnel, forward;
-	struct listener *sockets[LISTEN_ADDRESSES_MAX];
+	struct listener **sockets; /* owned */
 	size_t count;
 };
 
@@ -22,14 +22,19 @@ void departures_init(struct departures *ds, struct listen_service *listen)
 	list_init(&ds->gone);
 }
 
+static void departure_free(struct departure *d)
+{
+	list_remove(&d->link);
+	free(d->sockets);
+	free(d);
+}
+
 static void forget(struct list *departures)
 {
 	struct departure *d;
 
-	list_for_each (d, departures, link) {
-		list_remove(&d->link);
-		free(d);
-	}
+	list_for_each (d, departures, link)
+		departure_free(d);
 }
 
 void departures_fini(struct departures *ds)
@@ -62,7 +67,7 @@ int departures_add(struct departures *ds, struct worker *w, uint64_t tunnel, uin
 	}
 	*d = (struct departure){ .worker = w, .tunnel = tunnel, .forward = forward };
 	if (listening)
-		d->count = listening_detach(listening, d->sockets);
+		d->sockets = listening_detach(listening, &d->count);
 	list_append(&ds->untold, &d->link);
 	return 0;
 }
@@ -116,10 +121,9 @@ void departures_sweep(struct departures *ds, void (*on_gone)(void *data, uint64_
 
 	listen_service_sweep(ds->listen);
 	list_for_each (d, &ds->gone, link) {
-		list_remove(&d->link);
 		if (d->forward)
 			on_gone(data, d->tunnel);
-		free(d);
+		departure_free(d);
 	}
 }
 

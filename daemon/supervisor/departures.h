@@ -2,8 +2,8 @@
 /*
  * What workers were told and are to forget: forwards and whole tunnels. A departure is told, then
  * waits for the worker's acknowledgement, because the port stays taken as long as the worker has a
- * copy of a listening socket; then its sockets are parked for whoever wants the same address, and
- * closed by the next sweep. A worker that dies has let go of everything.
+ * copy of a listening socket, or the server listens; then its sockets are parked for whoever wants
+ * the same address, and closed by the next sweep. A worker that dies has let go of everything.
  */
 #pragma once
 

@@ -19,6 +19,8 @@ void listeners_init(struct listeners *ls)
 void listener_close(struct listener *l)
 {
 	list_remove(&l->link);
+	if (address_is_unix(&l->address))
+		unix_socket_remove(l->address.un.sun_path, &l->file);
 	close(l->fd);
 	free(l);
 }
@@ -36,7 +38,7 @@ void listeners_fini(struct listeners *ls)
 
 static struct list *bucket_of(struct listeners *ls, const struct address *a)
 {
-	return &ls->buckets[address_port(a) % LISTENERS_BUCKETS];
+	return &ls->buckets[address_hash(a) % LISTENERS_BUCKETS];
 }
 
 /* One of ours that is, or is in the way of, this address; the equal one is preferred. */
@@ -99,11 +101,23 @@ static int bind_socket(struct address *a)
 	return fd;
 }
 
+static enum listener_verdict open_fd(struct listener *l, const struct address *address,
+				     const struct unix_rights *rights, struct err *err)
+{
+	if (address_is_unix(address)) {
+		l->fd = unix_socket_open(address->un.sun_path, rights, BACKLOG, &l->file, err);
+		return l->fd >= 0 ? LISTENER_TAKEN : LISTENER_ERROR;
+	}
+	l->fd = bind_socket(&l->address);
+	return l->fd >= 0 ? LISTENER_TAKEN : explain(address, errno, err);
+}
+
 static enum listener_verdict open_new(struct listeners *ls, const struct address *address,
-				      const char *holder, struct listener **ret, struct err *err)
+				      const struct unix_rights *rights, const char *holder,
+				      struct listener **ret, struct err *err)
 {
 	struct listener *l = calloc(1, sizeof(*l));
-	int sys;
+	enum listener_verdict verdict;
 
 	if (!l) {
 		err_nomem(err);
@@ -111,11 +125,10 @@ static enum listener_verdict open_new(struct listeners *ls, const struct address
 	}
 	l->address = *address;
 	l->holder = holder;
-	l->fd = bind_socket(&l->address);
-	if (l->fd < 0) {
-		sys = errno;
+	verdict = open_fd(l, address, rights, err);
+	if (verdict != LISTENER_TAKEN) {
 		free(l);
-		return explain(address, sys, err);
+		return verdict;
 	}
 	list_append(bucket_of(ls, &l->address), &l->link);
 	*ret = l;
@@ -134,22 +147,32 @@ static enum listener_verdict explain_holder(const struct address *address, const
 	return LISTENER_BUSY_OURS;
 }
 
-enum listener_verdict listeners_take(struct listeners *ls, const struct address *address,
-				     const char *holder, struct listener **ret, struct err *ret_err)
+/* A parked wildcard in the way of one address, or the reverse, is of no use; neither is a Unix
+ * socket whose file is not what it was, or cannot be changed. */
+static bool is_usable(const struct listener *l, const struct address *address,
+		      const struct unix_rights *rights)
 {
-	struct listener *l = address_port(address) ? find(ls, address) : NULL;
+	return address_equal(&l->address, address) &&
+	       (!address_is_unix(address) ||
+		unix_socket_set_rights(address->un.sun_path, &l->file, rights));
+}
+
+enum listener_verdict listeners_take(struct listeners *ls, const struct address *address,
+				     const struct unix_rights *rights, const char *holder,
+				     struct listener **ret, struct err *ret_err)
+{
+	bool is_known = address_is_unix(address) || address_port(address);
+	struct listener *l = is_known ? find(ls, address) : NULL;
 
 	if (!l)
-		return open_new(ls, address, holder, ret, ret_err);
+		return open_new(ls, address, rights, holder, ret, ret_err);
 	if (l->state != LISTENER_PARKED)
 		return explain_holder(address, l, ret_err);
-	if (!address_equal(&l->address, address)) {
-		/* A parked wildcard in the way of one address, or the reverse: of no use to us. */
-		ls->parked--;
-		listener_close(l);
-		return listeners_take(ls, address, holder, ret, ret_err);
-	}
 	ls->parked--;
+	if (!is_usable(l, address, rights)) {
+		listener_close(l);
+		return listeners_take(ls, address, rights, holder, ret, ret_err);
+	}
 	l->state = LISTENER_HELD;
 	l->holder = holder;
 	*ret = l;

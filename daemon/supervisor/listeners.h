@@ -5,17 +5,18 @@
  * stays taken until that is closed. After the worker's acknowledgement it is parked, so that
  * whoever wants the same address next gets this very socket with the clients that wait in it; what
  * nobody wanted is closed by a sweep. So no reload ever refuses a client, and none fails to bind
- * because of us.
+ * because of us. A Unix socket is one of them, with the file that belongs to it.
  */
 #pragma once
 
 #include <stdbool.h>
 
 #include "daemon/supervisor/address.h"
+#include "daemon/supervisor/unix_socket.h"
 #include "lib/err.h"
 #include "lib/list.h"
 
-#define LISTENERS_BUCKETS 256 /* by port */
+#define LISTENERS_BUCKETS 256
 
 enum listener_state {
 	LISTENER_HELD,
@@ -24,9 +25,10 @@ enum listener_state {
 };
 
 struct listener {
-	struct list link; /* listeners.buckets[port % LISTENERS_BUCKETS] */
+	struct list link; /* listeners.buckets[address_hash() % LISTENERS_BUCKETS] */
 	struct address address;
 	int fd;
+	struct unix_file file; /* of a Unix socket */
 	enum listener_state state;
 	const char *holder; /* name of the tunnel, for messages; only while held */
 };
@@ -48,11 +50,11 @@ enum listener_verdict {
 void listeners_init(struct listeners *ls);
 void listeners_fini(struct listeners *ls); /* closes all of them */
 
-/* Port 0: the kernel chooses; the listener's address then has the port. holder is borrowed until
- * the listener leaves or is closed. */
+/* Port 0: the kernel chooses; the listener's address then has the port. rights are for a Unix
+ * socket. holder is borrowed until the listener leaves or is closed. */
 enum listener_verdict listeners_take(struct listeners *ls, const struct address *address,
-				     const char *holder, struct listener **ret,
-				     struct err *ret_err);
+				     const struct unix_rights *rights, const char *holder,
+				     struct listener **ret, struct err *ret_err);
 void listener_leave(struct listener *l);
 void listener_park(struct listeners *ls,
 		   struct listener *l); /* acknowledged, or never handed out */

@@ -1,45 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/supervisor/listening.h"
 
-#include <errno.h>
-#include <netdb.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/supervisor/listen_lookup.h"
 #include "lib/util.h"
 
-#define TICK_MS 500
-#define RETRY_MS 2000
+/* A port that becomes free is taken within RETRY_MS + TICK_MS. */
+#define TICK_MS 250
+#define RETRY_MS 1000
+#define ASK_AGAIN_MS 5000 /* who has a port is looked up not more often than that */
 #define PENDING_MAX_MS 1000 /* a name that takes longer to resolve counts as failed meanwhile */
+#define POLL_BATCH 64
 
 struct listening {
 	struct list link; /* listen_service.unbound while not bound */
 	struct listen_service *service;
 	const char *holder;
-	char *host;
-	uint16_t port;
+	char *host; /* or the path of a Unix socket */
+	uint16_t port, port_count;
+	char *group; /* NULL: none was asked for */
+	struct unix_rights rights; /* of a Unix socket */
 	void *owner; /* NULL while listening_open() runs */
 
 	enum listening_state state;
 	struct err error;
 	uint64_t opened_ms, next_try_ms;
 
-	struct offload_job *resolving; /* NULL: not now */
-	bool is_name, lenient; /* lenient: an address this machine lacks is skipped */
-	struct address wanted[LISTEN_ADDRESSES_MAX];
-	size_t wanted_count;
-	struct listener *sockets[LISTEN_ADDRESSES_MAX]; /* NULL: not yet; by index of wanted */
+	struct offload_job *looking; /* NULL: not now */
+	bool must_look, has_looked; /* up a name or a group */
+	bool lenient; /* an address this machine lacks is skipped */
+	struct address *wanted;
+	struct listener **sockets; /* NULL: not taken yet; by index of wanted until bound */
+	size_t count; /* of both; once bound, of sockets */
+	size_t first; /* where taking begins: with what was busy last time */
 	struct port_question question; /* who has the address that is busy */
-};
-
-struct resolve_job {
-	struct listening *asker;
-	char *host;
-	struct address found[LISTEN_ADDRESSES_MAX];
-	size_t count;
-	int rc; /* of getaddrinfo() */
+	uint64_t asked_ms;
 };
 
 static void try_bind(struct listening *l);
@@ -66,7 +64,7 @@ static void set_state(struct listening *l, enum listening_state state, const str
 
 static void drop_sockets(struct listening *l)
 {
-	for (size_t i = 0; i < LISTEN_ADDRESSES_MAX; i++) {
+	for (size_t i = 0; i < l->count; i++) {
 		if (l->sockets[i])
 			listener_close(TAKE(l->sockets[i]));
 	}
@@ -79,82 +77,71 @@ static void fail(struct listening *l, const struct err *error)
 	set_state(l, LISTENING_FAILED, error);
 }
 
-/* ---- names ---- */
+/* ---- what is wanted ---- */
 
-static void resolve_work(void *data)
+static void fail_nomem(struct listening *l)
 {
-	struct resolve_job *job = data;
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
-	struct addrinfo *found = NULL;
-
-	job->rc = getaddrinfo(job->host, NULL, &hints, &found);
-	if (job->rc != 0)
-		return;
-	for (struct addrinfo *a = found; a && job->count < LISTEN_ADDRESSES_MAX; a = a->ai_next) {
-		if (address_from_sockaddr(&job->found[job->count], a->ai_addr, a->ai_addrlen))
-			job->count++;
-	}
-	freeaddrinfo(found);
-}
-
-static void resolve_free(void *data)
-{
-	struct resolve_job *job = data;
-
-	free(job->host);
-	free(job);
-}
-
-static bool has_wanted(const struct listening *l, const struct address *a)
-{
-	for (size_t i = 0; i < l->wanted_count; i++) {
-		if (address_equal(&l->wanted[i], a))
-			return true;
-	}
-	return false;
-}
-
-static void on_resolved(void *data)
-{
-	struct resolve_job *job = data;
-	struct listening *l = job->asker;
 	struct err err;
 
-	l->resolving = NULL;
-	l->wanted_count = 0;
-	for (size_t i = 0; i < job->count; i++) {
-		address_set_port(&job->found[i], l->port);
-		if (!has_wanted(l, &job->found[i]))
-			l->wanted[l->wanted_count++] = job->found[i];
+	err_nomem(&err);
+	fail(l, &err);
+}
+
+/* Every port on every one of these addresses. */
+static int want(struct listening *l, const struct address *hosts, size_t count)
+{
+	free(TAKE(l->wanted));
+	free(TAKE(l->sockets));
+	l->count = l->first = 0;
+	l->wanted = calloc(count * l->port_count, sizeof(*l->wanted));
+	l->sockets = calloc(count * l->port_count, sizeof(struct listener *));
+	if (!l->wanted || !l->sockets)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		for (unsigned port = 0; port < l->port_count; port++) {
+			l->wanted[l->count] = hosts[i];
+			address_set_port(&l->wanted[l->count++], (uint16_t)(l->port + port));
+		}
 	}
-	if (l->wanted_count > 0) {
+	return 0;
+}
+
+static void on_looked_up(void *asker, const struct listen_answer *answer)
+{
+	struct listening *l = asker;
+
+	l->looking = NULL;
+	l->rights.gid = answer->gid;
+	l->has_looked = answer->err.code == ERR_NONE;
+	if (!l->has_looked)
+		fail(l, &answer->err);
+	else if (answer->count > 0 && want(l, answer->addresses, answer->count) < 0)
+		fail_nomem(l);
+	else
 		try_bind(l);
-	} else {
-		err_set(&err, ERR_RESOLVE, "cannot listen on '%s': %s", l->host,
-			job->rc ? gai_strerror(job->rc) : "it has no address");
-		fail(l, &err);
-	}
-	resolve_free(job);
 }
 
-static void resolve(struct listening *l)
+static void look_up(struct listening *l)
 {
-	struct resolve_job *job = calloc(1, sizeof(*job));
-	struct err err;
+	l->looking = listen_lookup(l->service->names, l->group ? NULL : l->host, l->group,
+				   on_looked_up, l);
+	if (!l->looking)
+		fail_nomem(l);
+}
 
-	if (job) {
-		job->asker = l;
-		job->host = strdup(l->host);
-		if (job->host)
-			l->resolving = offload_submit(l->service->names, resolve_work, on_resolved,
-						      resolve_free, job);
-		if (!l->resolving)
-			resolve_free(job);
-	}
-	if (!l->resolving) {
-		err_nomem(&err);
-		fail(l, &err);
-	}
+/* -1: out of memory. A path that is too long was refused with the configuration. */
+static int decide_wanted(struct listening *l, const struct config_forward *spec)
+{
+	struct address hosts[LISTEN_ADDRESSES_MAX];
+	size_t count = 1;
+
+	if (spec->listen.kind == END_UNIX)
+		address_of_path(&hosts[0], l->host);
+	else
+		count = address_of_listen(hosts, l->host, l->port, &l->lenient);
+	l->must_look = count == 0 || l->group;
+	l->lenient |= count == 0;
+	return count > 0 ? want(l, hosts, count) : 0;
 }
 
 /* ---- binding ---- */
@@ -162,78 +149,122 @@ static void resolve(struct listening *l)
 /* A port the kernel chose for the first socket is the port of the others as well. */
 static void share_port(struct listening *l, const struct listener *chosen)
 {
-	for (size_t i = 0; l->port == 0 && i < l->wanted_count; i++)
+	for (size_t i = 0; l->port == 0 && i < l->count; i++)
 		address_set_port(&l->wanted[i], address_port(&chosen->address));
 }
 
-static void ask_owner(struct listening *l, const struct address *busy)
+/* Who it was when it was last looked up is good enough for a while. */
+static void ask_owner(struct listening *l, size_t busy)
 {
+	uint64_t now = monotonic_ms();
+	bool is_known = l->state == LISTENING_FAILED && l->error.code == ERR_PORT_IN_USE &&
+			l->first == busy && now - l->asked_ms < ASK_AGAIN_MS;
+
 	drop_sockets(l);
-	l->next_try_ms = monotonic_ms() + RETRY_MS;
-	port_search_ask(&l->service->search, &l->question, busy);
+	l->first = busy;
+	l->next_try_ms = now + RETRY_MS;
+	if (is_known || port_question_is_open(&l->question))
+		return;
+	l->asked_ms = now;
+	port_search_ask(&l->service->search, &l->question, &l->wanted[busy]);
 }
 
 static void on_owner(struct port_question *q, const struct err *why)
 {
-	fail(list_entry(q, struct listening, question), why);
+	struct listening *l = list_entry(q, struct listening, question);
+
+	set_state(l, LISTENING_FAILED, why);
 }
 
-/* Takes what is not taken yet. 1: wait for a socket of ours to become free, 0: all there is was
- * taken, -1: no (then everything is dropped again and the reason on its way). */
+/* Takes one. 1: wait for a socket of ours to become free, 0: taken, or not needed, -1: no (then
+ * everything is dropped again and the reason on its way). */
+static int take_one(struct listening *l, size_t i, struct err *err)
+{
+	switch (listeners_take(&l->service->sockets, &l->wanted[i], &l->rights, l->holder,
+			       &l->sockets[i], err)) {
+	case LISTENER_TAKEN:
+		share_port(l, l->sockets[i]);
+		return 0;
+	case LISTENER_BUSY_LEAVING:
+		return 1;
+	case LISTENER_UNSUPPORTED:
+		if (l->lenient)
+			return 0;
+		break;
+	case LISTENER_BUSY_OTHER:
+		ask_owner(l, i);
+		return -1;
+	case LISTENER_BUSY_OURS:
+	case LISTENER_ERROR:
+		break;
+	}
+	fail(l, err);
+	l->first = i;
+	return -1;
+}
+
+/* Takes what is not taken yet; as take_one(). */
 static int take_all(struct listening *l, struct err *err)
 {
 	bool wait = false;
 
-	for (size_t i = 0; i < l->wanted_count; i++) {
-		if (l->sockets[i])
-			continue;
-		switch (listeners_take(&l->service->sockets, &l->wanted[i], l->holder,
-				       &l->sockets[i], err)) {
-		case LISTENER_TAKEN:
-			share_port(l, l->sockets[i]);
-			break;
-		case LISTENER_BUSY_LEAVING:
-			wait = true;
-			break;
-		case LISTENER_UNSUPPORTED:
-			if (l->lenient)
-				break;
-			fail(l, err);
+	for (size_t n = 0; n < l->count; n++) {
+		size_t i = (l->first + n) % l->count;
+		int rc = l->sockets[i] ? 0 : take_one(l, i, err);
+
+		if (rc < 0)
 			return -1;
-		case LISTENER_BUSY_OTHER:
-			ask_owner(l, &l->wanted[i]);
-			return -1;
-		case LISTENER_BUSY_OURS:
-		case LISTENER_ERROR:
-			fail(l, err);
-			return -1;
-		}
+		wait |= rc > 0;
 	}
 	return wait;
 }
 
+/* Closes the gaps of addresses that were skipped. */
+static size_t compact(struct listening *l)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->count; i++) {
+		if (l->sockets[i])
+			l->sockets[kept++] = l->sockets[i];
+	}
+	return kept;
+}
+
+static bool has_sockets(const struct listening *l)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		if (l->sockets[i])
+			return true;
+	}
+	return false;
+}
+
 static void try_bind(struct listening *l)
 {
-	struct listener *taken[LISTEN_ADDRESSES_MAX];
 	struct err err = { 0 };
 	int rc = take_all(l, &err);
 
 	if (rc < 0)
 		return;
-	if (rc > 0)
+	port_question_forget(&l->question);
+	if (rc > 0) {
 		set_state(l, LISTENING_PENDING, NULL);
-	else if (listening_sockets(l, taken) > 0)
+	} else if (has_sockets(l)) {
+		l->count = compact(l);
 		set_state(l, LISTENING_BOUND, NULL);
-	else
+	} else {
 		fail(l, &err);
+	}
 }
 
 static void try_again(struct listening *l)
 {
-	if (l->resolving || port_question_is_open(&l->question))
+	if (l->looking)
 		return;
-	if (l->is_name && l->state == LISTENING_FAILED)
-		resolve(l);
+	if (l->must_look &&
+	    (!l->has_looked || (l->state == LISTENING_FAILED && l->error.code != ERR_PORT_IN_USE)))
+		look_up(l);
 	else
 		try_bind(l);
 }
@@ -255,15 +286,26 @@ static void on_recheck(void *data)
 	hand_on(data);
 }
 
+static void explain_looking(const struct listening *l, struct err *ret)
+{
+	if (l->group)
+		err_set(ret, ERR_BIND,
+			"cannot listen on %s: nobody has said yet who the group "
+			"'%s' is",
+			l->host, l->group);
+	else
+		err_set(ret, ERR_RESOLVE, "cannot listen on '%s': no name server has answered yet",
+			l->host);
+}
+
 static void tick(struct listening *l, uint64_t now)
 {
 	struct err err;
 
-	if (l->state == LISTENING_PENDING && l->resolving && now - l->opened_ms > PENDING_MAX_MS) {
-		err_set(&err, ERR_RESOLVE, "cannot listen on '%s': no name server has answered yet",
-			l->host);
+	if (l->state == LISTENING_PENDING && l->looking && now - l->opened_ms > PENDING_MAX_MS) {
+		explain_looking(l, &err);
 		set_state(l, LISTENING_FAILED, &err);
-	} else if (l->state == LISTENING_FAILED && now >= l->next_try_ms) {
+	} else if (now >= l->next_try_ms) {
 		l->next_try_ms = now + RETRY_MS;
 		try_again(l);
 	}
@@ -283,64 +325,87 @@ static void on_retry(void *data)
 
 /* ---- claims ---- */
 
-struct listening *listening_open(struct listen_service *s, const char *holder, const char *host,
-				 uint16_t port, void *owner)
+static void listening_free(struct listening *l)
+{
+	l->service->pending -= l->state == LISTENING_PENDING;
+	list_remove(&l->link);
+	offload_cancel(l->looking);
+	port_question_forget(&l->question);
+	free(l->wanted);
+	free(l->sockets);
+	free(l->host);
+	free(l->group);
+	free(l);
+}
+
+static struct listening *listening_new(struct listen_service *s, const char *holder,
+				       const struct config_forward *spec)
 {
 	struct listening *l = calloc(1, sizeof(*l));
 
 	if (!l)
 		return NULL;
-	*l = (struct listening){ .service = s, .holder = holder, .port = port };
-	l->host = strdup(host);
-	if (!l->host) {
-		free(l);
-		return NULL;
-	}
+	*l = (struct listening){ .service = s,
+				 .holder = holder,
+				 .port = spec->listen.port,
+				 .port_count = MAX(spec->port_count, 1) };
 	l->opened_ms = monotonic_ms();
+	list_init(&l->link);
 	port_question_init(&l->question);
 	s->pending++;
+	l->host = strdup(spec->listen.host);
+	l->group = spec->socket_group ? strdup(spec->socket_group) : NULL;
+	l->rights = (struct unix_rights){ .mode = spec->socket_mode, .group = l->group };
+	if (l->host && !l->group == !spec->socket_group)
+		return l;
+	listening_free(l);
+	return NULL;
+}
+
+struct listening *listening_open(struct listen_service *s, const char *holder,
+				 const struct config_forward *spec, void *owner)
+{
+	struct listening *l = listening_new(s, holder, spec);
+
+	if (!l)
+		return NULL;
+	if (decide_wanted(l, spec) < 0) {
+		listening_free(l);
+		return NULL;
+	}
 	list_append(&s->unbound, &l->link);
 	set_state(l, LISTENING_PENDING, NULL);
-	l->wanted_count = address_of_listen(l->wanted, host, port, &l->lenient);
-	l->is_name = l->wanted_count == 0;
-	l->lenient |= l->is_name;
-	if (l->is_name)
-		resolve(l);
+	if (l->must_look)
+		look_up(l);
 	else
 		try_bind(l);
 	l->owner = owner;
 	return l;
 }
 
-static void listening_free(struct listening *l)
-{
-	l->service->pending -= l->state == LISTENING_PENDING;
-	list_remove(&l->link);
-	offload_cancel(l->resolving);
-	port_question_forget(&l->question);
-	free(l->host);
-	free(l);
-}
-
 void listening_close(struct listening *l)
 {
-	struct listener *sockets[LISTEN_ADDRESSES_MAX];
+	CLEANUP(freep) struct listener **sockets = NULL;
 	struct listen_service *s;
+	size_t count;
 
 	if (!l)
 		return;
 	s = l->service;
-	listen_service_release(s, sockets, listening_detach(l, sockets));
+	sockets = listening_detach(l, &count);
+	listen_service_release(s, sockets, count);
 }
 
-size_t listening_detach(struct listening *l, struct listener *ret[LISTEN_ADDRESSES_MAX])
+struct listener **listening_detach(struct listening *l, size_t *ret_count)
 {
-	size_t count = listening_sockets(l, ret);
+	size_t count = compact(l);
+	struct listener **sockets = TAKE(l->sockets);
 
 	for (size_t i = 0; i < count; i++)
-		listener_leave(ret[i]);
+		listener_leave(sockets[i]);
 	listening_free(l);
-	return count;
+	*ret_count = count;
+	return sockets;
 }
 
 void listen_service_release(struct listen_service *s, struct listener *const *sockets, size_t count)
@@ -370,26 +435,27 @@ const struct err *listening_error(const struct listening *l)
 	return &l->error;
 }
 
-size_t listening_sockets(const struct listening *l, struct listener *ret[LISTEN_ADDRESSES_MAX])
+struct listener *const *listening_sockets(const struct listening *l, size_t *ret_count)
 {
-	size_t count = 0;
-
-	for (size_t i = 0; i < LISTEN_ADDRESSES_MAX; i++) {
-		if (l->sockets[i])
-			ret[count++] = l->sockets[i];
-	}
-	return count;
+	*ret_count = l->state == LISTENING_BOUND ? l->count : 0;
+	return l->sockets;
 }
 
 bool listening_has_waiting(const struct listening *l)
 {
-	struct listener *sockets[LISTEN_ADDRESSES_MAX];
-	struct pollfd fds[LISTEN_ADDRESSES_MAX];
-	size_t count = listening_sockets(l, sockets);
+	struct pollfd fds[POLL_BATCH];
+	size_t count, used = 0;
+	struct listener *const *sockets = listening_sockets(l, &count);
 
-	for (size_t i = 0; i < count; i++)
-		fds[i] = (struct pollfd){ .fd = sockets[i]->fd, .events = POLLIN };
-	return count > 0 && poll(fds, count, 0) > 0;
+	for (size_t i = 0; i < count; i++) {
+		fds[used++] = (struct pollfd){ .fd = sockets[i]->fd, .events = POLLIN };
+		if (used < POLL_BATCH && i + 1 < count)
+			continue;
+		if (poll(fds, used, 0) > 0)
+			return true;
+		used = 0;
+	}
+	return false;
 }
 
 int listen_service_init(struct listen_service *s, struct loop *loop, struct offload *names,

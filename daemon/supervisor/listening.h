@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What one forward wants to listen on: a host, which may be a name or stand for several addresses,
- * and a port. It has all of its sockets or none; until it has them it knows why, and tries again
- * every two seconds. Names and the search for who has a port run on offload threads.
+ * with a port or a range of ports, or the path of a Unix socket. It has all of its sockets or none;
+ * until it has them it knows why, and tries again every second. Names and the search for who has a
+ * port run on offload threads.
  */
 #pragma once
 
 #include "daemon/common/offload.h"
 #include "daemon/supervisor/listeners.h"
 #include "daemon/supervisor/port_search.h"
+#include "lib/config.h"
 
 struct listening;
 
@@ -40,16 +42,17 @@ int listen_service_init(struct listen_service *s, struct loop *loop, struct offl
 			void *data, struct err *err);
 void listen_service_fini(struct listen_service *s); /* every listening must be closed */
 
-/* holder is the tunnel's name, borrowed. NULL: out of memory. */
-struct listening *listening_open(struct listen_service *s, const char *holder, const char *host,
-				 uint16_t port, void *owner);
+/* For spec->listen; of spec nothing is kept. holder is the tunnel's name, borrowed. NULL: out of
+ * memory. */
+struct listening *listening_open(struct listen_service *s, const char *holder,
+				 const struct config_forward *spec, void *owner);
 
 /* Nobody was given the sockets: they are parked. */
 void listening_close(struct listening *l);
 
 /* A worker has copies: closes the claim, but the sockets are leaving until
- * listen_service_release(). Returns how many there are; the caller keeps them in ret. */
-size_t listening_detach(struct listening *l, struct listener *ret[LISTEN_ADDRESSES_MAX]);
+ * listen_service_release(). Returns them in an array the caller frees. */
+struct listener **listening_detach(struct listening *l, size_t *ret_count);
 void listen_service_release(struct listen_service *s, struct listener *const *sockets,
 			    size_t count);
 
@@ -59,6 +62,6 @@ void listen_service_sweep(struct listen_service *s);
 
 enum listening_state listening_state(const struct listening *l);
 const struct err *listening_error(const struct listening *l);
-/* The sockets while bound. */
-size_t listening_sockets(const struct listening *l, struct listener *ret[LISTEN_ADDRESSES_MAX]);
+/* The sockets while bound, by host and then by port. */
+struct listener *const *listening_sockets(const struct listening *l, size_t *ret_count);
 bool listening_has_waiting(const struct listening *l); /* a client stands in a backlog */

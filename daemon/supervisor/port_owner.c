@@ -85,16 +85,16 @@ static void read_table(const char *path, int family, struct port_owner *owners, 
 	fclose(file);
 }
 
-static void read_name(int proc, const char *pid, char *out, size_t size)
+char *process_name(char *out, size_t size, pid_t pid)
 {
-	CLEANUP(freep) char *path = str_printf("%s/comm", pid);
-	CLEANUP(closep) int fd = path ? openat(proc, path, O_RDONLY | O_CLOEXEC) : -1;
+	CLEANUP(freep) char *path = str_printf("/proc/%d/comm", (int)pid);
+	CLEANUP(closep) int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	char raw[32];
 	ssize_t n = fd >= 0 ? read(fd, raw, sizeof(raw)) : -1;
 
 	if (n > 0 && raw[n - 1] == '\n')
 		n--;
-	str_escape(out, size, raw, n > 0 ? (size_t)n : 0);
+	return str_escape(out, size, raw, n > 0 ? (size_t)n : 0);
 }
 
 /* Looks through the descriptors of one process. */
@@ -121,7 +121,7 @@ static void match_process(int proc, const char *pid, struct port_owner *owners, 
 			if (owners[i].inode != inode || owners[i].pid)
 				continue;
 			owners[i].pid = (pid_t)atol(pid);
-			read_name(proc, pid, owners[i].name, sizeof(owners[i].name));
+			process_name(owners[i].name, sizeof(owners[i].name), owners[i].pid);
 		}
 	}
 	closedir(dir);

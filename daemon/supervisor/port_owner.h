@@ -25,3 +25,6 @@ void port_owners_find(struct port_owner *owners, size_t count);
 
 /* "127.0.0.1:5432 is in use by postgres (pid 812); choose another 'listen' or stop it" */
 void port_owner_explain(const struct port_owner *owner, bool is_root, struct err *ret);
+
+/* The command of a process, escaped; "" when it cannot be seen. Returns out. */
+char *process_name(char *out, size_t size, pid_t pid);

@@ -57,7 +57,7 @@ static int handle_forward_state(struct sync *s, struct worker *w, json_t *messag
 		return 0;
 	if (find_forward(s, t, report.forward, &f, err) < 0)
 		return -1;
-	if (f && forward_enter(f, report.state, &report.error))
+	if (f && forward_enter(f, &report))
 		tunnel_log_forward(f);
 	return 0;
 }

@@ -53,38 +53,81 @@ static json_int_t sum(uint64_t before, uint64_t now)
 
 /* ---- forwards ---- */
 
-static json_t *addresses(const struct forward *f, uint16_t *port)
+/* How many from here on have the same host and consecutive ports: a range is one text. */
+static size_t run_length(struct listener *const *sockets, size_t count)
 {
-	struct listener *sockets[LISTEN_ADDRESSES_MAX];
-	size_t count = f->listening ? listening_sockets(f->listening, sockets) : 0;
-	json_t *array = json_array();
+	size_t length = 1;
+
+	while (length < count) {
+		struct address next = sockets[length]->address;
+
+		if (address_port(&next) != address_port(&sockets[0]->address) + length)
+			break;
+		address_set_port(&next, address_port(&sockets[0]->address));
+		if (!address_equal(&next, &sockets[0]->address))
+			break;
+		length++;
+	}
+	return length;
+}
+
+static json_t *run_text(const struct address *first, size_t length)
+{
 	char text[ADDRESS_TEXT_MAX];
 
-	for (size_t i = 0; array && i < count; i++) {
-		*port = address_port(&sockets[i]->address);
-		json_array_append_new(array,
-				      json_string(address_format(text, &sockets[i]->address)));
+	address_format(text, first);
+	if (length == 1)
+		return json_string(text);
+	return json_sprintf("%s-%u", text, (unsigned)(address_port(first) + length - 1));
+}
+
+static json_t *addresses(const struct forward *f)
+{
+	struct listener *const *sockets = NULL;
+	json_t *array = json_array();
+	size_t count = 0, length;
+
+	if (f->listening)
+		sockets = listening_sockets(f->listening, &count);
+	for (size_t i = 0; array && i < count; i += length) {
+		length = address_is_unix(&sockets[i]->address) ? 1
+							       : run_length(sockets + i, count - i);
+		json_array_append_new(array, run_text(&sockets[i]->address, length));
 	}
 	return array;
+}
+
+/* What was asked for, with the port that was really taken. */
+static char *listen_text(char *out, size_t size, const struct forward *f)
+{
+	struct config_end end = f->spec->listen;
+
+	if (f->port)
+		end.port = f->port;
+	return config_end_text(out, size, &end, f->spec->port_count);
+}
+
+static const char *source_of(const struct forward *f)
+{
+	return f->spec->added ? "added" : f->tunnel->spec->source;
 }
 
 static json_t *forward_snapshot(const struct forward *f)
 {
 	const struct config_forward *spec = f->spec;
 	const struct wire_counters *c = &f->counters, *b = &f->before;
-	char listen[ENDPOINT_TEXT_MAX], target[ENDPOINT_TEXT_MAX];
-	uint16_t port = spec->listen.port;
-	json_t *bound = addresses(f, &port);
+	char listen[CONFIG_END_TEXT_MAX], target[CONFIG_END_TEXT_MAX];
 
-	endpoint_format(listen, spec->listen.host, port);
-	endpoint_format(target, spec->target.host, spec->target.port);
-	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "name", spec->name,
-		"type", forward_type_name(spec->type), "listen", listen, "addresses", bound,
-		"target", target, "state", forward_state_name(f->state), "error",
-		error_of(f->error), "connections", (json_int_t)c->connections, "connections_total",
-		sum(b->connections_total, c->connections_total), "bytes_in",
-		sum(b->bytes_in, c->bytes_in), "bytes_out", sum(b->bytes_out, c->bytes_out));
+	listen_text(listen, sizeof(listen), f);
+	config_end_text(target, sizeof(target), &spec->target, spec->port_count);
+	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:s?, s:o, s:I, s:I, s:I, s:I, s:s}",
+			 "name", spec->name, "type", forward_type_name(spec->type), "listen",
+			 listen, "addresses", addresses(f), "target", target, "state",
+			 forward_state_name(f->state), "note", f->note, "error", error_of(f->error),
+			 "connections", (json_int_t)c->connections, "connections_total",
+			 sum(b->connections_total, c->connections_total), "bytes_in",
+			 sum(b->bytes_in, c->bytes_in), "bytes_out",
+			 sum(b->bytes_out, c->bytes_out), "source", source_of(f));
 }
 
 static json_t *forwards(const struct tunnel *t)
@@ -148,16 +191,17 @@ json_t *snapshot_settings(const struct config_tunnel *spec)
 	const struct connection_settings *c = &spec->connection;
 	const struct upkeep_settings *u = &spec->upkeep;
 
-	return json_pack("{s:s, s:o, s:o, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "user",
-			 c->user, "identities", snapshot_strings(&c->identities), "known_hosts",
-			 snapshot_strings(&c->known_hosts), "ciphers", c->ciphers,
+	return json_pack("{s:s, s:o, s:o, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s}",
+			 "user", c->user, "identities", snapshot_strings(&c->identities),
+			 "known_hosts", snapshot_strings(&c->known_hosts), "ciphers", c->ciphers,
 			 "keepalive_interval_ms", (json_int_t)u->keepalive_interval_ms,
 			 "keepalive_count", (json_int_t)u->keepalive_count, "reconnect_min_ms",
 			 (json_int_t)u->reconnect_min_ms, "reconnect_max_ms",
 			 (json_int_t)u->reconnect_max_ms, "reconnect_stable_ms",
 			 (json_int_t)u->reconnect_stable_ms, "connect_timeout_ms",
 			 (json_int_t)u->connect_timeout_ms, "hold_ms", (json_int_t)u->hold_ms,
-			 "start", start_mode_name(spec->start));
+			 "exit_on_forward_failure", (int)u->exit_on_forward_failure, "start",
+			 start_mode_name(spec->start));
 }
 
 json_t *snapshot_session(const struct tunnel *t)

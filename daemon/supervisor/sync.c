@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/common/log.h"
+#include "daemon/supervisor/announce.h"
 #include "lib/util.h"
 
 #define SLICE_US 2000
@@ -60,46 +61,26 @@ void sync_on_listening(struct sync *s, struct forward *f)
 	sync_tunnel(s, f->tunnel);
 }
 
+/* The server listens for it, not we. */
+static bool is_remote(const struct forward *f)
+{
+	return f->spec->type == FORWARD_REMOTE;
+}
+
 static void open_forward(struct sync *s, struct forward *f)
 {
 	struct err err;
 
-	if (f->listening)
+	if (is_remote(f))
+		f->news |= !f->announced;
+	if (f->listening || is_remote(f))
 		return;
-	f->listening = listening_open(s->listen, f->tunnel->name, f->spec->listen.host,
-				      f->spec->listen.port, f);
+	f->listening = listening_open(s->listen, f->tunnel->name, f->spec, f);
 	f->news = true;
 	if (!f->listening) {
 		err_nomem(&err);
-		forward_enter(f, FORWARD_FAILED, &err);
+		forward_enter_plain(f, FORWARD_FAILED, &err);
 	}
-}
-
-static void tell_forward(struct forward *f)
-{
-	struct listener *sockets[LISTEN_ADDRESSES_MAX];
-	int fds[LISTEN_ADDRESSES_MAX];
-	const struct err *error = listening_error(f->listening);
-	bool bound = listening_state(f->listening) == LISTENING_BOUND;
-	size_t count = bound ? listening_sockets(f->listening, sockets) : 0;
-	struct wire_forward message = { .tunnel = f->tunnel->id, .forward = f->id };
-
-	for (size_t i = 0; i < count; i++)
-		fds[i] = sockets[i]->fd;
-	f->news = false;
-	if (!bound)
-		forward_enter(f, FORWARD_FAILED, error);
-	else if (!f->has_sockets)
-		forward_enter(f, FORWARD_CLOSED, NULL);
-	if (!bound)
-		message.error = *error;
-	if (worker_send(f->tunnel->worker, wire_forward(&message, f->spec), fds, count) < 0) {
-		log_error("%s: cannot hand forward '%s' to its worker", f->tunnel->name,
-			  f->spec->name);
-		return;
-	}
-	f->announced = true;
-	f->has_sockets = count > 0;
 }
 
 /* False: some forward's sockets are not decided yet. */
@@ -110,12 +91,12 @@ static bool open_forwards(struct sync *s, struct tunnel *t)
 
 	list_for_each (f, &t->forwards, link) {
 		open_forward(s, f);
-		if (!f->listening)
+		if (!f->listening && !is_remote(f))
 			continue;
-		if (listening_state(f->listening) == LISTENING_PENDING)
+		if (f->listening && listening_state(f->listening) == LISTENING_PENDING)
 			decided = false;
 		else if (f->news && has_worker(t))
-			tell_forward(f);
+			forward_announce(f);
 	}
 	return decided;
 }
@@ -129,7 +110,7 @@ static void close_forwards(struct sync *s, struct tunnel *t)
 			continue;
 		sync_give_up(s, f);
 		forward_renew(f);
-		forward_enter(f, FORWARD_CLOSED, NULL);
+		forward_enter_plain(f, FORWARD_CLOSED, NULL);
 	}
 }
 
@@ -363,7 +344,7 @@ static void lose_worker(struct tunnel *t)
 	list_for_each (f, &t->forwards, link) {
 		f->announced = f->has_sockets = false;
 		f->news = true;
-		forward_enter(f, FORWARD_CLOSED, NULL);
+		forward_enter_plain(f, FORWARD_CLOSED, NULL);
 	}
 	if (t->wanted)
 		enter_dead_worker(t);

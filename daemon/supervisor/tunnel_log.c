@@ -87,9 +87,49 @@ void tunnel_log_event(void *data, struct tunnel *t, enum tunnel_event event)
 	}
 }
 
-void tunnel_log_forward(const struct forward *f)
+/* Whether the reason is another one than what was said last; retries repeat themselves. */
+static bool is_news(struct forward *f)
+{
+	unsigned h = f->error ? hash(f->error->msg) : 0;
+	bool is_other = h != f->said_hash;
+
+	f->said_hash = h;
+	return is_other;
+}
+
+static void log_open_remote(struct forward *f)
+{
+	bool has_failed = f->said_hash != 0;
+	struct config_end end = f->spec->listen;
+	char text[CONFIG_END_TEXT_MAX];
+
+	is_news(f);
+	if (f->port)
+		end.port = f->port;
+	config_end_text(text, sizeof(text), &end, f->spec->port_count);
+	if (has_failed)
+		log_info("%s: forward '%s' works again: the server listens on %s", f->tunnel->name,
+			 f->spec->name, text);
+	else if (f->said_port != f->bound_port)
+		log_info("%s: forward '%s': the server listens on %s", f->tunnel->name,
+			 f->spec->name, text);
+	f->said_port = f->bound_port;
+}
+
+static void log_remote(struct forward *f)
+{
+	if (f->state == FORWARD_OPEN)
+		log_open_remote(f);
+	else if (f->state == FORWARD_FAILED && is_news(f) && f->error)
+		log_warning("%s: forward '%s': %s [%s]", f->tunnel->name, f->spec->name,
+			    f->error->msg, err_slug(f->error->code));
+}
+
+void tunnel_log_forward(struct forward *f)
 {
 	if (f->error && f->error->code == ERR_TARGET)
 		log_warning("%s: %s [%s]", f->tunnel->name, f->error->msg,
 			    err_slug(f->error->code));
+	else if (f->spec->type == FORWARD_REMOTE)
+		log_remote(f);
 }

@@ -11,5 +11,6 @@
 /* A tunnels_observer.on_event; data is not used. */
 void tunnel_log_event(void *data, struct tunnel *t, enum tunnel_event event);
 
-/* After a change: a target that does not answer leaves its tunnel up, but somebody will wonder. */
-void tunnel_log_forward(const struct forward *f);
+/* After a change: a target that does not answer leaves its tunnel up, but somebody will wonder; and
+ * whether and where the server listens is known only from it. */
+void tunnel_log_forward(struct forward *f);

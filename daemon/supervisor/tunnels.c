@@ -100,6 +100,7 @@ void forward_free(struct forward *f)
 {
 	list_remove(&f->link);
 	free(f->error);
+	free(f->note);
 	free(f);
 }
 
@@ -286,14 +287,45 @@ void tunnel_enter_plain(struct tunnel *t, enum tunnel_state state, const struct 
 	tunnel_enter(t, &report);
 }
 
-bool forward_enter(struct forward *f, enum forward_state state, const struct err *error)
+static void keep_note(char **kept, const char *now)
 {
-	if (f->state == state && error_is(f->error, error))
+	free(*kept);
+	*kept = now[0] ? strdup(now) : NULL;
+}
+
+/* Only a server that was asked to choose has a say in it. */
+static uint16_t port_of(const struct config_forward *spec, uint16_t reported)
+{
+	if (spec->type != FORWARD_REMOTE || reported == 0)
+		return 0;
+	return spec->listen.port ? spec->listen.port : reported;
+}
+
+bool forward_enter(struct forward *f, const struct wire_forward_state *report)
+{
+	uint16_t port = port_of(f->spec, report->port);
+	const char *note = f->note ? f->note : "";
+
+	if (f->state == report->state && error_is(f->error, &report->error) && f->port == port &&
+	    strcmp(note, report->note) == 0)
 		return false;
-	f->state = state;
-	keep_error(&f->error, error);
+	f->state = report->state;
+	f->port = port;
+	if (port)
+		f->bound_port = port;
+	keep_error(&f->error, &report->error);
+	keep_note(&f->note, report->note);
 	tell(f->tunnel, TUNNEL_EV_DETAIL);
 	return true;
+}
+
+bool forward_enter_plain(struct forward *f, enum forward_state state, const struct err *error)
+{
+	struct wire_forward_state report = { .state = state };
+
+	if (error)
+		report.error = *error;
+	return forward_enter(f, &report);
 }
 
 void tunnel_touch(struct tunnel *t)

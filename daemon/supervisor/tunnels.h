@@ -23,15 +23,24 @@ struct forward {
 	uint64_t id; /* on the wire; a new one each time it is opened */
 	struct tunnel *tunnel;
 	const struct config_forward *spec; /* borrowed from tunnel.spec */
-	struct listening *listening; /* NULL while the tunnel is stopped; kept by sync.c */
+	struct listening *listening; /* NULL while the tunnel is stopped, and for remote forwards;
+				      * kept by sync.c */
 	bool announced; /* the worker knows the id */
 	bool has_sockets; /* and has copies of the sockets */
 	bool news; /* there is something to tell the worker */
 
 	enum forward_state state;
 	struct err *error; /* NULL: none */
+	char *note; /* what a person should know though it works; NULL: nothing */
+	uint16_t port; /* remote: where the server listens; 0: nowhere, or it did not say where */
+	uint16_t bound_port; /* remote: where it listened last, over sessions and workers; 0: it
+			      * never did with these settings */
 	struct wire_counters counters; /* of this worker's process */
 	struct wire_counters before; /* what earlier processes counted */
+
+	/* What the log has said of it; see tunnel_log.c. */
+	unsigned said_hash;
+	uint16_t said_port;
 };
 
 struct tunnel {
@@ -113,7 +122,9 @@ void forward_renew(struct forward *f);
 void tunnel_enter(struct tunnel *t, const struct wire_tunnel_state *report);
 /* The same with nothing but a state, for what the supervisor knows by itself. */
 void tunnel_enter_plain(struct tunnel *t, enum tunnel_state state, const struct err *error);
-bool forward_enter(struct forward *f, enum forward_state state, const struct err *error);
+/* The same for a forward; false: nothing has changed. */
+bool forward_enter(struct forward *f, const struct wire_forward_state *report);
+bool forward_enter_plain(struct forward *f, enum forward_state state, const struct err *error);
 void tunnel_touch(struct tunnel *t); /* TUNNEL_EV_DETAIL */
 /* The process that counted is gone; what it counted stays. */
 void tunnel_fold_counters(struct tunnel *t);

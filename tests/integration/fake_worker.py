@@ -10,6 +10,8 @@ last one stays). Behaviours:
     die        exits with status 3 after ready
     hang       stops answering heartbeats after ready
     late-acks  keeps listening sockets until FAKE_WORKER_PLAN.release exists
+    silent     answers no calls (connections, kill, connect)
+    liar       answers calls with what is not true
     say TEXT   sends TEXT after ready, then is good
 """
 
@@ -20,6 +22,7 @@ import selectors
 import signal
 import socket
 import sys
+import time
 
 VERSION = "0.1.0"
 PACKET_MAX = 128 * 1024
@@ -44,6 +47,11 @@ class Worker:
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.line, selectors.EVENT_READ)
         self.forwards = {}  # (tunnel, forward) -> sockets
+        self.specs = {}  # (tunnel, forward) -> spec
+        self.ports = {}  # (tunnel, forward) -> where the server listened last
+        self.generation = 0
+        self.connections = {}  # tunnel -> numbers of connections
+        self.calls = {}  # connect calls that wait for their socket -> target
         self.running = set()
         self.owed = []  # acknowledgements that wait
         self.release = os.environ.get("FAKE_WORKER_PLAN", "") + ".release"
@@ -89,7 +97,7 @@ class Worker:
     # -- what the supervisor says ------------------------------------------------------------------
 
     def on_settings(self, message, fds):
-        pass
+        self.generation = message["generation"]
 
     def on_tunnel(self, message, fds):
         pass
@@ -98,7 +106,19 @@ class Worker:
         place = message["tunnel"], message["forward"]
         self.drop(place)
         self.forwards[place] = fds
-        if message["tunnel"] in self.running:
+        self.specs[place] = message["spec"]
+        self.ports[place] = message["bound_port"]
+        self.missing = message["sockets"] - len(fds)
+        self.open_if_complete(place)
+
+    def on_forward_sockets(self, message, fds):
+        place = message["tunnel"], message["forward"]
+        self.forwards[place] += fds
+        self.missing -= len(fds)
+        self.open_if_complete(place)
+
+    def open_if_complete(self, place):
+        if self.missing == 0 and place[0] in self.running:
             self.open(place)
 
     def on_forward_remove(self, message, fds):
@@ -125,6 +145,68 @@ class Worker:
         self.running.discard(message["tunnel"])
         self.on_start(message, fds)
 
+    # -- calls -------------------------------------------------------------------------------------
+
+    def on_connections(self, message, fds):
+        """Every tunnel has five connections, told two at a time."""
+        if self.habit == "silent":
+            return
+        lie = 1 if self.habit == "liar" else 0
+        base = (self.generation + lie) << 32 | message["tunnel"] << 8
+        ids = [base + n for n in range(1, 6) if base + n > message["after"]]
+        forwards = [place[1] for place in self.forwards if place[0] == message["tunnel"]]
+        page = [self.connection(n, forwards[0]) for n in ids[:2]]
+        self.send("connections", call=message["call"], connections=page, more=len(ids) > 2)
+
+    def connection(self, number, forward):
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000000
+        return {
+            "connection": number,
+            "forward": forward,
+            "state": "open",
+            "from": "127.0.0.1:40000",
+            "to": "db:5432",
+            "opened_at_ms": now - 5000,
+            "active_at_ms": now - 1000,
+            "bytes_in": 7,
+            "bytes_out": 9,
+        }
+
+    def on_kill(self, message, fds):
+        if self.habit != "silent":
+            self.send("killed", call=message["call"], found=message["connection"] & 0xFF == 1)
+
+    def on_connect(self, message, fds):
+        if self.habit == "silent":
+            return
+        target = "{kind}:{host}:{port}".format(**message["target"])
+        if message["target"]["port"] == 1:
+            error = {"code": "target-unreachable", "message": "nobody is there"}
+            self.send("connected", call=message["call"], error=error)
+            return
+        self.calls[message["call"]] = target
+        self.send("connected", call=message["call"], error=None)
+
+    def on_attach(self, message, fds):
+        """Says where it leads and gives back what comes, in capitals."""
+        sock = fds[0]
+        sock.setblocking(True)
+        sock.sendall(self.calls.pop(message["call"]).encode() + b"\n")
+        while data := sock.recv(4096):
+            sock.sendall(data.upper())
+        sock.close()
+
+    def on_connect_cancel(self, message, fds):
+        self.calls.pop(message["call"], None)
+        self.note("canceled")
+
+    def note(self, word):
+        plan = os.environ.get("FAKE_WORKER_PLAN")
+        with open(plan + ".notes", "a") as notes:
+            notes.write(word + "\n")
+
+    # ----------------------------------------------------------------------------------------------
+
     def on_wake(self, message, fds):
         pass
 
@@ -142,7 +224,21 @@ class Worker:
     def open(self, place):
         for listener in self.forwards[place]:
             self.selector.register(listener, selectors.EVENT_READ, place[0])
-        self.send("forward-state", tunnel=place[0], forward=place[1], state="open")
+        self.send(
+            "forward-state",
+            tunnel=place[0],
+            forward=place[1],
+            state="open",
+            port=self.port_of(place),
+            note="",
+        )
+
+    def port_of(self, place):
+        """A server that is free to choose takes 43210, or the port it had before plus one."""
+        spec = self.specs[place]
+        if spec["type"] != "remote":
+            return 0
+        return spec["listen"]["port"] or (self.ports[place] + 1 if self.ports[place] else 43210)
 
     def drop(self, place):
         for listener in self.forwards.pop(place, []):

@@ -69,12 +69,20 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct listening *open_at(struct fixture *f, const char *host, uint16_t port)
+static struct listening *open_range(struct fixture *f, const char *host, uint16_t port,
+				    uint16_t count)
 {
-	struct listening *l = listening_open(&f->service, "t", host, port, f);
+	struct config_forward spec = { .listen = { END_TCP, (char *)host, port },
+				       .port_count = count };
+	struct listening *l = listening_open(&f->service, "t", &spec, f);
 
 	assert_non_null(l);
 	return l;
+}
+
+static struct listening *open_at(struct fixture *f, const char *host, uint16_t port)
+{
+	return open_range(f, host, port, 1);
 }
 
 /* Runs the loop until l is decided. */
@@ -89,9 +97,10 @@ static void decide(struct fixture *f, struct listening *l)
 
 static struct listener *only_socket(const struct listening *l)
 {
-	struct listener *sockets[LISTEN_ADDRESSES_MAX];
+	size_t count;
+	struct listener *const *sockets = listening_sockets(l, &count);
 
-	assert_int_equal(listening_sockets(l, sockets), 1);
+	assert_int_equal(count, 1);
 	return sockets[0];
 }
 
@@ -135,8 +144,8 @@ static void test_both_loopbacks_share_a_port(void **state)
 {
 	struct fixture *f = *state;
 	struct listening *l = open_at(f, "localhost", 0);
-	struct listener *sockets[LISTEN_ADDRESSES_MAX];
-	size_t count = listening_sockets(l, sockets);
+	size_t count;
+	struct listener *const *sockets = listening_sockets(l, &count);
 
 	assert_int_equal(listening_state(l), LISTENING_BOUND);
 	assert_in_range(count, 1, 2); /* a machine may have no IPv6 */
@@ -151,9 +160,9 @@ static void test_an_address_that_moves_keeps_its_socket_and_its_clients(void **s
 	struct fixture *f = *state;
 	struct listening *before = open_at(f, "127.0.0.1", 0), *after;
 	uint16_t port = port_of(before);
-	struct listener *leaving[LISTEN_ADDRESSES_MAX];
 	int fd = only_socket(before)->fd, client = dial(port);
-	size_t count = listening_detach(before, leaving);
+	size_t count;
+	CLEANUP(freep) struct listener **leaving = listening_detach(before, &count);
 
 	assert_int_equal(count, 1);
 	after = open_at(f, "127.0.0.1", port);
@@ -173,9 +182,9 @@ static void test_a_sweep_right_after_the_release_closes_nothing_that_is_waited_f
 	struct fixture *f = *state;
 	struct listening *before = open_at(f, "127.0.0.1", 0), *after;
 	uint16_t port = port_of(before);
-	struct listener *leaving[LISTEN_ADDRESSES_MAX];
 	int fd = only_socket(before)->fd, client = dial(port);
-	size_t count = listening_detach(before, leaving);
+	size_t count;
+	CLEANUP(freep) struct listener **leaving = listening_detach(before, &count);
 
 	after = open_at(f, "127.0.0.1", port);
 	listen_service_release(&f->service, leaving, count);
@@ -207,8 +216,8 @@ static void test_a_wildcard_waits_for_the_address_that_leaves(void **state)
 	struct fixture *f = *state;
 	struct listening *narrow = open_at(f, "127.0.0.1", 0), *wide;
 	uint16_t port = port_of(narrow);
-	struct listener *leaving[LISTEN_ADDRESSES_MAX];
-	size_t count = listening_detach(narrow, leaving);
+	size_t count;
+	CLEANUP(freep) struct listener **leaving = listening_detach(narrow, &count);
 
 	wide = open_at(f, "0.0.0.0", port);
 	assert_int_equal(listening_state(wide), LISTENING_PENDING);
@@ -351,6 +360,78 @@ static void test_words_for_a_port_whose_owner_is_hidden(void **state)
 				     "'listen' or stop it");
 }
 
+/* ---- ranges ---- */
+
+/* A range of which this test holds one port: the first, a middle one, the last. */
+static void test_a_range_has_all_of_its_ports_or_none(void **state)
+{
+	struct fixture *f = *state;
+	char pid[32];
+
+	snprintf(pid, sizeof(pid), "(pid %d)", (int)getpid());
+	for (uint16_t i = 0; i < 5; i += 2) {
+		struct listening *l;
+		uint16_t port;
+		int other = occupy(&port);
+
+		l = open_range(f, "127.0.0.1", (uint16_t)(port - i), 5);
+		decide(f, l);
+		assert_int_equal(listening_state(l), LISTENING_FAILED);
+		assert_non_null(strstr(listening_error(l)->msg, pid));
+		assert_int_equal(dial((uint16_t)(port - i + (i == 0 ? 4 : 0))), -1);
+		close(other);
+		decide(f, l);
+		assert_int_equal(listening_state(l), LISTENING_BOUND);
+		for (uint16_t p = 0; p < 5; p++) {
+			int client = dial((uint16_t)(port - i + p));
+
+			assert_true(client >= 0);
+			close(client);
+		}
+		listening_close(l);
+		listen_service_sweep(&f->service);
+	}
+}
+
+static void test_a_range_is_in_order_on_both_loopbacks(void **state)
+{
+	struct fixture *f = *state;
+	struct listening *l;
+	struct listener *const *sockets;
+	size_t count;
+	uint16_t port;
+
+	close(occupy(&port));
+	l = open_range(f, "localhost", (uint16_t)(port - 100), 100);
+	sockets = listening_sockets(l, &count);
+	assert_int_equal(listening_state(l), LISTENING_BOUND);
+	assert_true(count == 100 || count == 200);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(address_port(&sockets[i]->address), port - 100 + i % 100);
+	assert_false(listening_has_waiting(l));
+	close(dial((uint16_t)(port - 1)));
+	assert_true(listening_has_waiting(l));
+	listening_close(l);
+}
+
+static void test_a_freed_port_is_taken_within_two_seconds(void **state)
+{
+	struct fixture *f = *state;
+	struct listening *l;
+	uint64_t freed;
+	uint16_t port;
+	int other = occupy(&port);
+
+	l = open_at(f, "127.0.0.1", port);
+	decide(f, l);
+	close(other);
+	freed = monotonic_ms();
+	decide(f, l);
+	assert_int_equal(listening_state(l), LISTENING_BOUND);
+	assert_in_range(monotonic_ms() - freed, 0, 1990);
+	listening_close(l);
+}
+
 static void test_addresses(void **state)
 {
 	struct address a, b, wild, v6[LISTEN_ADDRESSES_MAX];
@@ -387,6 +468,9 @@ int main(void)
 		loop_test(test_closing_while_the_search_runs),
 		loop_test(test_an_address_of_somebody_else),
 		loop_test(test_a_name_that_is_none),
+		loop_test(test_a_range_has_all_of_its_ports_or_none),
+		loop_test(test_a_range_is_in_order_on_both_loopbacks),
+		loop_test(test_a_freed_port_is_taken_within_two_seconds),
 		cmocka_unit_test(test_words_for_a_port_whose_owner_is_hidden),
 		cmocka_unit_test(test_addresses),
 	};
