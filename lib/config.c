@@ -183,6 +183,15 @@ int config_insert(struct config *config, struct config_tunnel *tunnel)
 	return 0;
 }
 
+struct config_tunnel *config_replace(struct config *config, struct config_tunnel *tunnel)
+{
+	size_t slot = find_slot(config, tunnel->name);
+	struct config_tunnel *old = config->tunnels[slot];
+
+	config->tunnels[slot] = tunnel;
+	return old;
+}
+
 void config_remove(struct config *config, const char *name)
 {
 	size_t slot = find_slot(config, name);

@@ -183,6 +183,7 @@ int forward_type_from_name(const char *name); /* -1: none */
 const char *start_mode_name(enum start_mode mode);
 const char *end_kind_name(enum end_kind kind); /* "tcp", "unix", "proxy" */
 int end_kind_from_name(const char *name);
+bool config_end_equal(const struct config_end *a, const struct config_end *b);
 /* "localhost:8000-8010", "[::1]:22", "/run/x.sock"; "any" for END_PROXY. Returns out. */
 char *config_end_text(char *out, size_t size, const struct config_end *end, uint16_t port_count);
 int start_mode_from_name(const char *name);

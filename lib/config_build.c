@@ -182,23 +182,47 @@ static const struct config_host *find_host(const struct config_base *base, const
 	return bsearch(name, base->hosts, base->host_count, sizeof(*base->hosts), host_by_name);
 }
 
-/* Names the forwards nobody named after where they listen, and complains about names used twice. */
-static int name_forwards(struct config_decoder *d, struct config_forwards *forwards,
-			 const struct node *at)
+static bool is_name_used(const struct config_forward *forwards, size_t count, const char *name)
 {
-	char text[ENDPOINT_TEXT_MAX];
+	for (size_t i = 0; i < count; i++) {
+		if (streq(forwards[i].name, name))
+			return true;
+	}
+	return false;
+}
 
-	for (size_t i = 0; i < forwards->count; i++) {
-		struct config_forward *f = &forwards->items[i];
+/* "local:localhost:5432". Only where the server chooses the port can there be several of one name. */
+static char *derive_name(const struct config_forward *forwards, size_t index)
+{
+	const struct config_forward *f = &forwards[index];
+	char text[CONFIG_END_TEXT_MAX];
+	size_t number = 1;
+	char *name;
 
-		for (size_t j = 0; f->name && j < i; j++) {
-			if (streq(f->name, forwards->items[j].name))
-				config_complain(d, at, "two forwards are named '%s'", f->name);
-		}
-		if (f->name)
-			continue;
-		f->name = str_printf("%s:%s", forward_type_name(f->type),
-				     endpoint_format(text, f->listen.host, f->listen.port));
+	config_end_text(text, sizeof(text), &f->listen, f->port_count);
+	name = str_printf("%s:%s", forward_type_name(f->type), text);
+	if (f->listen.kind != END_TCP || f->listen.port != 0)
+		return name;
+	for (size_t i = 0; i < index; i++)
+		number += config_end_equal(&forwards[i].listen, &f->listen);
+	for (; name && is_name_used(forwards, index, name); number++) {
+		free(name);
+		name = str_printf("%s:%s#%zu", forward_type_name(f->type), text, number);
+	}
+	return name;
+}
+
+int config_name_forwards(struct config_decoder *d, struct config_forward *forwards, size_t count,
+			 const struct node *map)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct config_forward *f = &forwards[i];
+
+		if (f->name && is_name_used(forwards, i, f->name))
+			config_complain(d, config_forward_node(map, i),
+					"two forwards are named '%s'", f->name);
+		if (!f->name)
+			f->name = derive_name(forwards, i);
 		if (!f->name)
 			return -1;
 	}
@@ -299,13 +323,12 @@ struct config_tunnel *config_build_tunnel(struct config_base *base, struct confi
 	struct config_layer composed = { 0 };
 	struct config_tunnel *tunnel = NULL;
 	size_t before = problem_count(d->problems);
-	const struct node *local = node_find(map, "local");
 
 	if (base->bytes > CONFIG_TEXT_MAX)
 		return NULL;
 	config_decode(d, PLACE_TUNNEL, map, &draft, NULL);
 	if (compose(base, d, &draft, map, &composed) < 0 ||
-	    name_forwards(d, &draft.forwards, local ? local : map) < 0)
+	    config_name_forwards(d, draft.forwards.items, draft.forwards.count, map) < 0)
 		no_memory(d, name);
 	charge(base, d, &composed, name);
 	if (problem_count(d->problems) == before) {

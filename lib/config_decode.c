@@ -76,7 +76,9 @@ static void complain_unknown(struct config_decoder *d, enum schema_place place,
 		return;
 	}
 	str_escape(name, sizeof(name), key->text, strlen(key->text));
-	if ((hint = schema_hint(place, key->text)))
+	if ((hint = schema_refusal(place, key->text)))
+		config_complain(d, key, "'%s': %s", name, hint);
+	else if ((hint = schema_hint(place, key->text)))
 		config_complain(d, key, "unknown key '%s'; write '%s'", name, hint);
 	else if ((hint = schema_suggest(place, key->text)))
 		config_complain(d, key, "unknown key '%s'; did you mean '%s'?", name, hint);
@@ -106,15 +108,34 @@ static void decode_row(struct config_decoder *d, enum schema_place place,
 	}
 }
 
+/* "'local', 'remote', 'dynamic'" */
+static void add_name(char *names, size_t size, const char *name)
+{
+	size_t used = strlen(names);
+
+	snprintf(names + used, size - used, "%s'%s'", used ? ", " : "", name);
+}
+
 static void check_required(struct config_decoder *d, enum schema_place place,
 			   const struct node *map, const struct node *const *seen)
 {
+	bool has_one = true;
+	char names[128] = "";
+
 	for (size_t i = 0; i < schema_key_count; i++) {
-		if (schema_keys[i].required && (schema_keys[i].places & PLACE_BIT(place)) &&
-		    !seen[i])
-			config_complain(d, map, "'%s' is missing (%s)", schema_keys[i].name,
-					schema_keys[i].help);
+		const struct schema_key *key = &schema_keys[i];
+
+		if (!(key->places & PLACE_BIT(place)))
+			continue;
+		if (key->required && !seen[i])
+			config_complain(d, map, "'%s' is missing (%s)", key->name, key->help);
+		if (!key->one_of)
+			continue;
+		has_one = (*names && has_one) || seen[i];
+		add_name(names, sizeof(names), key->name);
 	}
+	if (!has_one)
+		config_complain(d, map, "one of %s is needed", names);
 }
 
 bool config_decode(struct config_decoder *d, enum schema_place place, const struct node *map,

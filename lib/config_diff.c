@@ -9,18 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool end_equal(const struct config_end *a, const struct config_end *b)
-{
-	return a->kind == b->kind && a->port == b->port && streq(a->host, b->host);
-}
-
 bool config_forward_equal(const struct config_forward *a, const struct config_forward *b)
 {
 	return a->type == b->type && a->port_count == b->port_count &&
-	       end_equal(&a->listen, &b->listen) && end_equal(&a->target, &b->target) &&
-	       streq(a->name, b->name) && strv_equal(&a->allow, &b->allow) &&
-	       streq(a->user, b->user) && streq(a->password, b->password) &&
-	       a->max_connections == b->max_connections &&
+	       config_end_equal(&a->listen, &b->listen) &&
+	       config_end_equal(&a->target, &b->target) && streq(a->name, b->name) &&
+	       strv_equal(&a->allow, &b->allow) && streq(a->user, b->user) &&
+	       streq(a->password, b->password) && a->max_connections == b->max_connections &&
 	       a->idle_timeout_ms == b->idle_timeout_ms && a->socket_mode == b->socket_mode &&
 	       streq(a->socket_group, b->socket_group);
 }

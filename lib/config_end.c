@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a forward begins or leads, in words. The same text is part of a forward's name, stands in
- * lists and JSON, and is what a person writes to mean this end.
+ * Where a forward begins or leads, in words. The same text is part of a forward's name and stands in
+ * lists, JSON and messages.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/config.h"
+
+bool config_end_equal(const struct config_end *a, const struct config_end *b)
+{
+	return a->kind == b->kind && a->port == b->port && streq(a->host, b->host);
+}
 
 char *config_end_text(char *out, size_t size, const struct config_end *end, uint16_t port_count)
 {

@@ -67,7 +67,9 @@ char *config_file_read(const char *path, size_t bytes_max, size_t *ret_length,
 		err_set(err, ERR_CONFIG, "is %s, not a file", kind_of(st.st_mode));
 		return NULL;
 	}
-	*ret_id = (struct config_file_id){ .device = st.st_dev, .inode = st.st_ino };
+	*ret_id = (struct config_file_id){ .device = st.st_dev,
+					   .inode = st.st_ino,
+					   .exposed = (st.st_mode & 077) != 0 };
 	return read_all(fd, bytes_max, ret_length, err);
 }
 
@@ -120,12 +122,12 @@ int config_file_match(const char *pattern, struct strv *ret, struct err *err)
 	return match_in(*directory ? directory : "/", last ? last + 1 : pattern, ret, err);
 }
 
-/* The part of text's file up to its last '/', which has one: paths of files are absolute. */
-static char *beside(const struct node *node)
+/* Text after the path of node's file up to its last '/', which has one: it is absolute. */
+static char *beside(const struct node *node, const char *text)
 {
 	const char *last = strrchr(node->file, '/');
 
-	return str_printf("%.*s/%s", (int)(last ? last - node->file : 0), node->file, node->text);
+	return str_printf("%.*s/%s", (int)(last ? last - node->file : 0), node->file, text);
 }
 
 /* Things that look like a path and would be taken for a file of that name. */
@@ -146,9 +148,9 @@ static const char *not_a_path(const char *text)
 	return NULL;
 }
 
-char *config_expand_path(struct config_decoder *d, const struct node *node)
+char *config_expand_path(struct config_decoder *d, const struct node *node, const char *text)
 {
-	const char *refusal = not_a_path(node->text), *text = node->text;
+	const char *refusal = not_a_path(text);
 	char *path = NULL, shown[80];
 
 	str_escape(shown, sizeof(shown), text, strlen(text));
@@ -163,7 +165,7 @@ char *config_expand_path(struct config_decoder *d, const struct node *node)
 	if (*text == '/')
 		path = strdup(text);
 	else
-		path = *text == '~' ? str_printf("%s%s", d->home, text + 1) : beside(node);
+		path = *text == '~' ? str_printf("%s%s", d->home, text + 1) : beside(node, text);
 	if (!path)
 		config_complain(d, node, "out of memory");
 	return path;

@@ -23,6 +23,7 @@ static int copy_value(const struct schema_key *key, const struct config_layer *f
 	switch (key->type) {
 	case SCHEMA_DURATION:
 	case SCHEMA_INTEGER:
+	case SCHEMA_BOOLEAN:
 		*(unsigned *)target = *(const unsigned *)source;
 		return 0;
 	case SCHEMA_PATHS:

@@ -11,6 +11,7 @@
 
 #include "lib/config.h"
 #include "lib/endpoint.h"
+#include "lib/forward_spec.h"
 
 /* The connection keys as written in one place. */
 struct config_layer {
@@ -37,16 +38,11 @@ struct config_forwards {
 	size_t count;
 };
 
-/* Where a forward begins or leads. */
-struct config_forward_end {
-	char host[ENDPOINT_HOST_MAX + 1];
-	uint16_t port;
-};
-
 /* A forward as written. */
 struct config_forward_draft {
-	char *name; /* NULL: not given */
-	struct config_forward_end listen, target;
+	struct config_forward forward; /* all but its ends; what was not written is 0 */
+	struct forward_spec spec; /* its ends, paths absolute */
+	bool has_target; /* written, right or wrong */
 };
 
 /* A tunnel as written. */

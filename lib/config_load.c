@@ -27,6 +27,7 @@ struct loader {
 	struct source *sources; /* in the order of reading */
 	size_t source_count;
 	size_t bytes;
+	struct strv exposed; /* paths of those others can read */
 };
 
 static void load_file(struct loader *l, const char *path, const struct node *from, unsigned depth);
@@ -81,8 +82,9 @@ static struct source *open_source(struct loader *l, const char *path, const stru
 	l->bytes += *ret_length;
 	source = &l->sources[l->source_count];
 	*source = (struct source){ .path = strdup(path), .id = id, .open = true };
-	if (!source->path) {
+	if (!source->path || (id.exposed && strv_add(&l->exposed, path) < 0)) {
 		complain_file(l, path, from, "out of memory");
+		free(source->path);
 		free(text);
 		return NULL;
 	}
@@ -93,7 +95,7 @@ static struct source *open_source(struct loader *l, const char *path, const stru
 
 static void include_pattern(struct loader *l, const struct node *pattern, unsigned depth)
 {
-	CLEANUP(freep) char *path = config_expand_path(&l->reading.decoder, pattern);
+	CLEANUP(freep) char *path = config_expand_path(&l->reading.decoder, pattern, pattern->text);
 	struct strv matches = { 0 };
 	struct err err;
 
@@ -211,6 +213,7 @@ static void loader_fini(struct loader *l)
 		free(l->sources[i].path);
 	}
 	free(l->sources);
+	strv_fini(&l->exposed);
 	config_layer_fini(&l->reading.defaults);
 	free(l->reading.hosts.items);
 	free(l->reading.tunnels.items);
@@ -249,6 +252,7 @@ struct config *config_load(const char *path, const struct config_context *contex
 	struct config *config = NULL;
 
 	*problems = (struct config_problems){ 0 };
+	l.reading.decoder.exposed = &l.exposed;
 	l.sources = calloc(CONFIG_FILES_MAX, sizeof(*l.sources));
 	if ((path && !main_path) || !l.sources) {
 		problem_add(&sink, NULL, "out of memory");
@@ -295,7 +299,7 @@ struct config_tunnel *config_add_tunnel(struct config *config, const char *name,
 	tunnel = config_build_tunnel(config->base, &d, &name_node, tree);
 	config->base->bytes = bytes; /* who adds and removes for years must not use it up */
 	if (tunnel)
-		config_listens_check_one(config, tunnel, &d);
+		config_listens_check_one(config, tunnel, 0, &d);
 	if (tunnel && problem_count(&sink) == 0 && config_insert(config, tunnel) < 0)
 		problem_add(&sink, NULL, "out of memory");
 	problem_finish(&sink, NULL, 0);

@@ -19,6 +19,7 @@ enum {
 	CONFIG_TEXT_MAX = 64 * 1024 * 1024, /* of text in all tunnels: lists are inherited */
 	CONFIG_PATH_MAX = 1024, /* bytes */
 	CONFIG_TRAIL_MAX = 8,
+	CONFIG_FORWARDS_MAX = 4096, /* of one tunnel, with those added later */
 };
 
 /* Where in the document the decoder is, and whom to tell. */
@@ -27,6 +28,7 @@ struct config_decoder {
 	const char *home; /* for ~/ */
 	const char *trail[CONFIG_TRAIL_MAX]; /* the keys around, outermost first */
 	unsigned depth; /* of trail */
+	const struct strv *exposed; /* files others can read; NULL: there are no files */
 };
 
 /* What the files said, before hosts and tunnels are decoded. */
@@ -60,8 +62,8 @@ char *config_place_text(const struct node *place, const struct node *from, char 
 /* config_value.c: a decoder for each type of value. Returns false after complaining. */
 bool config_decode_value(struct config_decoder *d, const struct schema_key *key,
 			 const struct node *node, void *value);
-/* An absolute path from text at node; NULL after complaining. The caller frees. */
-char *config_expand_path(struct config_decoder *d, const struct node *node);
+/* An absolute path from text, which stands at node; NULL after complaining. The caller frees. */
+char *config_expand_path(struct config_decoder *d, const struct node *node, const char *text);
 
 /* config_file.c */
 
@@ -69,6 +71,7 @@ char *config_expand_path(struct config_decoder *d, const struct node *node);
  * apart whatever they are called. */
 struct config_file_id {
 	uint64_t device, inode;
+	bool exposed; /* not a name: whether others can read it */
 };
 char *config_file_read(const char *path, size_t bytes_max, size_t *ret_length,
 		       struct config_file_id *ret_id, struct err *err);
@@ -84,6 +87,10 @@ void config_build_hosts(struct config_base *base, struct config_reading *r);
 /* The tunnel that map describes; NULL: it has mistakes. */
 struct config_tunnel *config_build_tunnel(struct config_base *base, struct config_decoder *d,
 					  const struct node *name, const struct node *map);
+/* Names the forwards nobody named after where they listen, and complains about names used twice; map
+ * is what they were decoded from (NULL: nothing with lines). -1: no memory. */
+int config_name_forwards(struct config_decoder *d, struct config_forward *forwards, size_t count,
+			 const struct node *map);
 /* Sorts entries by name, complains about bad names and duplicates, and leaves the good ones. */
 void config_sort_entries(struct config_entries *entries, struct config_decoder *d);
 
@@ -105,6 +112,9 @@ int config_listens_add(struct config_listens *listens, const struct config_tunne
 		       const struct node *map, size_t order);
 /* Complains about forwards that listen in the same place. */
 void config_listens_check(struct config_listens *listens, struct config_decoder *d);
-/* The same for one tunnel that is about to join config. */
+/* The same for the forwards of tunnel from the first-th on, which are about to join config; one of its
+ * name there is to be replaced. */
 void config_listens_check_one(const struct config *config, const struct config_tunnel *tunnel,
-			      struct config_decoder *d);
+			      size_t first, struct config_decoder *d);
+/* Where the index-th forward of the tunnel that map describes stands. */
+const struct node *config_forward_node(const struct node *map, size_t index);

@@ -314,8 +314,10 @@ static bool decode_globs(struct config_decoder *d, const struct schema_key *key,
 static bool add_path(struct config_decoder *d, const struct schema_key *key,
 		     const struct node *node, void *value)
 {
-	CLEANUP(freep) char *path = value_is_text(d, node) ? config_expand_path(d, node) : NULL;
+	CLEANUP(freep) char *path = NULL;
 
+	if (value_is_text(d, node))
+		path = config_expand_path(d, node, node->text);
 	if (!path)
 		return false;
 	return strv_add(value, path) == 0 ? true : value_no_memory(d, node);
@@ -327,15 +329,45 @@ static bool decode_paths(struct config_decoder *d, const struct schema_key *key,
 	return value_each(d, key, node, value, add_path);
 }
 
+/* YAML's own words, which JSON has without quotes. */
+static bool decode_boolean(struct config_decoder *d, const struct schema_key *key,
+			   const struct node *node, void *value)
+{
+	static const char *const words[] = { "no", "yes", "false", "true" };
+
+	if (!value_is_text(d, node))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strcmp(words[i], node->text) == 0) {
+			*(unsigned *)value = i % 2;
+			return true;
+		}
+	}
+	config_complain(d, node, "'%s' is not yes or no", show(node).text);
+	return false;
+}
+
 static value_fn *const decoders[SCHEMA_TYPE_COUNT] = {
-	[SCHEMA_MAP] = decode_map,           [SCHEMA_ENTRIES] = decode_entries,
-	[SCHEMA_GLOBS] = decode_globs,       [SCHEMA_PATHS] = decode_paths,
-	[SCHEMA_DURATION] = decode_duration, [SCHEMA_INTEGER] = decode_integer,
-	[SCHEMA_WORD] = decode_word,         [SCHEMA_NAME] = decode_name,
-	[SCHEMA_NAMES] = decode_names,       [SCHEMA_USER] = decode_user,
-	[SCHEMA_CIPHERS] = decode_ciphers,   [SCHEMA_HOST] = value_host,
-	[SCHEMA_ADDRESS] = value_address,    [SCHEMA_FORWARDS] = value_forwards,
-	[SCHEMA_LISTEN] = value_listen,      [SCHEMA_TARGET] = value_target,
+	[SCHEMA_MAP] = decode_map,
+	[SCHEMA_ENTRIES] = decode_entries,
+	[SCHEMA_GLOBS] = decode_globs,
+	[SCHEMA_PATHS] = decode_paths,
+	[SCHEMA_DURATION] = decode_duration,
+	[SCHEMA_INTEGER] = decode_integer,
+	[SCHEMA_WORD] = decode_word,
+	[SCHEMA_NAME] = decode_name,
+	[SCHEMA_NAMES] = decode_names,
+	[SCHEMA_USER] = decode_user,
+	[SCHEMA_CIPHERS] = decode_ciphers,
+	[SCHEMA_HOST] = value_host,
+	[SCHEMA_ADDRESS] = value_address,
+	[SCHEMA_FORWARDS] = value_forwards,
+	[SCHEMA_LISTEN] = value_listen,
+	[SCHEMA_TARGET] = value_target,
+	[SCHEMA_BOOLEAN] = decode_boolean,
+	[SCHEMA_ALLOW] = value_allow,
+	[SCHEMA_CREDENTIAL] = value_credential,
+	[SCHEMA_MODE] = value_mode,
 };
 
 bool config_decode_value(struct config_decoder *d, const struct schema_key *key,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The decoders of values: each gets the row of the schema (for ranges and words), the node and the
- * place to write to, and either fills that or complains about the node. Private to config_value.c and
- * config_forward.c.
+ * place to write to, and either fills that or complains about the node. Private to config_value.c,
+ * config_forward.c and config_option.c.
  */
 #pragma once
 
@@ -26,6 +26,14 @@ bool value_set_text(struct config_decoder *d, const struct node *node, char **to
 /* config_forward.c */
 value_fn value_host; /* value is the whole struct config_tunnel_draft */
 value_fn value_address;
-value_fn value_listen;
-value_fn value_target;
+value_fn value_listen; /* value is the whole struct config_forward_draft */
+value_fn value_target; /* the same */
 value_fn value_forwards;
+
+/* config_option.c */
+value_fn value_allow;
+value_fn value_credential;
+value_fn value_mode;
+/* Whether what was written in the mapping at node goes together; false after complaining. */
+bool value_options_fit(struct config_decoder *d, const struct node *node,
+		       const struct config_forward_draft *draft);

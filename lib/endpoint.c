@@ -62,6 +62,30 @@ int port_parse(const char *text, uint16_t *ret, struct err *err)
 	return 0;
 }
 
+int port_range_parse(const char *text, uint16_t *ret_first, uint16_t *ret_last, struct err *err)
+{
+	size_t first = strspn(text, "0123456789");
+	size_t last = text[first] == '-' ? strspn(text + first + 1, "0123456789") : 0;
+	char copy[sizeof("65535-65535")];
+
+	/* "http-alt" and what is none at all: one port. */
+	if (first == 0 || last == 0 || text[first + 1 + last] != '\0' ||
+	    first + 1 + last >= sizeof(copy)) {
+		if (port_parse(text, ret_first, err) < 0)
+			return -1;
+		*ret_last = *ret_first;
+		return 0;
+	}
+	strcpy(copy, text);
+	copy[first] = '\0';
+	if (port_parse(copy, ret_first, err) < 0 || port_parse(copy + first + 1, ret_last, err) < 0)
+		return -1;
+	if (*ret_first > *ret_last)
+		return err_set(err, ERR_CONFIG,
+			       "'%s' is not a range of ports; write the smaller one first", text);
+	return 0;
+}
+
 bool endpoint_is_ipv6(const char *host)
 {
 	char address[INET6_ADDRSTRLEN];

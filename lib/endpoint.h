@@ -28,6 +28,8 @@ int endpoint_parse(const char *text, struct endpoint *ret, struct err *err);
 
 /* 1..65535, or one of the service names people forward ("http"). */
 int port_parse(const char *text, uint16_t *ret, struct err *err);
+/* One, or a range of them: "8000-8010". */
+int port_range_parse(const char *text, uint16_t *ret_first, uint16_t *ret_last, struct err *err);
 
 /* A host name (letters, digits, '.', '-', '_', UTF-8), IPv4 or IPv6 address with optional zone. */
 int endpoint_check_host(const char *host, struct err *err);

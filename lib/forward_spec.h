@@ -1,30 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What stands after `ssh -L`: `[bind:]port:host:hostport`, with IPv6 addresses in brackets, a
- * backslash before a literal ':', and the older form with '/' between the parts, which needs no
- * brackets (`::1/5432/db/5432`). The source is OpenSSH's parse_forward() (readconf.c). An empty
- * bind or `*` is every address, a missing one is localhost. Unix sockets are recognised and
- * refused.
+ * What stands after `ssh -L`, `-R` and `-D`: `[bind:]port:host:hostport`, either side of which may
+ * be the path of a Unix socket; without a target where each client names its own. The source is
+ * OpenSSH's parse_forward() (readconf.c); beyond it a port may be a range. An empty bind or `*` is
+ * every address, a missing one is localhost.
  */
 #pragma once
 
 #include <stdint.h>
 
+#include "lib/config.h"
 #include "lib/endpoint.h"
 #include "lib/err.h"
 
-struct forward_spec {
-	char listen_host[ENDPOINT_HOST_MAX +
-			 1]; /* "*": every address; "localhost": both families */
-	uint16_t listen_port;
-	char target_host[ENDPOINT_HOST_MAX + 1];
-	uint16_t target_port;
+enum { FORWARD_PATH_MAX = 107 }; /* bytes; what a socket's address holds besides its NUL */
+
+struct forward_end {
+	enum end_kind kind;
+	char host[ENDPOINT_HOST_MAX + 1]; /* as in struct config_end, but a path as written */
+	uint16_t port; /* the first */
+	uint16_t port_count; /* 1: no range */
 };
 
-int forward_spec_parse(const char *text, struct forward_spec *ret, struct err *err);
+struct forward_spec {
+	struct forward_end listen, target;
+};
 
-/* The halves, as the mapping form has them: `[bind:]port` and `host:port`. */
-int forward_listen_parse(const char *text, char ret_host[ENDPOINT_HOST_MAX + 1], uint16_t *ret_port,
+int forward_spec_parse(const char *text, enum forward_type type, struct forward_spec *ret,
+		       struct err *err);
+
+/* The halves, as the mapping form has them: `[bind:]port` and `host:port`, or paths. */
+int forward_listen_parse(const char *text, enum forward_type type, struct forward_end *ret,
 			 struct err *err);
-int forward_target_parse(const char *text, char ret_host[ENDPOINT_HOST_MAX + 1], uint16_t *ret_port,
+int forward_target_parse(const char *text, enum forward_type type, struct forward_end *ret,
 			 struct err *err);
+/* Whether two halves make a whole: ranges of one length, and only between ports. */
+int forward_ends_check(const struct forward_end *listen, const struct forward_end *target,
+		       struct err *err);

@@ -34,6 +34,11 @@ static const char *log_level_word(unsigned index)
 static const struct schema_words start_words = { start_word, START_MODE_COUNT };
 static const struct schema_words log_level_words = { log_level_word, LOG_LEVEL_COUNT };
 
+enum { FORWARDS_MAX = 1024 }; /* of one type in one tunnel */
+
+#define FORWARDS (PLACE_BIT(PLACE_TUNNEL) | PLACE_BIT(PLACE_FORWARDS))
+#define FORWARD PLACE_BIT(PLACE_FORWARD)
+
 /* The keys that may stand in defaults, hosts and tunnels. */
 #define CONNECTION (PLACE_BIT(PLACE_DEFAULTS) | PLACE_BIT(PLACE_HOST) | PLACE_BIT(PLACE_TUNNEL))
 
@@ -99,6 +104,10 @@ const struct schema_key schema_keys[] = {
 	{ .name = "hold", .places = CONNECTION, .type = SCHEMA_DURATION,
 	  .fallback = "10s", .min = 0, .max = HOUR, .offset = IN_LAYER(upkeep.hold_ms),
 	  .help = "how long clients wait while the tunnel is down; 0 resets them at once" },
+	{ .name = "exit_on_forward_failure", .places = CONNECTION, .type = SCHEMA_BOOLEAN,
+	  .fallback = "no", .offset = IN_LAYER(upkeep.exit_on_forward_failure),
+	  .help = "yes: a forward that cannot be set up ends the connection; no: the tunnel is "
+		  "degraded and that forward alone is tried again" },
 
 	/* keepalive, reconnect */
 	{ .name = "interval", .places = PLACE_BIT(PLACE_KEEPALIVE), .type = SCHEMA_DURATION,
@@ -131,10 +140,20 @@ const struct schema_key schema_keys[] = {
 	{ .name = "host", .places = PLACE_BIT(PLACE_TUNNEL), .type = SCHEMA_HOST,
 	  .required = true, .offset = 0,
 	  .help = "the server: a name from hosts, or [user@]host[:port]" },
-	{ .name = "local", .places = PLACE_BIT(PLACE_TUNNEL), .type = SCHEMA_FORWARDS,
-	  .inner = PLACE_FORWARD, .min = 1, .max = 1024, .required = true,
+	{ .name = "local", .places = FORWARDS, .type = SCHEMA_FORWARDS,
+	  .inner = PLACE_FORWARD, .min = 1, .max = FORWARDS_MAX, .one_of = true,
 	  .offset = IN_TUNNEL(forwards),
 	  .help = "ports to listen on here and where they lead, as after ssh -L" },
+	{ .name = "remote", .places = FORWARDS, .type = SCHEMA_FORWARDS,
+	  .inner = PLACE_FORWARD, .min = 1, .max = FORWARDS_MAX, .one_of = true,
+	  .offset = IN_TUNNEL(forwards),
+	  .help = "ports the server listens on and where they lead from here, as after ssh -R; "
+		  "a mapping without target is a SOCKS and HTTP proxy for the server's clients" },
+	{ .name = "dynamic", .places = FORWARDS, .type = SCHEMA_FORWARDS,
+	  .inner = PLACE_FORWARD, .min = 1, .max = FORWARDS_MAX, .one_of = true,
+	  .offset = IN_TUNNEL(forwards),
+	  .help = "ports to listen on here as SOCKS4, SOCKS4a, SOCKS5 and HTTP proxy, as after "
+		  "ssh -D" },
 	{ .name = "start", .places = PLACE_BIT(PLACE_TUNNEL), .type = SCHEMA_WORD,
 	  .words = &start_words, .fallback = "always", .offset = IN_TUNNEL(start),
 	  .help = "when the tunnel comes up: with the daemon, or only when asked for (tunctl up)" },
@@ -143,15 +162,42 @@ const struct schema_key schema_keys[] = {
 	  .help = "words to find the tunnel by" },
 
 	/* a forward as a mapping */
-	{ .name = "name", .places = PLACE_BIT(PLACE_FORWARD), .type = SCHEMA_NAME,
-	  .fallback_text = "local:ADDRESS:PORT", .offset = IN_FORWARD(name),
+	{ .name = "name", .places = FORWARD, .type = SCHEMA_NAME,
+	  .fallback_text = "TYPE:ADDRESS:PORT", .offset = IN_FORWARD(forward.name),
 	  .help = "what the forward is called in lists" },
-	{ .name = "listen", .places = PLACE_BIT(PLACE_FORWARD), .type = SCHEMA_LISTEN,
-	  .required = true, .offset = IN_FORWARD(listen),
-	  .help = "where to listen: [bind:]port; without bind on localhost, with * on every address" },
-	{ .name = "target", .places = PLACE_BIT(PLACE_FORWARD), .type = SCHEMA_TARGET,
-	  .required = true, .offset = IN_FORWARD(target),
-	  .help = "where connections lead: host:port as the server sees it" },
+	{ .name = "listen", .places = FORWARD, .type = SCHEMA_LISTEN,
+	  .required = true, .offset = 0,
+	  .help = "where to listen: [bind:]port, without bind on localhost, with * on every "
+		  "address; the port may be a range (8000-8010), or 0 on a server, which then "
+		  "chooses; or the path of a Unix socket, on this machine" },
+	{ .name = "target", .places = FORWARD, .type = SCHEMA_TARGET, .offset = 0,
+	  .help = "where connections lead: host:port or the path of a Unix socket, as the server "
+		  "sees it (local) or as this machine does (remote)" },
+	{ .name = "allow", .places = FORWARD, .type = SCHEMA_ALLOW, .min = 1, .max = 256,
+	  .fallback_text = "everything for dynamic; remote ones without target need it",
+	  .offset = IN_FORWARD(forward.allow),
+	  .help = "where clients of a proxy may go: HOST:PORT with HOST a name, *.NAME, an address, "
+		  "a network (10.0.0.0/8) or *, and PORT a number, a range or *; any is everything" },
+	{ .name = "user", .places = FORWARD, .type = SCHEMA_CREDENTIAL,
+	  .fallback_text = "nobody is asked", .offset = IN_FORWARD(forward.user),
+	  .help = "the name clients of a proxy have to give, with a password" },
+	{ .name = "password", .places = FORWARD, .type = SCHEMA_CREDENTIAL,
+	  .offset = IN_FORWARD(forward.password),
+	  .help = "the password of user; nobody else may be able to read the file it stands in" },
+	{ .name = "max_connections", .places = FORWARD, .type = SCHEMA_INTEGER,
+	  .fallback_text = "off", .min = 1, .max = 100000, .zero = "off",
+	  .offset = IN_FORWARD(forward.max_connections),
+	  .help = "how many connections there may be at once; others wait" },
+	{ .name = "idle_timeout", .places = FORWARD, .type = SCHEMA_DURATION,
+	  .fallback_text = "off", .min = SECOND, .max = 7 * 24 * HOUR, .zero = "off",
+	  .offset = IN_FORWARD(forward.idle_timeout_ms),
+	  .help = "a connection without a byte either way for so long is ended" },
+	{ .name = "mode", .places = FORWARD, .type = SCHEMA_MODE,
+	  .fallback_text = "0600", .offset = IN_FORWARD(forward.socket_mode),
+	  .help = "permissions of a Unix socket we listen on" },
+	{ .name = "group", .places = FORWARD, .type = SCHEMA_NAME,
+	  .fallback_text = "the daemon's", .offset = IN_FORWARD(forward.socket_group),
+	  .help = "group of a Unix socket we listen on" },
 };
 /* clang-format on */
 
@@ -164,7 +210,8 @@ static const char *const place_names[PLACE_COUNT] = {
 	[PLACE_DEFAULTS] = "defaults",
 	[PLACE_HOST] = "hosts.NAME",
 	[PLACE_TUNNEL] = "tunnels.NAME",
-	[PLACE_FORWARD] = "tunnels.NAME.local",
+	[PLACE_FORWARD] = "a forward written as a mapping",
+	[PLACE_FORWARDS] = "tunnels.NAME",
 	[PLACE_KEEPALIVE] = "keepalive",
 	[PLACE_RECONNECT] = "reconnect",
 };
@@ -212,20 +259,54 @@ static const struct {
 	{ "address", PLACE_BIT(PLACE_TUNNEL), "host" },
 	{ "server", PLACE_BIT(PLACE_TUNNEL), "host" },
 	{ "port", PLACE_BIT(PLACE_TUNNEL), "host: [user@]host:port" },
-	{ "localforward", PLACE_BIT(PLACE_TUNNEL), "local" },
-	{ "forward", PLACE_BIT(PLACE_TUNNEL), "local" },
-	{ "forwards", PLACE_BIT(PLACE_TUNNEL), "local" },
+	{ "localforward", FORWARDS, "local" },
+	{ "remoteforward", FORWARDS, "remote" },
+	{ "reverse", FORWARDS, "remote" },
+	{ "dynamicforward", FORWARDS, "dynamic" },
+	{ "socks", FORWARDS, "dynamic" },
+	{ "proxy", FORWARDS, "dynamic" },
+	{ "forward", FORWARDS, "local, remote or dynamic" },
+	{ "forwards", FORWARDS, "local, remote or dynamic" },
+	{ "gatewayports", CONNECTION, "remote: '*:port:host:hostport'" },
+	{ "streamlocalbindmask", CONNECTION, "local: { listen: /path, target: ..., mode: 0660 }" },
+	{ "permitremoteopen", CONNECTION, "remote: { listen: port, allow: host:port }" },
 	{ "tag", PLACE_BIT(PLACE_TUNNEL), "tags" },
 	{ "autostart", PLACE_BIT(PLACE_TUNNEL), "start" },
 	{ "host", PLACE_BIT(PLACE_TOP), "hosts" },
 	{ "tunnel", PLACE_BIT(PLACE_TOP), "tunnels" },
 	{ "default", PLACE_BIT(PLACE_TOP), "defaults" },
-	{ "bind", PLACE_BIT(PLACE_FORWARD), "listen: bind:port" },
-	{ "port", PLACE_BIT(PLACE_FORWARD), "listen: port" },
-	{ "local", PLACE_BIT(PLACE_FORWARD), "listen" },
-	{ "remote", PLACE_BIT(PLACE_FORWARD), "target" },
-	{ "to", PLACE_BIT(PLACE_FORWARD), "target" },
-	{ "host", PLACE_BIT(PLACE_FORWARD), "target: host:port" },
+	{ "bind", FORWARD, "listen: bind:port" },
+	{ "bindaddress", FORWARD, "listen: bind:port" },
+	{ "gatewayports", FORWARD, "listen: '*:port'" },
+	{ "port", FORWARD, "listen: port" },
+	{ "path", FORWARD, "listen: /path" },
+	{ "socket", FORWARD, "listen: /path" },
+	{ "local", FORWARD, "listen" },
+	{ "remote", FORWARD, "target" },
+	{ "to", FORWARD, "target" },
+	{ "host", FORWARD, "target: host:port" },
+	{ "permitremoteopen", FORWARD, "allow" },
+	{ "permitopen", FORWARD, "allow" },
+	{ "permissions", FORWARD, "mode" },
+	{ "streamlocalbindmask", FORWARD, "mode: 0660" },
+	{ "username", FORWARD, "user" },
+	{ "timeout", FORWARD, "idle_timeout" },
+};
+
+/* What there is no key for, and why. */
+static const struct {
+	const char *word;
+	unsigned places;
+	const char *why;
+} refusals[] = {
+	{ "tunnel", CONNECTION | FORWARDS,
+	  "tun devices (ssh -w) are not supported; only ports and Unix sockets are forwarded: for a "
+	  "whole network use 'dynamic', or a VPN" },
+	{ "tunneldevice", CONNECTION | FORWARDS,
+	  "tun devices (ssh -w) are not supported; only ports and Unix sockets are forwarded: for a "
+	  "whole network use 'dynamic', or a VPN" },
+	{ "streamlocalbindunlink", CONNECTION | FORWARD,
+	  "leave it out; a socket nobody listens on any more is always replaced" },
 };
 
 const struct schema_key *schema_find(enum schema_place place, const char *name)
@@ -266,6 +347,16 @@ const char *schema_hint(enum schema_place place, const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(hints); i++) {
 		if ((hints[i].places & PLACE_BIT(place)) && is_spelling_of(name, hints[i].word))
 			return hints[i].write;
+	}
+	return NULL;
+}
+
+const char *schema_refusal(enum schema_place place, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
+		if ((refusals[i].places & PLACE_BIT(place)) &&
+		    is_spelling_of(name, refusals[i].word))
+			return refusals[i].why;
 	}
 	return NULL;
 }

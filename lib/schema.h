@@ -18,6 +18,7 @@ enum schema_place {
 	PLACE_HOST, /* an entry of `hosts` */
 	PLACE_TUNNEL, /* an entry of `tunnels` */
 	PLACE_FORWARD,
+	PLACE_FORWARDS, /* a request about forwards: some keys of a tunnel */
 	PLACE_KEEPALIVE,
 	PLACE_RECONNECT,
 	PLACE_COUNT
@@ -39,9 +40,14 @@ enum schema_type {
 	SCHEMA_CIPHERS, /* an OpenSSH list */
 	SCHEMA_HOST, /* [user@]host[:port], or a name from `hosts` */
 	SCHEMA_ADDRESS, /* host[:port] */
-	SCHEMA_FORWARDS, /* one or a list of: a text as after `ssh -L`, or a mapping */
-	SCHEMA_LISTEN, /* [bind:]port */
-	SCHEMA_TARGET, /* host:port */
+	SCHEMA_BOOLEAN, /* unsigned, 1: yes */
+	SCHEMA_FORWARDS, /* one or a list of: a text as after `ssh -L`, or a mapping; the key's name
+			  * is the type */
+	SCHEMA_LISTEN, /* [bind:]port, or a path; value is the whole forward */
+	SCHEMA_TARGET, /* host:port, or a path; value is the whole forward */
+	SCHEMA_ALLOW, /* one or a list of rules of lib/allow.h */
+	SCHEMA_CREDENTIAL, /* what a proxy's client says: up to 255 bytes */
+	SCHEMA_MODE, /* unsigned, permissions in octal */
 	SCHEMA_TYPE_COUNT
 };
 
@@ -63,6 +69,7 @@ struct schema_key {
 	unsigned min, max; /* of a duration (ms), an integer, or the length of a list */
 	const char *zero; /* the word for 0, which is allowed whatever min says; NULL: none */
 	bool required; /* in its place */
+	bool one_of; /* at least one of the rows marked so has to be there */
 	bool repeats; /* top level: every included file may have it */
 	size_t offset; /* of the value in the struct of its place (config_layer.h) */
 	const char *help; /* one sentence, lower case, no full stop */
@@ -80,6 +87,9 @@ const char *schema_place_name(enum schema_place place); /* "hosts.NAME"; "" for 
 /* What people write instead of name (OpenSSH's spelling, a synonym) and would have to write here:
  * "identity", "keepalive: { interval: 15s }"; NULL: nothing known. */
 const char *schema_hint(enum schema_place place, const char *name);
+
+/* Why there is no such key; NULL: nothing known. */
+const char *schema_refusal(enum schema_place place, const char *name);
 
 /* The key of this place that name is probably a slip of the pen for. */
 const char *schema_suggest(enum schema_place place, const char *name);

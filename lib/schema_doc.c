@@ -38,7 +38,8 @@ static const struct {
 	[PLACE_RECONNECT] = { "reconnect", "Each key is inherited by itself.", "reconnect" },
 	[PLACE_HOST] = { "An entry of hosts", "The keys of 'defaults' and:", "host" },
 	[PLACE_TUNNEL] = { "An entry of tunnels", "The keys of 'defaults' and:", "tunnel" },
-	[PLACE_FORWARD] = { "A forward as a mapping", "What 'local' has as a text, in parts.",
+	[PLACE_FORWARD] = { "A forward as a mapping",
+			    "What 'local', 'remote' and 'dynamic' have as a text, in parts, and more.",
 			    "forward" },
 };
 
@@ -92,10 +93,19 @@ static json_t *names_fragment(const struct schema_key *key)
 	return one_or_list(key, name_fragment(key));
 }
 
+/* A port alone is a number to YAML. */
+static json_t *port_fragment(void)
+{
+	return json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 0, "maximum", UINT16_MAX);
+}
+
 static json_t *forwards_fragment(const struct schema_key *key)
 {
-	return one_or_list(key, json_pack("{s:[o, o]}", "anyOf", text_fragment(key),
-					  reference_to(key->inner)));
+	json_t *choices = json_pack("[o, o]", text_fragment(key), reference_to(key->inner));
+
+	if (strcmp(key->name, forward_type_name(FORWARD_DYNAMIC)) == 0)
+		json_array_append_new(choices, port_fragment());
+	return one_or_list(key, json_pack("{s:o}", "anyOf", choices));
 }
 
 /* A number of seconds or a text; and the word for 0. */
@@ -130,8 +140,24 @@ static json_t *word_fragment(const struct schema_key *key)
 
 static json_t *listen_fragment(const struct schema_key *key)
 {
-	return json_pack("{s:[{s:s, s:i, s:i}, o]}", "anyOf", "type", "integer", "minimum", 1,
-			 "maximum", 65535, text_fragment(key));
+	return json_pack("{s:[o, o]}", "anyOf", port_fragment(), text_fragment(key));
+}
+
+static json_t *boolean_fragment(const struct schema_key *key)
+{
+	return json_pack("{s:[b, b, s, s]}", "enum", 1, 0, "yes", "no");
+}
+
+static json_t *credential_fragment(const struct schema_key *key)
+{
+	return json_pack("{s:[s, s], s:i, s:i}", "type", "string", "integer", "minLength", 1,
+			 "maxLength", 255);
+}
+
+/* YAML takes 0660 for a number, whatever its value. */
+static json_t *mode_fragment(const struct schema_key *key)
+{
+	return json_pack("{s:[s, s], s:s}", "type", "string", "integer", "pattern", "^[0-7]{3,4}$");
 }
 
 static const struct {
@@ -152,8 +178,12 @@ static const struct {
 	[SCHEMA_HOST] = { "a name from hosts, or [user@]host[:port]", text_fragment },
 	[SCHEMA_ADDRESS] = { "host[:port]", text_fragment },
 	[SCHEMA_FORWARDS] = { "a text, a mapping or a list of them", forwards_fragment },
-	[SCHEMA_LISTEN] = { "[bind:]port", listen_fragment },
-	[SCHEMA_TARGET] = { "host:port", text_fragment },
+	[SCHEMA_BOOLEAN] = { "yes or no", boolean_fragment },
+	[SCHEMA_LISTEN] = { "[bind:]port or a path", listen_fragment },
+	[SCHEMA_TARGET] = { "host:port or a path", text_fragment },
+	[SCHEMA_ALLOW] = { "a destination or a list of destinations", texts_fragment },
+	[SCHEMA_CREDENTIAL] = { "a text", credential_fragment },
+	[SCHEMA_MODE] = { "permissions in octal", mode_fragment },
 };
 
 /* Whether a row belongs to the chapter of place. What may stand in many places has its own. */
@@ -277,7 +307,8 @@ static json_t *describe(const struct schema_key *key)
 /* The mapping of a place. */
 static json_t *describe_place(enum schema_place place)
 {
-	json_t *properties = json_object(), *required = json_array();
+	json_t *properties = json_object(), *required = json_array(), *one_of = json_array();
+	json_t *description;
 	int failed = 0;
 
 	for (size_t i = 0; i < schema_key_count; i++) {
@@ -288,19 +319,25 @@ static json_t *describe_place(enum schema_place place)
 		failed |= json_object_set_new(properties, key->name, describe(key));
 		if (key->required)
 			failed |= json_array_append_new(required, json_string(key->name));
+		if (key->one_of)
+			failed |= json_array_append_new(
+				one_of, json_pack("{s:[s]}", "required", key->name));
 	}
-	if (failed) {
-		json_decref(properties);
-		json_decref(required);
-		return NULL;
-	}
-	if (json_array_size(required) == 0) {
-		json_decref(required);
-		return json_pack("{s:[s, s], s:b, s:o}", "type", "object", "null",
-				 "additionalProperties", 0, "properties", properties);
-	}
-	return json_pack("{s:s, s:b, s:o, s:o}", "type", "object", "additionalProperties", 0,
-			 "required", required, "properties", properties);
+	/* A mapping nothing has to stand in may be left out altogether. */
+	description = json_array_size(required) == 0
+			      ? json_pack("{s:[s, s]}", "type", "object", "null")
+			      : json_pack("{s:s, s:O}", "type", "object", "required", required);
+	failed |= json_object_set_new(description, "additionalProperties", json_false());
+	failed |= json_object_set(description, "properties", properties);
+	if (json_array_size(one_of) > 0)
+		failed |= json_object_set(description, "anyOf", one_of);
+	json_decref(properties);
+	json_decref(required);
+	json_decref(one_of);
+	if (!failed)
+		return description;
+	json_decref(description);
+	return NULL;
 }
 
 json_t *schema_json(void)

@@ -166,7 +166,7 @@ static void test_names(void **state)
 	fixture_expect(f, 7, 6, "tunnels: u: a mapping of keys is expected, not a single value");
 	fixture_expect(f, 8, 3, "tunnels: 't' exists already, in line 5");
 	fixture_expect(f, 9, 5, "tunnels.v: 'host' is missing");
-	fixture_expect(f, 9, 5, "tunnels.v: 'local' is missing");
+	fixture_expect(f, 9, 5, "tunnels.v: one of 'local', 'remote', 'dynamic' is needed");
 	fixture_expect(f, 10, 3, "tunnels: '' is not a name");
 	assert_int_equal(f->problems.count, 8);
 }

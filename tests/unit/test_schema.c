@@ -67,6 +67,12 @@ static const struct {
 	{ PLACE_HOST, "Port", "address: host:port" },
 	{ PLACE_TUNNEL, "port", "host: [user@]host:port" },
 	{ PLACE_TUNNEL, "LocalForward", "local" },
+	{ PLACE_TUNNEL, "RemoteForward", "remote" },
+	{ PLACE_TUNNEL, "DynamicForward", "dynamic" },
+	{ PLACE_FORWARDS, "dynamic_forward", "dynamic" },
+	{ PLACE_DEFAULTS, "GatewayPorts", "remote: '*:port:host:hostport'" },
+	{ PLACE_FORWARD, "StreamLocalBindMask", "mode: 0660" },
+	{ PLACE_FORWARD, "PermitRemoteOpen", "allow" },
 	{ PLACE_TUNNEL, "jump", NULL },
 	{ PLACE_TOP, "IdentityFile", NULL },
 	{ PLACE_TUNNEL, "", NULL },
@@ -82,8 +88,12 @@ static void test_hints(void **state)
 	}
 	assert_string_equal(schema_suggest(PLACE_TUNNEL, "ConnectTimeout"), "connect_timeout");
 	assert_string_equal(schema_suggest(PLACE_TUNNEL, "Ciphers"), "ciphers");
-	assert_null(schema_suggest(PLACE_TUNNEL, "remote"));
-	assert_null(schema_suggest(PLACE_TUNNEL, "dynamic"));
+	assert_string_equal(schema_suggest(PLACE_TUNNEL, "ExitOnForwardFailure"),
+			    "exit_on_forward_failure");
+	assert_null(schema_suggest(PLACE_TUNNEL, "jump"));
+	assert_non_null(strstr(schema_refusal(PLACE_TUNNEL, "Tunnel"), "tun devices (ssh -w)"));
+	assert_null(schema_refusal(PLACE_TUNNEL, "host"));
+	assert_null(schema_refusal(PLACE_TOP, "Tunnel"));
 }
 
 static void test_range(void **state)
