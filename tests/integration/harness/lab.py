@@ -9,7 +9,7 @@ import tempfile
 from . import client, keys, peers, web
 from .daemon import Daemon
 from .hostile import AsyncsshServer
-from .ports import free_port
+from .ports import free_port, free_run
 from .sshd import Sshd
 
 
@@ -49,6 +49,11 @@ class Lab:
 
     def port(self):
         return free_port()
+
+    def ports(self, count):
+        """In a row."""
+        first = free_run(count)
+        return range(first, first + count)
 
     def sshd(self, start=True, *, host="127.0.0.1", port=None, **options):
         server = self.keep(Sshd(self.directory, self.keys, host=host, port=port, options=options))

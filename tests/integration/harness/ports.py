@@ -51,6 +51,24 @@ def free_port():
     raise RuntimeError("no free port left")
 
 
+def free_run(count):
+    """The first of `count` free ports in a row."""
+    while True:
+        first = free_port()
+        taken = len(_reserved)
+        if first + count < _HIGH and all(map(_take, range(first + 1, first + count))):
+            return first
+        while len(_reserved) > taken:
+            _reserved.pop().close()
+
+
+def _take(port):
+    lock = _reserve(port)
+    if lock:
+        _reserved.append(lock)
+    return lock and _is_free(port)
+
+
 def release():
     """Gives back every port this process reserved: each costs a descriptor."""
     for lock in _reserved:
