@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""tunneld beside `ssh -N -L`: same server, same cipher, same minute.
+"""tunneld beside `ssh -N -L -R -D`: same server, same cipher, same minute.
 
 Both run the whole time and are loaded in turn, in an order that alternates from round to round. What
 counts is the ratio of the medians; absolute numbers say more about the machine. `load` (load.c) is the
@@ -13,6 +13,7 @@ import dataclasses
 import getpass
 import json
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -22,21 +23,37 @@ import typing
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 
-from harness import build, client, proc  # noqa: E402
+from harness import build, client, proc, wait  # noqa: E402
 from harness.keys import Keys  # noqa: E402
-from harness.lab import Lab, local  # noqa: E402
+from harness.lab import Lab, local, remote  # noqa: E402
 
 LOAD = build.BUILD / "tests" / "bench" / "load"
 SERVICES = ("source", "sink", "echo")
+READERS = 100
+
+
+@dataclasses.dataclass
+class Forwards:
+    """What a contender is to forward."""
+
+    local: list = dataclasses.field(default_factory=list)  # of (listen, target)
+    remote: list = dataclasses.field(default_factory=list)  # of (listen, target)
+    dynamic: list = dataclasses.field(default_factory=list)  # of ports
+
+    def specs(self):
+        """{kind: what stands after its letter, or key}"""
+        return {"local": [local(*ports) for ports in self.local],
+                "remote": [remote(*ports) for ports in self.remote],
+                "dynamic": [f"127.0.0.1:{port}" for port in self.dynamic]}
 
 
 # --- contenders -----------------------------------------------------------------------------------
 
 
 class Ssh:
-    """`ssh -N -L …`, one process a connection."""
+    """`ssh -N -L … -R … -D …`, one process a session."""
 
-    name = "ssh -L"
+    name = "ssh"
 
     def __init__(self, lab, sshd, cipher):
         self.lab, self.sshd, self.cipher = lab, sshd, cipher
@@ -47,8 +64,9 @@ class Ssh:
                    "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes",
                    "-o", "IdentitiesOnly=yes", "-i", str(self.lab.keys.client),
                    "-o", f"UserKnownHostsFile={self.lab.known_hosts()}"]
-        for listen, target in forwards:
-            command += ["-L", local(listen, target)]
+        for kind, specs in forwards.specs().items():
+            for spec in specs:
+                command += [f"-{kind[0].upper()}", spec]
         command += ["-p", str(self.sshd.port), f"{getpass.getuser()}@{self.sshd.host}"]
         self.processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL))
         return self
@@ -76,9 +94,9 @@ class Tunneld:
         return self.start_many([forwards])
 
     def start_many(self, tunnels, wait_seconds=15, **settings):
-        """One tunnel for each list of (listen, target)."""
+        """One tunnel for each of several Forwards."""
         spec = {f"t{number}": {"host": self.sshd.address,
-                               "local": [local(*forward) for forward in forwards]}
+                               **{kind: specs for kind, specs in forwards.specs().items() if specs}}
                 for number, forwards in enumerate(tunnels, 1)}
         self.daemon = self.lab.daemon(
             self.lab.config(spec, {"ciphers": self.cipher}, daemon=settings))
@@ -97,7 +115,8 @@ class Tunneld:
 
 
 class Bench:
-    """The stage: one server, one service, and both contenders with a forward to each service."""
+    """The stage: one server, one service, and both contenders with forwards of each kind to each
+    service. `ports[contender][kind][service]` is what `load` takes for a port."""
 
     def __init__(self, lab, options):
         self.lab, self.options = lab, options
@@ -111,12 +130,24 @@ class Bench:
 
     def start(self):
         for kind in (Ssh, Tunneld):
-            ports = {service: self.lab.port() for service in SERVICES}
             contender = kind(self.lab, self.sshd, self.options.cipher)
-            contender.start([(ports[service], self.targets[service]) for service in SERVICES])
-            client.wait_served(ports["echo"], 15)
+            forwards, ports = self.all_kinds()
+            contender.start(forwards)
+            client.wait_served(ports["local"]["echo"], 15)
+            client.wait_served(ports["remote"]["echo"], 15)
             self.contenders.append(contender)
             self.ports[contender.name] = ports
+
+    def all_kinds(self):
+        """(Forwards, {kind: {service: port}})"""
+        ports = {kind: {service: self.lab.port() for service in SERVICES}
+                 for kind in ("local", "remote")}
+        proxy = self.lab.port()
+        forwards = Forwards(dynamic=[proxy], **{
+            kind: [(listens[service], self.targets[service]) for service in SERVICES]
+            for kind, listens in ports.items()})
+        ports["dynamic"] = {service: f"{proxy}/{self.targets[service]}" for service in SERVICES}
+        return forwards, ports
 
     def close(self):
         for contender in self.contenders:
@@ -145,48 +176,76 @@ class Bench:
 
     # Each returns {contender: number}.
 
-    def stream(self, direction, value):
+    def stream(self, direction, value, kind="local"):
         service = {"down": "source", "up": "sink"}[direction]
 
         def run(ports, pids):
             before = sum(map(proc.cpu_seconds, pids))
-            result = self.load(direction, ports[service], self.options.bytes, 20)
+            result = self.load(direction, ports[kind][service], self.options.bytes, 20)
             result["cpu"] = sum(map(proc.cpu_seconds, pids)) - before
             return result
 
-        return self.compare(f"stream {direction}", run, value)
+        return self.compare(f"{kind} stream {direction}", run, value)
 
-    def throughput(self, direction):
-        return self.stream(direction, lambda result: result["bytes"] / result["seconds"] / 1e6)
+    def throughput(self, direction, kind="local"):
+        return self.stream(direction, lambda result: result["bytes"] / result["seconds"] / 1e6,
+                           kind)
 
     def cpu(self, direction):
         return self.stream(direction, lambda result: result["cpu"] / result["bytes"] * 1e9)
 
     def echo(self, percentile):
         return self.compare(
-            "echo", lambda ports, _: self.load("echo", ports["echo"], self.options.echoes),
+            "echo", lambda ports, _: self.load("echo", ports["local"]["echo"], self.options.echoes),
             lambda result: result[percentile])
 
-    def connections(self):
+    def many(self, percentile):
+        """The same with many connections open on the session, eight of them talking at a time."""
         return self.compare(
-            "connections",
-            lambda ports, _: self.load("connections", ports["echo"], self.options.seconds, 8),
+            "many connections",
+            lambda ports, _: self.load("many", ports["local"]["echo"], self.options.connections,
+                                       2 * self.options.echoes, 8),
+            lambda result: result[percentile])
+
+    def connections(self, kind):
+        return self.compare(
+            f"{kind} connections",
+            lambda ports, _: self.load("connections", ports[kind]["echo"], self.options.seconds, 8),
             lambda result: result["per_second"])
 
+    def asleep(self):
+        """Private memory that READERS connections cost whose clients do not read, in MB."""
+        progress("readers that do not read")
+        return {kind.name: self.asleep_at(kind(self.lab, self.sshd, self.options.cipher))
+                for kind in (Ssh, Tunneld)}
+
+    def asleep_at(self, contender):
+        port = self.lab.port()
+        contender.start(Forwards(local=[(port, self.targets["source"])]))
+        wait.until(lambda: not client.is_refused(port), 15, f"port {port} is served")
+        before = private_kb(contender)
+        readers = subprocess.Popen([LOAD, "asleep", str(port), str(READERS)], text=True,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        readers.stdout.readline()
+        after = wait.settled(lambda: private_kb(contender), 5, 60, "the memory")
+        readers.communicate("")
+        contender.close()
+        return (after - before) / 1000
+
     def idle_tunnels(self, count):
-        return [[(self.lab.port(), self.targets["echo"])] for _ in range(count)]
+        return [Forwards(local=[(self.lab.port(), self.targets["echo"])]) for _ in range(count)]
 
     def memory(self):
         """Private memory of one more idle tunnel, in KB. One worker, so that what is counted is
         tunnels and not processes."""
         progress("memory")
         ssh = Ssh(self.lab, self.sshd, self.options.cipher)
-        forwards = self.idle_tunnels(5)
-        for forward in forwards:
-            ssh.start(forward)
-        for forward in forwards:
-            client.wait_served(forward[0][0], 15)
-        each = private_kb(ssh) / len(forwards)
+        tunnels = self.idle_tunnels(5)
+        for forwards in tunnels:
+            ssh.start(forwards)
+        for forwards in tunnels:
+            client.wait_served(forwards.local[0][0], 15)
+        each = private_kb(ssh) / len(tunnels)
         ssh.close()
         sizes = {count: self.memory_of(count) for count in (1, self.options.tunnels)}
         further = (sizes[self.options.tunnels] - sizes[1]) / (self.options.tunnels - 1)
@@ -233,7 +292,23 @@ MEASURES = [
     Measure("cpu-up", "CPU, up", "s/GB", lambda b: b.cpu("up"), 2, at_most=1.2),
     Measure("echo", "64-byte echo, p50", "µs", lambda b: b.echo("p50_us"), at_most=1.1),
     Measure("echo-p99", "64-byte echo, p99", "µs", lambda b: b.echo("p99_us")),
-    Measure("connections", "new connections", "/s", lambda b: b.connections()),
+    Measure("connections", "new connections", "/s", lambda b: b.connections("local")),
+    # What comes down a remote forward goes up the session, and the other way round.
+    Measure("remote-down", "stream down, -R", "MB/s", lambda b: b.throughput("down", "remote"),
+            at_least=0.95),
+    Measure("remote-up", "stream up, -R", "MB/s", lambda b: b.throughput("up", "remote"),
+            at_least=0.85),
+    Measure("remote-connections", "new connections, -R", "/s", lambda b: b.connections("remote")),
+    Measure("dynamic-down", "stream down, -D", "MB/s", lambda b: b.throughput("down", "dynamic"),
+            at_least=0.85),
+    Measure("dynamic-up", "stream up, -D", "MB/s", lambda b: b.throughput("up", "dynamic"),
+            at_least=0.95),
+    Measure("socks", "new SOCKS5 connections", "/s", lambda b: b.connections("dynamic"),
+            at_least=1.0),
+    Measure("many", "echo, {connections} open, p50", "µs", lambda b: b.many("p50_us")),
+    Measure("many-p99", "echo, {connections} open, p99", "µs", lambda b: b.many("p99_us"),
+            at_most=2.0),
+    Measure("asleep", f"{READERS} readers asleep", "MB", lambda b: b.asleep(), 1, at_most=1.0),
     Measure("memory", "one more idle tunnel", "KB", lambda b: b.memory(), ceiling=60),
     Measure("cold", "{tunnels} tunnels from cold", "s", lambda b: b.cold_start(), 1, ceiling=20),
 ]
@@ -271,7 +346,7 @@ def judge(measure, numbers):
 
 
 def print_head():
-    print(f"{'':<24}{Ssh.name:>13}{Tunneld.name:>13}{'ratio':>10}{'target':>11}", flush=True)
+    print(f"{'':<26}{Ssh.name:>13}{Tunneld.name:>13}{'ratio':>10}{'target':>11}", flush=True)
 
 
 def print_row(measure, row, options):
@@ -280,14 +355,14 @@ def print_row(measure, row, options):
 
     ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f} ×"
     verdict = {True: "ok", False: "MISSED", None: ""}[row["met"]]
-    title = measure.title.format(tunnels=options.tunnels)
+    title = measure.title.format(**vars(options))
     progress("")
-    print(f"{title:<24}{number(row['ssh']):>13}{number(row['tunneld']):>13}{ratio:>10}"
+    print(f"{title:<26}{number(row['ssh']):>13}{number(row['tunneld']):>13}{ratio:>10}"
           f"{row['target']:>11}  {verdict}".rstrip(), flush=True)
 
 
 def parse_options():
-    parser = argparse.ArgumentParser(prog="./dev bench", description="tunneld beside ssh -L")
+    parser = argparse.ArgumentParser(prog="./dev bench", description="tunneld beside ssh")
     parser.add_argument("--quick", action="store_true", help="a rough look in half a minute")
     parser.add_argument("--json", action="store_true", help="rows as JSON instead of the table")
     parser.add_argument("--assert", dest="strict", action="store_true",
@@ -298,6 +373,7 @@ def parse_options():
     parser.add_argument("--rounds", type=int, help="rounds for each contender (5)")
     parser.add_argument("--bytes", type=int, help="bytes of a stream (1 GiB)")
     parser.add_argument("--tunnels", type=int, help="how many idle tunnels (200)")
+    parser.add_argument("--connections", type=int, help="how many open at once (1000)")
     parser.add_argument("--cipher", default="aes128-gcm@openssh.com", help="%(default)s")
     options = parser.parse_args()
     quick = options.quick
@@ -305,8 +381,11 @@ def parse_options():
     options.bytes = options.bytes or (1 << 28 if quick else 1 << 30)
     options.tunnels = options.tunnels or (50 if quick else 200)
     options.echoes, options.seconds = (2000, 1) if quick else (10000, 2)
+    options.connections = options.connections or (200 if quick else 1000)
     if options.tunnels < 2:
         parser.error("--tunnels must be at least 2")
+    if options.connections < 8:
+        parser.error("--connections must be at least 8")
     return options
 
 
@@ -323,9 +402,16 @@ def measure_all(bench, options):
     return rows
 
 
+def raise_descriptor_limit():
+    """For all that is started from here: ssh and sshd keep the limit they find."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main():
     options = parse_options()
     proc.become_subreaper()
+    raise_descriptor_limit()
     with tempfile.TemporaryDirectory(prefix="td-keys-") as directory:
         lab = Lab(Keys(directory))
         bench = Bench(lab, options)
