@@ -241,7 +241,8 @@ def test_ssh_to_a_deployment_host(lab):
 def test_many_forwards_of_one_session(lab):
     sshd, echo = lab.sshd(), lab.echo()
     to = f"localhost:{echo.port}"
-    ports = {name: lab.port() for name in ("mysql", "wiki", "metrics", "six", "printer")}
+    ports = {name: lab.port() for name in ("mysql", "wiki", "metrics", "six", "printer", "back")}
+    socks, apps = lab.port(), lab.ports(11)[0]
     words = {
         "gateway.example.com": sshd.address,
         "tunnel": getpass.getuser(),
@@ -250,16 +251,27 @@ def test_many_forwards_of_one_session(lab):
         "8080:wiki.internal:80": f"{ports['wiki']}:{to}",
         "9090:metrics.internal:9090": f"{ports['metrics']}:{to}",
         "5432:[fd00::15]:5432": f"{ports['six']}:{to}",
+        "8000-8010:apps.internal:8000-8010": f"{apps}-{apps + 10}:127.0.0.2:{apps}-{apps + 10}",
         "6310": ports["printer"],
         "printer.internal:631": to,
+        "2222:localhost:22": f"{ports['back']}:{to}",
+        "1080": socks,
     }
+    behind = [lab.echo(host="127.0.0.2", port=apps + n) for n in (0, 4, 10)]
     daemon = example.start(lab, "many-forwards.yaml", words)
+    ports.update((f"app {server.port}", server.port) for server in behind)
     for name, port in ports.items():
         host = {"wiki": "127.0.0.2", "six": "::1"}.get(name, "127.0.0.1")
         text = f"{name} is here"
         assert output("nc", "-N", host, port, input=text.encode()) == text
+    through = ["-X", "5", "-x", f"localhost:{socks}", "localhost", echo.port]
+    assert output("nc", "-N", *through, input=b"anywhere") == "anywhere"
+    assert [server.accepted for server in behind] == [1, 1, 1]
     assert sshd.log.count("Accepted publickey") == 1, "all through one session"
-    assert "printer" in [forward["name"] for forward in daemon.tunnel("office")["forwards"]]
+
+    rows = daemon.tunnel("office")["forwards"]
+    assert len(rows) == 8 and {row["state"] for row in rows} == {"open"}, rows
+    assert {"printer", f"dynamic:localhost:{socks}"} <= {row["name"] for row in rows}
 
 
 def test_json(lab):

@@ -52,7 +52,7 @@ def test_postgresql(lab, postgres):
         "5432:postgres.internal:5432": f"{prod}:localhost:{postgres.port}",
         "5433:postgres-staging.internal:5432": f"{staging}:localhost:{postgres.port}",
     }
-    daemon = example.start(lab, "postgres.yaml", words, manual=["db-staging"])
+    daemon = example.start(lab, "postgres.yaml", words, later=["db-staging"])
     assert psql("-c", "SELECT current_user, inet_server_port()", port=prod) == (
         f"{postgres.owner}|{postgres.port}"
     )
@@ -75,7 +75,7 @@ def test_pgbench(lab, postgres):
         "5432:postgres.internal:5432": f"{port}:localhost:{postgres.port}",
         "5433": lab.port(),
     }
-    example.start(lab, "postgres.yaml", words, manual=["db-staging"])
+    example.start(lab, "postgres.yaml", words, later=["db-staging"])
     pgbench = ["pgbench", "-h", "localhost", "-p", port, "postgres"]
     env = {"PGPASSWORD": "secret"}
     output(*pgbench, "-i", "-q", "-I", "dtgp", env=env)

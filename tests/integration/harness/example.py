@@ -33,9 +33,9 @@ def fit(text, words):
     return text
 
 
-def start(lab, name, words, manual=()):
-    """A running daemon with that file, every tunnel up but those that wait to be asked for. Its
-    home has what a person's has: a key and the server's host key."""
+def start(lab, name, words, later=()):
+    """A running daemon with that file, every tunnel up but those that are to come up later or
+    never. Its home has what a person's has: a key and the server's host key."""
     text = fit((DIRECTORY / name).read_text(), words)
     daemon = lab.daemon(text, start=False, args=["--user"])
     ssh = daemon.directory / ".ssh"
@@ -44,7 +44,7 @@ def start(lab, name, words, manual=()):
     shutil.copy(lab.known_hosts(), ssh / "known_hosts")
     daemon.start()
     for tunnel in daemon.tunnels():
-        if tunnel not in manual:
+        if tunnel not in later:
             daemon.wait_state(tunnel, "up", 15)
     return daemon
 
