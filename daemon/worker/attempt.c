@@ -375,6 +375,11 @@ struct session *attempt_session(struct attempt *a)
 	return a->session;
 }
 
+struct session *attempt_take_session(struct attempt *a)
+{
+	return TAKE(a->session);
+}
+
 void attempt_facts(struct attempt *a, struct wire_session *ret)
 {
 	*ret = a->facts;

@@ -29,6 +29,7 @@ enum step attempt_authenticate(struct attempt *a, struct err *err);
 enum step attempt_open(struct attempt *a, struct err *err);
 
 struct session *attempt_session(struct attempt *a);
+struct session *attempt_take_session(struct attempt *a); /* hands it over, with all its duties */
 /* What it waits for, for the message when time runs out: "the SSH banner of 192.0.2.7:22". */
 void attempt_describe(const struct attempt *a, char *out, size_t size);
 void attempt_facts(struct attempt *a, struct wire_session *ret);

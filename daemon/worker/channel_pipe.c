@@ -30,8 +30,9 @@ struct channel_pipe {
 	const struct channel_pipe_ops *ops; /* NULL: released */
 	void *data;
 	enum channel_phase phase;
-	char *host, *originator;
-	unsigned port, originator_port;
+	char *host; /* or the path of a Unix socket; NULL: the server opened it */
+	unsigned port; /* 0: host is a path */
+	struct channel_origin origin;
 	size_t held; /* bytes inside libssh that on_data did not take */
 	char *early; /* bytes that are out of libssh, before those; NULL: none */
 	size_t early_size;
@@ -61,7 +62,7 @@ static int on_data(ssh_session session, ssh_channel ssh, void *bytes, uint32_t s
 	struct channel_pipe *c = data;
 	size_t taken;
 
-	if (is_stderr || c->phase == CHANNEL_CLOSING || !c->ops) {
+	if (is_stderr || c->phase == CHANNEL_CLOSING || !c->ops) { /* nobody wants it */
 		c->held = is_stderr ? c->held : 0;
 		return (int)size;
 	}
@@ -96,7 +97,6 @@ static void destroy(void *data)
 	struct channel_pipe *c = data;
 
 	free(c->host);
-	free(c->originator);
 	free(c->early);
 	free(c);
 }
@@ -144,13 +144,18 @@ static void start_close(struct channel_pipe *c)
 	session_attend(&c->member);
 }
 
+static const char *target_of(const struct channel_pipe *c, char text[ENDPOINT_TEXT_MAX])
+{
+	return c->port ? endpoint_format(text, c->host, (uint16_t)c->port) : c->host;
+}
+
 /* "Channel opening failure: channel 43 error (2) Connection refused" */
 static void open_error(struct channel_pipe *c, struct err *err)
 {
 	const char *text = ssh_get_error(session_libssh(c->member.session));
 	const char *reason = strstr(text, "error (");
 	const char *words = reason ? strstr(reason, ") ") : NULL;
-	char shown[128];
+	char shown[128], target[ENDPOINT_TEXT_MAX];
 
 	if (ssh_get_error_code(session_libssh(c->member.session)) != SSH_REQUEST_DENIED || !words) {
 		session_error(c->member.session, "opening a channel", err);
@@ -161,22 +166,28 @@ static void open_error(struct channel_pipe *c, struct err *err)
 	/* 1: administratively prohibited (RFC 4254 section 5.1) */
 	if (reason[strlen("error (")] == '1')
 		err_set(err, ERR_PROHIBITED,
-			"the server does not allow forwarding to %s:%u (%s); check AllowTcpForwarding, "
-			"PermitOpen and the options in authorized_keys there",
-			c->host, c->port, shown);
+			"the server does not allow forwarding to %s (%s); check %s and the options "
+			"in authorized_keys there",
+			target_of(c, target), shown,
+			c->port ? "AllowTcpForwarding, PermitOpen" : "AllowStreamLocalForwarding");
 	else
 		err_set(err, ERR_TARGET,
-			"%s:%u cannot be reached from the server: %s; check that it listens there",
-			c->host, c->port, shown);
+			"%s cannot be reached from the server: %s; check that it listens there",
+			target_of(c, target), shown);
 }
 
 static void step_open(struct channel_pipe *c)
 {
 	const struct channel_pipe_ops *ops;
 	struct err err;
-	int rc = ssh_channel_open_forward(c->ssh, c->host, (int)c->port, c->originator,
-					  (int)c->originator_port);
+	int rc;
 
+	if (c->port)
+		rc = ssh_channel_open_forward(c->ssh, c->host, (int)c->port, c->origin.host,
+					      (int)c->origin.port);
+	else
+		rc = ssh_channel_open_forward_unix(c->ssh, c->host, c->origin.host,
+						   (int)c->origin.port);
 	if (rc == SSH_AGAIN) {
 		session_block(&c->member); /* asked again whenever the server said something */
 		return;
@@ -236,44 +247,109 @@ static void on_member_service(struct session_member *m)
 		finish(c);
 }
 
-struct channel_pipe *channel_pipe_open_tcp(struct session *s, const char *host, unsigned port,
-					   const char *originator, unsigned originator_port,
-					   const struct channel_pipe_ops *ops, void *data,
-					   struct err *err)
+static struct channel_pipe *new_pipe(struct session *s, ssh_channel ssh,
+				     const struct channel_pipe_ops *ops, void *data)
 {
 	struct channel_pipe *c = calloc(1, sizeof(*c));
 
-	if (!c) {
-		err_nomem(err);
+	if (!c)
 		return NULL;
-	}
 	c->loop = session_loop(s);
+	c->ssh = ssh;
 	c->ops = ops;
 	c->data = data;
-	c->port = port;
-	c->originator_port = originator_port;
 	c->until_widen = WIDEN_FIRST;
 	c->member = (struct session_member){ .on_service = on_member_service,
 					     .on_lost = on_session_lost };
-	c->host = strdup(host);
-	c->originator = strdup(originator);
-	c->ssh = ssh_channel_new(session_libssh(s));
-	if (!c->host || !c->originator || !c->ssh) {
-		if (c->ssh)
-			ssh_channel_free(c->ssh);
-		destroy(c);
-		err_nomem(err);
-		return NULL;
-	}
 	c->callbacks.userdata = c;
 	c->callbacks.channel_data_function = on_data;
 	c->callbacks.channel_eof_function = on_eof;
 	c->callbacks.channel_close_function = on_close;
 	ssh_callbacks_init(&c->callbacks);
+	return c;
+}
+
+static void join(struct channel_pipe *c, struct session *s)
+{
 	ssh_set_channel_callbacks(c->ssh, &c->callbacks);
 	session_join(s, &c->member);
 	session_attend(&c->member);
+}
+
+/* libssh asks only servers whose banner it reads as OpenSSH's, and 0.10 does not read 10.0 (misc.c,
+ * mended in 0.11.2). */
+static int check_unix(struct session *s, const char *path, struct err *err)
+{
+	const char *banner = ssh_get_serverbanner(session_libssh(s));
+	char shown[128];
+
+	if (ssh_get_openssh_version(session_libssh(s)) != 0)
+		return 0;
+	if (banner && strstr(banner, "OpenSSH"))
+		return err_set(
+			err, ERR_UNSUPPORTED,
+			"Unix socket '%s': libssh %s cannot ask OpenSSH 10 and later for one; "
+			"update libssh to 0.11.2, or let the service listen on a port of the "
+			"server's loopback as well",
+			path, ssh_version(0));
+	str_escape(shown, sizeof(shown), banner ? banner : "", banner ? strlen(banner) : 0);
+	return err_set(
+		err, ERR_UNSUPPORTED,
+		"Unix socket '%s': only OpenSSH servers forward to those, and this is %s; let "
+		"the service listen on a port of the server's loopback as well",
+		path, shown);
+}
+
+struct channel_pipe *channel_pipe_open(struct session *s, const char *host, unsigned port,
+				       const struct channel_origin *origin,
+				       const struct channel_pipe_ops *ops, void *data,
+				       struct err *err)
+{
+	struct channel_pipe *c;
+
+	if (port == 0 && check_unix(s, host, err) < 0)
+		return NULL;
+	c = new_pipe(s, ssh_channel_new(session_libssh(s)), ops, data);
+	if (c)
+		c->host = strdup(host);
+	if (!c || !c->ssh || !c->host) {
+		if (c && c->ssh)
+			ssh_channel_free(c->ssh);
+		if (c)
+			destroy(c);
+		err_nomem(err);
+		return NULL;
+	}
+	c->port = port;
+	c->origin = *origin;
+	join(c, s);
 	return c;
+}
+
+struct channel_pipe *channel_pipe_adopt(struct session *s, ssh_channel ssh,
+					const struct channel_pipe_ops *ops, void *data,
+					struct err *err)
+{
+	struct channel_pipe *c = new_pipe(s, ssh, ops, data);
+
+	if (!c) {
+		err_nomem(err);
+		return NULL;
+	}
+	c->phase = CHANNEL_OPEN;
+	join(c, s);
+	return c;
+}
+
+void channel_pipe_set_ops(struct channel_pipe *c, const struct channel_pipe_ops *ops, void *data)
+{
+	c->ops = ops;
+	c->data = data;
+}
+
+void channel_pipe_attend(struct channel_pipe *c)
+{
+	session_attend(&c->member);
 }
 
 /* An opening channel is kept until the server answered: freed earlier, the late confirmation would

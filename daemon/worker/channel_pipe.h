@@ -8,10 +8,12 @@
  */
 #pragma once
 
+#include <libssh/libssh.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/endpoint.h"
 #include "lib/err.h"
 
 struct channel_pipe;
@@ -19,7 +21,7 @@ struct session;
 
 struct channel_pipe_ops {
 	/* The server confirmed or refused (err: ERR_PROHIBITED, ERR_TARGET, ...; then the channel
-	 * is over and released). */
+	 * is over and released). Not called for adopted channels. */
 	void (*on_open)(void *data, const struct err *err);
 	/* Bytes arrived. Runs inside libssh: only send(2) is allowed here. Returns how many were
 	 * taken; the rest waits in channel_pipe_held(). */
@@ -30,11 +32,28 @@ struct channel_pipe_ops {
 	void (*on_lost)(void *data);
 };
 
-/* direct-tcpip (RFC 4254 section 7.2). */
-struct channel_pipe *channel_pipe_open_tcp(struct session *s, const char *host, unsigned port,
-					   const char *originator, unsigned originator_port,
-					   const struct channel_pipe_ops *ops, void *data,
-					   struct err *err);
+/* Who connected to us, for the server's log. */
+struct channel_origin {
+	char host[ENDPOINT_HOST_MAX + 1];
+	unsigned port;
+};
+
+/* direct-tcpip (RFC 4254 section 7.2), or direct-streamlocal@openssh.com (OpenSSH PROTOCOL section
+ * 2.4) when port is 0 and host a path. NULL: there is no memory, or (ERR_UNSUPPORTED) this libssh
+ * cannot do it with this server. */
+struct channel_pipe *channel_pipe_open(struct session *s, const char *host, unsigned port,
+				       const struct channel_origin *origin,
+				       const struct channel_pipe_ops *ops, void *data,
+				       struct err *err);
+/* A channel the server opened: takes ssh, on success. May run inside libssh. */
+struct channel_pipe *channel_pipe_adopt(struct session *s, ssh_channel ssh,
+					const struct channel_pipe_ops *ops, void *data,
+					struct err *err);
+
+/* Another owner: bytes that nobody took so far wait in channel_pipe_held(). */
+void channel_pipe_set_ops(struct channel_pipe *c, const struct channel_pipe_ops *ops, void *data);
+/* on_service soon, whether something happened or not. */
+void channel_pipe_attend(struct channel_pipe *c);
 
 /* Lets go: sends EOF and CLOSE (once open) and forgets ops. Not from on_data. */
 void channel_pipe_release(struct channel_pipe *c);
@@ -52,6 +71,7 @@ void channel_pipe_send_eof(struct channel_pipe *c);
 size_t channel_pipe_held(const struct channel_pipe *c);
 char *channel_pipe_take(struct channel_pipe *c, size_t *ret_size);
 
+/* A CLOSE without an EOF counts as an EOF: servers written in Go say no more when all is well. */
 bool channel_pipe_is_eof(
 	const struct channel_pipe *c); /* no more will come, besides what is held */
 bool channel_pipe_is_closed(

@@ -1,524 +1,234 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/worker/forward_local.h"
-
+/*
+ * Forwards whose clients come to sockets of this machine: local (ssh -L) and dynamic (ssh -D). They
+ * differ only in who says where a connection leads.
+ */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "daemon/common/log.h"
+#include "daemon/worker/acceptor.h"
+#include "daemon/worker/forward.h"
 #include "daemon/worker/session.h"
-#include "lib/util.h"
 
-#define ACCEPT_BATCH 64 /* connections a turn */
-#define OPENING_MAX 256 /* channels the server has not answered for */
-#define CHANNELS_MAX 8192 /* of a session; more wait in the backlog */
-#define PAUSE_MS 100 /* when descriptors or memory ran out */
-#define COMPLAIN_MS 10000 /* how often that is logged */
-#define REAP_MS 1000 /* how often opening connections are asked whether somebody is there */
+#define HANDSHAKES_MAX 128 /* proxies' clients that have not said where they want to go */
 
-enum forward_mode { FORWARD_HOLDS, FORWARD_SERVES, FORWARD_REFUSES };
-
-struct listener {
-	struct forward *forward;
-	int fd;
-	struct loop_io io;
+struct forward_local {
+	struct forward base;
+	struct acceptor acceptor;
 };
 
-struct forward {
-	struct list link; /* tunnel.forwards */
-	const struct worker_parts *parts;
-	uint64_t id;
-	struct config_forward spec;
-	unsigned hold_ms;
-	const struct forward_ops *ops; /* NULL: retired */
-	void *data;
-
-	enum forward_mode mode;
-	struct session *session; /* while it serves */
-	struct listener *listeners;
-	size_t listener_count;
-	bool waiting; /* clients are in the backlog, the hold timer runs */
-	struct loop_timer hold_timer, pause_timer;
-	struct loop_timer reap_timer; /* while connections are opening */
-	struct loop_defer reset_more; /* a backlog is reset by turns */
-	uint64_t complained_ms; /* when it last logged that it cannot accept; 0: never */
-
-	enum forward_state state; /* as last told */
-	struct err bind_error; /* why there are no sockets */
-	struct err serve_error; /* of the last connection, until one succeeds */
-
-	struct list relays;
-	unsigned opening;
-	struct wire_counters counters;
-	struct loop_grave grave;
-};
-
-/* ---- state ---- */
-
-static enum forward_state current_state(const struct forward *f)
+static struct forward_local *local(struct forward *f)
 {
-	if (f->bind_error.code != ERR_NONE)
+	return (struct forward_local *)f;
+}
+
+static enum forward_state state(const struct forward *f)
+{
+	if (f->setup_error.code != ERR_NONE)
 		return FORWARD_FAILED;
-	if (f->mode == FORWARD_SERVES)
-		return f->serve_error.code == ERR_PROHIBITED ? FORWARD_FAILED : FORWARD_OPEN;
-	return f->waiting ? FORWARD_WAITING : FORWARD_CLOSED;
+	if (f->home.session)
+		return f->serve_error.code == ERR_PROHIBITED ||
+				       f->serve_error.code == ERR_UNSUPPORTED
+			       ? FORWARD_FAILED
+			       : FORWARD_OPEN;
+	return acceptor_is_holding(&((const struct forward_local *)f)->acceptor) ? FORWARD_WAITING
+										 : FORWARD_CLOSED;
 }
 
-static void tell(struct forward *f)
-{
-	f->state = current_state(f);
-	if (f->ops)
-		f->ops->on_change(f->data, f);
-}
+/* ---- clients ---- */
 
-static void tell_if_changed(struct forward *f)
-{
-	if (f->state != current_state(f))
-		tell(f);
-}
-
-static void set_serve_error(struct forward *f, const struct err *err)
-{
-	bool same =
-		err ? f->serve_error.code == err->code && strcmp(f->serve_error.msg, err->msg) == 0
-		    : f->serve_error.code == ERR_NONE;
-
-	if (same)
-		return;
-	f->serve_error = err ? *err : (struct err){ 0 };
-	tell(f);
-}
-
-/* ---- listening ---- */
-
-static bool has_room(const struct forward *f)
-{
-	return f->opening < OPENING_MAX && session_member_count(f->session) < CHANNELS_MAX;
-}
-
-/* Holding disarms while somebody waits: the event would fire for as long as they do. */
-static void arm(struct forward *f)
-{
-	bool listen = !loop_timer_is_set(&f->pause_timer);
-
-	if (f->mode == FORWARD_SERVES)
-		listen = listen && has_room(f);
-	else if (f->mode == FORWARD_HOLDS)
-		listen = listen && !f->waiting;
-	for (size_t i = 0; i < f->listener_count; i++)
-		loop_io_want(&f->listeners[i].io, listen ? LOOP_READ : 0);
-}
-
-static void close_sockets(struct forward *f)
-{
-	for (size_t i = 0; i < f->listener_count; i++) {
-		loop_io_close(&f->listeners[i].io);
-		close(f->listeners[i].fd);
-	}
-	free(f->listeners);
-	f->listeners = NULL;
-	f->listener_count = 0;
-}
-
-/* The pause is short, because room comes back any time. */
-static void pause_accepting(struct forward *f, int sys)
-{
-	uint64_t now = loop_now_ms(f->parts->loop);
-
-	if (f->complained_ms == 0 || now - f->complained_ms >= COMPLAIN_MS) {
-		f->complained_ms = now;
-		log_warning("forward '%s': cannot accept: %s; trying again", f->spec.name,
-			    strerror(sys));
-	}
-	loop_timer_set(&f->pause_timer, PAUSE_MS);
-	arm(f);
-}
-
-/* -1: nothing there (or no more for now) */
-static int accept_one(struct forward *f, int fd, struct sockaddr_storage *from)
-{
-	socklen_t size = sizeof(*from);
-	int client;
-
-	do
-		client = accept4(fd, (struct sockaddr *)from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	while (client < 0 && (errno == EINTR || errno == ECONNABORTED));
-	if (client < 0 && errno != EAGAIN)
-		pause_accepting(f, errno);
-	return client;
-}
-
-static void reset_backlog(struct forward *f)
-{
-	for (size_t i = 0; i < f->listener_count; i++) {
-		struct sockaddr_storage from;
-		int client = 0;
-
-		for (int n = 0; n < ACCEPT_BATCH && client >= 0; n++) {
-			client = accept_one(f, f->listeners[i].fd, &from);
-			if (client >= 0)
-				relay_reset_socket(client);
-		}
-		if (client >= 0)
-			loop_defer_schedule(&f->reset_more);
-	}
-}
-
-static void on_reset_more(void *data)
-{
-	struct forward *f = data;
-
-	if (f->mode != FORWARD_SERVES)
-		reset_backlog(f);
-}
-
-static void on_pause_over(void *data)
-{
-	arm(data);
-}
-
-/* ---- connections ---- */
-
-static void on_relay_open(void *data, const struct err *err)
-{
-	struct forward *f = data;
-
-	f->opening--;
-	if (!err || err->code == ERR_TARGET || err->code == ERR_PROHIBITED)
-		set_serve_error(f, err);
-	arm(f);
-}
-
-static void retire_if_done(struct forward *f)
-{
-	if (!f->ops && list_is_empty(&f->relays))
-		forward_free(f);
-}
-
-static void on_relay_end(void *data, struct relay *r)
-{
-	struct forward *f = data;
-
-	list_remove(relay_link(r));
-	f->counters.connections--;
-	report_want_stats(f->parts->report);
-	retire_if_done(f);
-}
-
-static const struct relay_ops relay_ops = {
-	.on_open = on_relay_open,
-	.on_end = on_relay_end,
-};
-
-static void originator(const struct sockaddr_storage *from, char *host, size_t size, unsigned *port)
+/* What OpenSSH says of a client without an address. */
+static void origin_of(const struct sockaddr_storage *from, struct channel_origin *ret)
 {
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
-	bool is_v6 = from->ss_family == AF_INET6;
 
-	if (!inet_ntop(from->ss_family, is_v6 ? (const void *)&v6->sin6_addr : &v4->sin_addr, host,
-		       (socklen_t)size))
-		strcpy(host, "127.0.0.1");
-	*port = ntohs(is_v6 ? v6->sin6_port : v4->sin_port);
+	*ret = (struct channel_origin){ .host = "127.0.0.1", .port = 65535 };
+	if (from->ss_family == AF_INET) {
+		inet_ntop(AF_INET, &v4->sin_addr, ret->host, sizeof(ret->host));
+		ret->port = ntohs(v4->sin_port);
+	} else if (from->ss_family == AF_INET6) {
+		inet_ntop(AF_INET6, &v6->sin6_addr, ret->host, sizeof(ret->host));
+		ret->port = ntohs(v6->sin6_port);
+	}
 }
 
-static void serve(struct forward *f, int client, const struct sockaddr_storage *from)
+/* Whoever keeps silent must not keep others out: when there are too many, the oldest goes. */
+static void limit_handshakes(struct forward *f)
 {
-	struct relay_settings settings = {
-		.loop = f->parts->loop,
-		.scratch = f->parts->scratch,
-		.counters = &f->counters,
-		.ops = &relay_ops,
-		.data = f,
-	};
-	char host[INET6_ADDRSTRLEN];
-	unsigned port;
-	struct relay *r;
-	struct err err;
-	int one = 1;
+	struct connection *c, *oldest = NULL;
+	unsigned count = 0;
 
-	setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	originator(from, host, sizeof(host), &port);
-	r = relay_open(&settings, client, f->session, f->spec.target.host, f->spec.target.port,
-		       host, port, &err);
-	if (!r) {
-		log_error("forward '%s': %s", f->spec.name, err.msg);
-		relay_reset_socket(client);
+	for (struct list *link = f->home.list.next; link != &f->home.list; link = link->next) {
+		c = connection_from_link(link);
+		if (connection_state(c) != CONNECTION_HANDSHAKE)
+			continue;
+		oldest = oldest ? oldest : c;
+		count++;
+	}
+	if (count >= HANDSHAKES_MAX)
+		connection_end(oldest, true);
+}
+
+static struct connection *open_connection(struct forward *f, int fd,
+					  const struct channel_origin *from, unsigned port_offset,
+					  struct err *err)
+{
+	if (f->spec.type != FORWARD_DYNAMIC)
+		return connection_open_local(&f->home, fd, from, &f->spec.target, port_offset, err);
+	if (f->home.opening >= HANDSHAKES_MAX)
+		limit_handshakes(f);
+	return connection_open_dynamic(&f->home, fd, from, err);
+}
+
+static void on_client(void *data, int fd, const struct sockaddr_storage *from, unsigned port_offset)
+{
+	struct forward *f = data;
+	struct channel_origin origin;
+	struct err err;
+
+	origin_of(from, &origin);
+	if (open_connection(f, fd, &origin, port_offset, &err)) {
+		forward_begun(f);
 		return;
 	}
-	list_append(&f->relays, relay_link(r));
-	f->opening++;
-	if (!loop_timer_is_set(&f->reap_timer))
-		loop_timer_set(&f->reap_timer, REAP_MS);
-	f->counters.connections++;
-	f->counters.connections_total++;
-	report_want_stats(f->parts->report);
-}
-
-/* A target that answers nobody keeps its clients for minutes: those that gave up give back their place. */
-static void on_reap(void *data)
-{
-	struct forward *f = data;
-	struct list *link, *next;
-
-	for (link = f->relays.next; link != &f->relays; link = next) {
-		struct relay *r = relay_from_link(link);
-
-		next = link->next;
-		if (!relay_is_abandoned(r))
-			continue;
-		list_remove(link);
-		relay_end(r, true);
-		f->opening--;
-		f->counters.connections--;
+	relay_reset_socket(fd);
+	log_warning("forward '%s': %s", f->spec.name, err.msg);
+	if (err.code == ERR_UNSUPPORTED && f->serve_error.code != err.code) {
+		f->serve_error = err;
+		forward_tell(f);
 	}
-	if (f->opening > 0)
-		loop_timer_set(&f->reap_timer, REAP_MS);
-	arm(f);
-	retire_if_done(f);
 }
 
-static void serve_backlog(struct listener *l)
+static bool has_room(void *data)
 {
-	struct forward *f = l->forward;
-
-	for (int n = 0; n < ACCEPT_BATCH && has_room(f); n++) {
-		struct sockaddr_storage from;
-		int client = accept_one(f, l->fd, &from);
-
-		if (client < 0)
-			break;
-		serve(f, client, &from);
-	}
-	arm(f);
+	return forward_has_room(data);
 }
 
-/* ---- holding ---- */
-
-static void on_hold_over(void *data)
+static void on_waiting(void *data)
 {
 	struct forward *f = data;
 
-	f->waiting = false;
-	log_info("forward '%s': no session within %u ms; clients that waited are reset",
-		 f->spec.name, f->hold_ms);
-	reset_backlog(f);
-	arm(f);
-	tell_if_changed(f);
+	if (f->ops)
+		f->ops->on_waiting(f->data, f);
 }
 
-static void start_holding(struct forward *f)
+static void on_change(void *data)
 {
-	if (f->hold_ms == 0) {
-		reset_backlog(f);
-	} else {
-		f->waiting = true;
-		loop_timer_set(&f->hold_timer, f->hold_ms);
-		arm(f);
-		tell_if_changed(f);
-	}
-	f->ops->on_waiting(f->data, f);
+	forward_tell_if_changed(data);
 }
 
-static void on_arrival(void *data, unsigned ready)
-{
-	struct listener *l = data;
+static const struct acceptor_ops acceptor_ops = {
+	.has_room = has_room,
+	.on_client = on_client,
+	.on_waiting = on_waiting,
+	.on_change = on_change,
+};
 
-	if (l->forward->mode == FORWARD_SERVES)
-		serve_backlog(l);
-	else if (l->forward->mode == FORWARD_HOLDS)
-		start_holding(l->forward);
-	else
-		reset_backlog(l->forward);
+/* ---- what its tunnel says ---- */
+
+static void serve(struct forward *f)
+{
+	acceptor_set_mode(&local(f)->acceptor, ACCEPTOR_SERVES);
 }
 
-static void set_mode(struct forward *f, enum forward_mode mode, struct session *s)
+static void hold(struct forward *f, struct session *s)
 {
-	f->mode = mode;
-	f->session = s;
-	f->waiting = false;
-	err_clear(&f->serve_error);
-	loop_timer_stop(&f->hold_timer);
-	arm(f);
-	tell_if_changed(f);
+	acceptor_set_mode(&local(f)->acceptor, ACCEPTOR_HOLDS);
 }
 
-void forward_serve(struct forward *f, struct session *s)
+static void refuse(struct forward *f, struct session *s)
 {
-	set_mode(f, FORWARD_SERVES, s);
+	acceptor_set_mode(&local(f)->acceptor, ACCEPTOR_REFUSES);
 }
 
-/* Clients that wait already keep their clock. */
-void forward_hold(struct forward *f)
+static void retire(struct forward *f, struct session *s)
 {
-	if (f->mode != FORWARD_HOLDS)
-		set_mode(f, FORWARD_HOLDS, NULL);
+	acceptor_close_sockets(&local(f)->acceptor);
+	forward_stopped_listening(f);
 }
 
-void forward_refuse(struct forward *f)
+static bool is_waiting(const struct forward *f)
 {
-	set_mode(f, FORWARD_REFUSES, NULL);
+	return acceptor_has_waiting(&((const struct forward_local *)f)->acceptor);
 }
 
-void forward_end_connections(struct forward *f, bool reset)
+static void room(struct forward *f)
 {
-	struct relay *r;
-
-	while (!list_is_empty(&f->relays)) {
-		r = relay_from_link(f->relays.next);
-		list_remove(relay_link(r));
-		relay_end(r, reset);
-		f->counters.connections--;
-	}
-	f->opening = 0;
-	report_want_stats(f->parts->report);
+	acceptor_rearm(&local(f)->acceptor);
 }
 
-/* ---- life ---- */
-
-static int open_timers(struct forward *f, struct loop *loop)
+static void free_parts(struct forward *f)
 {
-	loop_defer_open(&f->reset_more, loop, on_reset_more, f);
-	if (loop_timer_open(&f->hold_timer, loop, on_hold_over, f) < 0 ||
-	    loop_timer_open(&f->pause_timer, loop, on_pause_over, f) < 0 ||
-	    loop_timer_open(&f->reap_timer, loop, on_reap, f) < 0)
-		return -1;
-	return 0;
+	acceptor_fini(&local(f)->acceptor);
 }
 
-static void close_timers(struct forward *f)
-{
-	loop_defer_close(&f->reset_more);
-	loop_timer_close(&f->hold_timer);
-	loop_timer_close(&f->pause_timer);
-	loop_timer_close(&f->reap_timer);
-}
+static const struct forward_kind kind = {
+	.serve = serve,
+	.hold = hold,
+	.refuse = refuse,
+	.retire = retire,
+	.is_waiting = is_waiting,
+	.room = room,
+	.state = state,
+	.free = free_parts,
+};
 
-struct forward *forward_new(const struct worker_parts *parts, uint64_t id,
-			    struct config_forward *spec, unsigned hold_ms,
-			    const struct forward_ops *ops, void *data, struct err *err)
+struct forward *forward_local_new(const struct worker_parts *parts,
+				  const struct wire_forward *about, struct config_forward *spec,
+				  unsigned hold_ms, const struct forward_ops *ops, void *data,
+				  struct err *err)
 {
-	struct forward *f = calloc(1, sizeof(*f));
+	struct forward_local *f = calloc(1, sizeof(*f));
+	unsigned first_port = spec->listen.kind == END_TCP ? spec->listen.port : 0;
 
-	if (!f || open_timers(f, parts->loop) < 0) {
-		if (f)
-			close_timers(f);
-		free(f);
-		config_forward_fini(spec);
+	if (!f) {
 		err_nomem(err);
 		return NULL;
 	}
-	f->parts = parts;
-	f->id = id;
-	f->spec = *spec;
-	*spec = (struct config_forward){ 0 };
-	f->hold_ms = hold_ms;
-	f->ops = ops;
-	f->data = data;
-	list_init(&f->link);
-	list_init(&f->relays);
-	return f;
-}
-
-void forward_free(struct forward *f)
-{
-	forward_end_connections(f, false);
-	close_sockets(f);
-	close_timers(f);
-	list_remove(&f->link);
-	config_forward_fini(&f->spec);
-	loop_bury(f->parts->loop, &f->grave, free, f);
-}
-
-void forward_retire(struct forward *f)
-{
-	f->ops = NULL;
-	f->mode = FORWARD_REFUSES;
-	f->session = NULL;
-	close_sockets(f);
-	loop_timer_stop(&f->hold_timer);
-	loop_timer_stop(&f->pause_timer);
-	retire_if_done(f);
-}
-
-int forward_set_sockets(struct forward *f, int *fds, size_t count, const struct err *error)
-{
-	struct listener *listeners = calloc(count + 1, sizeof(*listeners));
-
-	if (!listeners)
-		return -1;
-	close_sockets(f);
-	f->listeners = listeners;
-	for (size_t i = 0; i < count; i++) {
-		struct listener *l = &listeners[i];
-
-		l->forward = f;
-		l->fd = fds[i];
-		if (loop_io_open(&l->io, f->parts->loop, l->fd, 0, on_arrival, l) < 0)
-			return -1;
-		fds[i] = -1;
-		f->listener_count++;
+	if (forward_init(&f->base, &kind, parts, about, spec, ops, data, err) < 0) {
+		free(f);
+		return NULL;
 	}
-	err_clear(&f->bind_error);
-	if (error && error->code != ERR_NONE)
-		f->bind_error = *error;
-	arm(f);
-	tell(f);
+	if (acceptor_init(&f->acceptor, parts, f->base.spec.name, first_port, hold_ms,
+			  &acceptor_ops, f, err) < 0) {
+		forward_free(&f->base);
+		return NULL;
+	}
+	return &f->base;
+}
+
+/* ---- sockets ---- */
+
+static bool has_acceptor(const struct forward *f)
+{
+	return f->kind == &kind;
+}
+
+int forward_set_sockets(struct forward *f, int *fds, size_t count, size_t expected,
+			const struct err *error)
+{
+	if (!has_acceptor(f))
+		return 0;
+	if (acceptor_replace_sockets(&local(f)->acceptor, expected) < 0 ||
+	    acceptor_add_sockets(&local(f)->acceptor, fds, count) < 0)
+		return -1;
+	f->setup_error = *error;
+	forward_tell(f);
 	return 0;
+}
+
+int forward_add_sockets(struct forward *f, int *fds, size_t count)
+{
+	return has_acceptor(f) ? acceptor_add_sockets(&local(f)->acceptor, fds, count) : 0;
 }
 
 void forward_set_hold(struct forward *f, unsigned hold_ms)
 {
-	f->hold_ms = hold_ms;
-}
-
-/* ---- looking ---- */
-
-uint64_t forward_id(const struct forward *f)
-{
-	return f->id;
-}
-
-bool forward_is_waiting(const struct forward *f)
-{
-	if (f->waiting)
-		return true;
-	for (size_t i = 0; i < f->listener_count; i++) {
-		struct pollfd p = { .fd = f->listeners[i].fd, .events = POLLIN };
-
-		if (poll(&p, 1, 0) > 0)
-			return true;
-	}
-	return false;
-}
-
-enum forward_state forward_state(const struct forward *f)
-{
-	return f->state;
-}
-
-const struct err *forward_error(const struct forward *f)
-{
-	return f->bind_error.code != ERR_NONE ? &f->bind_error : &f->serve_error;
-}
-
-const struct wire_counters *forward_counters(const struct forward *f)
-{
-	return &f->counters;
-}
-
-struct list *forward_link(struct forward *f)
-{
-	return &f->link;
-}
-
-struct forward *forward_from_link(struct list *link)
-{
-	return list_entry(link, struct forward, link);
+	if (has_acceptor(f))
+		local(f)->acceptor.hold_ms = hold_ms;
 }

@@ -2,6 +2,7 @@
 #include "daemon/worker/forwards.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* f may leave the list in the body. */
 #define each_forward(f, fs)                                                                        \
@@ -11,6 +12,7 @@
 
 void forwards_init(struct forwards *fs)
 {
+	*fs = (struct forwards){ 0 };
 	list_init(&fs->all);
 }
 
@@ -24,7 +26,7 @@ void forwards_free(struct forwards *fs)
 
 void forwards_add(struct forwards *fs, struct forward *f)
 {
-	list_append(&fs->all, forward_link(f));
+	list_append(&fs->all, &f->link);
 }
 
 struct forward *forwards_find(const struct forwards *fs, uint64_t id)
@@ -32,24 +34,54 @@ struct forward *forwards_find(const struct forwards *fs, uint64_t id)
 	struct forward *f;
 
 	each_forward (f, fs) {
-		if (forward_id(f) == id)
+		if (f->id == id)
 			return f;
 	}
 	return NULL;
+}
+
+/* ---- what the tunnel tells ---- */
+
+static bool lets_server_choose(const struct forward *f)
+{
+	return f->spec.type == FORWARD_REMOTE && f->spec.listen.port == 0;
 }
 
 void forwards_serve(struct forwards *fs, struct session *s)
 {
 	struct forward *f;
 
-	each_forward (f, fs)
-		forward_serve(f, s);
+	fs->session = s;
+	fs->others_wait = true;
+	each_forward (f, fs) {
+		if (lets_server_choose(f))
+			forward_serve(f, s);
+	}
+	forwards_go_on(fs);
+}
+
+void forwards_go_on(struct forwards *fs)
+{
+	struct forward *f;
+
+	if (!fs->session || !fs->others_wait)
+		return;
+	each_forward (f, fs) {
+		if (lets_server_choose(f) && f->told == FORWARD_OPENING)
+			return;
+	}
+	fs->others_wait = false;
+	each_forward (f, fs) {
+		if (!lets_server_choose(f))
+			forward_serve(f, fs->session);
+	}
 }
 
 void forwards_hold(struct forwards *fs)
 {
 	struct forward *f;
 
+	fs->session = NULL;
 	each_forward (f, fs)
 		forward_hold(f);
 }
@@ -58,8 +90,19 @@ void forwards_refuse(struct forwards *fs)
 {
 	struct forward *f;
 
+	fs->session = NULL;
 	each_forward (f, fs)
 		forward_refuse(f);
+}
+
+bool forwards_take_leave(struct forwards *fs)
+{
+	struct forward *f;
+	bool asked = false;
+
+	each_forward (f, fs)
+		asked |= forward_take_leave(f);
+	return asked;
 }
 
 void forwards_set_hold(struct forwards *fs, unsigned hold_ms)
@@ -75,8 +118,10 @@ void forwards_end_connections(struct forwards *fs, bool reset)
 	struct forward *f;
 
 	each_forward (f, fs)
-		forward_end_connections(f, reset);
+		connection_end_all(&f->home, reset);
 }
+
+/* ---- what it wants to know ---- */
 
 bool forwards_have_waiting(const struct forwards *fs)
 {
@@ -89,13 +134,37 @@ bool forwards_have_waiting(const struct forwards *fs)
 	return false;
 }
 
+bool forwards_are_opening(const struct forwards *fs)
+{
+	struct forward *f;
+
+	if (fs->others_wait)
+		return true;
+	each_forward (f, fs) {
+		if (f->told == FORWARD_OPENING)
+			return true;
+	}
+	return false;
+}
+
 const struct err *forwards_failure(const struct forwards *fs)
 {
 	struct forward *f;
 
 	each_forward (f, fs) {
-		if (forward_state(f) == FORWARD_FAILED)
+		if (f->told == FORWARD_FAILED)
 			return forward_error(f);
+	}
+	return NULL;
+}
+
+const struct err *forwards_setup_failure(const struct forwards *fs)
+{
+	struct forward *f;
+
+	each_forward (f, fs) {
+		if (f->setup_error.code != ERR_NONE)
+			return &f->setup_error;
 	}
 	return NULL;
 }
@@ -111,14 +180,62 @@ int forwards_count(const struct forwards *fs, struct wire_stats *stats)
 	if (!stats->forwards)
 		return -1;
 	each_forward (f, fs) {
-		const struct wire_counters *c = forward_counters(f);
+		const struct wire_counters *c = &f->home.counters;
 
-		stats->forwards[stats->forward_count++] =
-			(struct wire_forward_stats){ forward_id(f), *c };
+		if (f->id != 0)
+			stats->forwards[stats->forward_count++] =
+				(struct wire_forward_stats){ f->id, *c };
 		stats->counters.bytes_in += c->bytes_in;
 		stats->counters.bytes_out += c->bytes_out;
 		stats->counters.connections += c->connections;
 		stats->counters.connections_total += c->connections_total;
 	}
 	return 0;
+}
+
+struct connection *forwards_find_connection(const struct forwards *fs, uint64_t id)
+{
+	struct connection *c = NULL;
+	struct forward *f;
+
+	each_forward (f, fs) {
+		c = connection_find(&f->home, id);
+		if (c)
+			break;
+	}
+	return c;
+}
+
+/* Keeps the smallest ids, in order. */
+static void insert(struct wire_connections *to, const struct connection *c, uint64_t after)
+{
+	struct wire_connection found;
+	size_t slot;
+
+	connection_describe(c, &found);
+	if (found.id <= after)
+		return;
+	for (slot = to->count; slot > 0 && to->items[slot - 1].id > found.id; slot--)
+		;
+	if (to->count == WIRE_CONNECTIONS_MAX)
+		to->more = true;
+	if (slot == WIRE_CONNECTIONS_MAX)
+		return;
+	to->count += to->count < WIRE_CONNECTIONS_MAX;
+	memmove(&to->items[slot + 1], &to->items[slot],
+		(to->count - slot - 1) * sizeof(to->items[0]));
+	to->items[slot] = found;
+}
+
+void forwards_list(const struct forwards *fs, uint64_t after, struct wire_connections *ret)
+{
+	struct forward *f;
+
+	ret->count = 0;
+	ret->more = false;
+	each_forward (f, fs) {
+		for (struct list *link = f->home.list.next; link != &f->home.list;
+		     link = link->next)
+			insert(ret, connection_from_link(link), after);
+	}
 }

@@ -17,13 +17,13 @@ static void await_silence(struct keepalive *k)
 		loop_timer_set(&k->timer, silence_before_asking(k));
 }
 
-static void on_answer(void *data, unsigned rtt_us)
+static void on_answer(void *data, const struct session_answer *answer)
 {
 	struct keepalive *k = data;
 
 	k->asking = false;
 	await_silence(k);
-	k->ops->on_rtt(k->data, rtt_us);
+	k->ops->on_rtt(k->data, answer->rtt_us);
 }
 
 void keepalive_ask(struct keepalive *k)
@@ -84,6 +84,6 @@ void keepalive_close(struct keepalive *k)
 {
 	loop_timer_close(&k->timer);
 	if (k->asking)
-		list_remove(&k->request.link); /* it may still stand in the session's queue */
+		session_forget(k->session, &k->request);
 	*k = (struct keepalive){ 0 };
 }

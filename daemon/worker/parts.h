@@ -17,4 +17,7 @@ struct worker_parts {
 	struct gate *gate;
 	struct report *report;
 	struct relay_scratch *scratch;
+	struct partings *partings;
+	uint64_t *last_connection; /* id */
+	int *spare_fd; /* kept for when descriptors run out */
 };

@@ -2,7 +2,6 @@
 #include "daemon/worker/relay.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,15 +17,13 @@ struct held {
 };
 
 struct relay {
-	struct list link; /* of the owner */
 	struct relay_settings set;
 	struct channel_pipe *channel; /* NULL: released */
 	int fd;
 	struct loop_io io;
-	bool open;
 
 	/* local → server */
-	struct held refused; /* read, but not taken by the channel (key re-exchange) */
+	struct held refused; /* read, but not taken by the channel (yet; or in a key re-exchange) */
 	bool local_eof; /* read from the socket */
 	bool local_eof_sent; /* passed on */
 
@@ -35,6 +32,7 @@ struct relay {
 	bool socket_full;
 	bool remote_eof_done; /* passed on */
 
+	bool draining; /* the end of the local side is the end of all */
 	bool broken; /* the local side is gone */
 	bool over;
 	struct loop_grave grave;
@@ -65,7 +63,7 @@ void relay_reset_socket(int fd)
 
 void relay_end(struct relay *r, bool reset)
 {
-	if (r->over)
+	if (!r || r->over)
 		return;
 	r->over = true;
 	loop_io_close(&r->io);
@@ -84,7 +82,12 @@ static void finish(struct relay *r, bool reset)
 	if (r->over)
 		return;
 	relay_end(r, reset);
-	r->set.ops->on_end(r->set.data, r);
+	r->set.ops->on_end(r->set.data, reset);
+}
+
+static void note_active(struct relay *r)
+{
+	r->set.traffic->active_ms = loop_now_ms(r->set.loop);
 }
 
 /* ---- server → local ---- */
@@ -103,7 +106,10 @@ static size_t push(struct relay *r, const char *bytes, size_t size)
 		n = 0;
 	}
 	r->socket_full = (size_t)n < size && !r->broken;
+	if (n > 0)
+		note_active(r);
 	r->set.counters->bytes_in += (uint64_t)n;
+	r->set.traffic->bytes_in += (uint64_t)n;
 	return (size_t)n;
 }
 
@@ -141,21 +147,31 @@ static void flush_to_local(struct relay *r)
 
 /* ---- local → server ---- */
 
+static void note_sent(struct relay *r, int n)
+{
+	if (n > 0)
+		note_active(r);
+	r->set.counters->bytes_out += (uint64_t)n;
+	r->set.traffic->bytes_out += (uint64_t)n;
+}
+
 static void flush_refused(struct relay *r)
 {
 	struct held *h = &r->refused;
+	size_t room;
 	int n;
 
-	if (h->size == 0 || channel_pipe_room(r->channel) == 0)
+	room = h->size > 0 ? channel_pipe_room(r->channel) : 0;
+	if (room == 0)
 		return;
-	n = channel_pipe_write(r->channel, h->bytes + h->start, h->size);
+	n = channel_pipe_write(r->channel, h->bytes + h->start, MIN(h->size, room));
 	if (n < 0) {
 		r->broken = true;
 		return;
 	}
 	h->start += (size_t)n;
 	h->size -= (size_t)n;
-	r->set.counters->bytes_out += (uint64_t)n;
+	note_sent(r, n);
 	if (h->size == 0)
 		held_clear(h);
 }
@@ -174,7 +190,7 @@ static void keep_refused(struct relay *r, const char *bytes, size_t size)
 
 static bool may_read(struct relay *r)
 {
-	return r->open && !r->local_eof && r->refused.size == 0 && !r->broken;
+	return !r->local_eof && r->refused.size == 0 && !r->broken;
 }
 
 static void read_local(struct relay *r)
@@ -200,7 +216,7 @@ static void read_local(struct relay *r)
 		r->broken = true;
 		return;
 	}
-	r->set.counters->bytes_out += (uint64_t)taken;
+	note_sent(r, taken);
 	if (taken < n)
 		keep_refused(r, bytes + taken, (size_t)(n - taken));
 }
@@ -219,6 +235,10 @@ static void settle(struct relay *r)
 	if (r->local_eof && r->refused.size == 0 && !r->local_eof_sent) {
 		r->local_eof_sent = true;
 		channel_pipe_send_eof(r->channel);
+	}
+	if (r->local_eof_sent && r->draining) {
+		finish(r, false);
+		return;
 	}
 	if (r->remote_eof_done && (r->local_eof_sent || channel_pipe_is_closed(r->channel))) {
 		finish(r, false);
@@ -248,88 +268,47 @@ static void on_service(void *data)
 {
 	struct relay *r = data;
 
-	if (!r->open)
-		return;
 	flush_refused(r);
 	flush_to_local(r);
 	settle(r);
-}
-
-static void on_open(void *data, const struct err *err)
-{
-	struct relay *r = data;
-
-	if (err)
-		r->channel = NULL;
-	r->open = !err;
-	r->set.ops->on_open(r->set.data, err);
-	if (err)
-		finish(r, true);
 }
 
 /* What was on its way is lost: a reset says so, an orderly end would be a lie. */
 static void on_lost(void *data)
 {
 	struct relay *r = data;
-	struct err err;
 
 	r->channel = NULL;
-	if (!r->open) {
-		err_set(&err, ERR_LOST, "the session ended");
-		r->set.ops->on_open(r->set.data, &err);
-	}
 	finish(r, true);
 }
 
 static const struct channel_pipe_ops channel_ops = {
-	.on_open = on_open,
 	.on_data = on_data,
 	.on_service = on_service,
 	.on_lost = on_lost,
 };
 
-struct relay *relay_open(const struct relay_settings *settings, int fd, struct session *s,
-			 const char *host, unsigned port, const char *originator,
-			 unsigned originator_port, struct err *err)
+struct relay *relay_new(const struct relay_settings *settings, int fd, struct channel_pipe *c,
+			char *early, size_t early_size, struct err *err)
 {
 	struct relay *r = calloc(1, sizeof(*r));
 
-	if (!r) {
+	if (!r || loop_io_open(&r->io, settings->loop, fd, 0, on_ready, r) < 0) {
+		free(r);
 		err_nomem(err);
 		return NULL;
 	}
 	r->set = *settings;
 	r->fd = fd;
-	list_init(&r->link);
-	if (loop_io_open(&r->io, settings->loop, fd, 0, on_ready, r) < 0) {
-		free(r);
-		err_nomem(err);
-		return NULL;
-	}
-	r->channel = channel_pipe_open_tcp(s, host, port, originator, originator_port, &channel_ops,
-					   r, err);
-	if (!r->channel) {
-		loop_io_close(&r->io);
-		free(r);
-		return NULL;
-	}
+	r->channel = c;
+	r->refused = (struct held){ .bytes = early, .size = early_size };
+	channel_pipe_set_ops(c, &channel_ops, r);
+	channel_pipe_attend(c);
 	return r;
 }
 
-/* A reset shows as an error or as the end of both directions; a half-closed client lives. */
-bool relay_is_abandoned(const struct relay *r)
+void relay_drain(struct relay *r)
 {
-	struct pollfd p = { .fd = r->fd };
-
-	return !r->open && poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP));
-}
-
-struct list *relay_link(struct relay *r)
-{
-	return &r->link;
-}
-
-struct relay *relay_from_link(struct list *link)
-{
-	return list_entry(link, struct relay, link);
+	r->draining = true;
+	channel_pipe_attend(r->channel);
 }

@@ -2,15 +2,16 @@
 /*
  * Carries bytes between a local socket and a channel: two half-machines that share nothing but the
  * two ends. Each direction has its own end of file, so half-closed connections stay what they are,
- * and its own back-pressure: what one side does not take is not read from the other.
+ * and its own back-pressure: what one side does not take is not read from the other. How the two
+ * ends came to be is somebody else's business (connection.h).
  */
 #pragma once
 
 #include "daemon/common/loop.h"
 #include "daemon/common/wire.h"
 
+struct channel_pipe;
 struct relay;
-struct session;
 
 #define RELAY_CHUNK_SIZE (128 * 1024)
 
@@ -19,35 +20,37 @@ struct relay_scratch {
 	char bytes[RELAY_CHUNK_SIZE];
 };
 
+/* What has passed; in: from the server. */
+struct relay_traffic {
+	uint64_t bytes_in, bytes_out;
+	uint64_t active_ms; /* CLOCK_MONOTONIC of the last byte; 0: none yet */
+};
+
 struct relay_ops {
-	/* The server accepted the channel (err NULL), or not: then on_end follows. */
-	void (*on_open)(void *data, const struct err *err);
-	/* It is over and freed after the turn. */
-	void (*on_end)(void *data, struct relay *r);
+	/* It is over and freed after the turn. reset: with bytes on their way. */
+	void (*on_end)(void *data, bool reset);
 };
 
 struct relay_settings {
 	struct loop *loop;
 	struct relay_scratch *scratch;
-	struct wire_counters *counters; /* bytes are added here as they pass */
+	struct wire_counters *counters; /* bytes are added here as they pass, */
+	struct relay_traffic *traffic; /* and here */
 	const struct relay_ops *ops;
 	void *data;
 };
 
-/* Takes fd (connected, non-blocking) on success and opens a channel to host:port on s. */
-struct relay *relay_open(const struct relay_settings *settings, int fd, struct session *s,
-			 const char *host, unsigned port, const char *originator,
-			 unsigned originator_port, struct err *err);
+/* Takes fd (connected, non-blocking), the open channel c, and early (malloced, may be NULL): what
+ * was read from fd already; on success only. */
+struct relay *relay_new(const struct relay_settings *settings, int fd, struct channel_pipe *c,
+			char *early, size_t early_size, struct err *err);
 
 /* Ends it early: orderly towards the server, with FIN or RST towards the local side. on_end is not
- * called. */
+ * called. NULL is fine. */
 void relay_end(struct relay *r, bool reset);
 
-/* The server has not answered yet, and the local side has reset its connection meanwhile. */
-bool relay_is_abandoned(const struct relay *r);
-
-struct list *relay_link(struct relay *r); /* for the owner's list */
-struct relay *relay_from_link(struct list *link);
+/* Ends it when all that the local side has sent is passed on; nothing more is expected from it. */
+void relay_drain(struct relay *r);
 
 /* Closes fd so that its peer sees a reset, not an orderly end. */
 void relay_reset_socket(int fd);

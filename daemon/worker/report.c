@@ -66,6 +66,21 @@ void report_stats(struct report *r, const struct wire_stats *stats)
 	send_message(r, wire_stats(stats));
 }
 
+void report_connected(struct report *r, uint64_t call, const struct err *err)
+{
+	send_message(r, wire_connected(call, err));
+}
+
+void report_killed(struct report *r, uint64_t call, bool found)
+{
+	send_message(r, wire_killed(call, found));
+}
+
+void report_connections(struct report *r, const struct wire_connections *connections)
+{
+	send_message(r, wire_connections(connections));
+}
+
 void report_removed(struct report *r, uint64_t tunnel)
 {
 	send_message(r, wire_about("tunnel-removed", tunnel));

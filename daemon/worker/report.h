@@ -18,6 +18,9 @@ void report_free(struct report *r);
 void report_tunnel(struct report *r, const struct wire_tunnel_state *state);
 void report_forward(struct report *r, const struct wire_forward_state *state);
 void report_stats(struct report *r, const struct wire_stats *stats);
+void report_connected(struct report *r, uint64_t call, const struct err *err); /* NULL: it is */
+void report_killed(struct report *r, uint64_t call, bool found);
+void report_connections(struct report *r, const struct wire_connections *connections);
 void report_removed(struct report *r, uint64_t tunnel);
 void report_forward_removed(struct report *r, uint64_t tunnel, uint64_t forward);
 

@@ -16,6 +16,7 @@
 
 #include "daemon/worker/session_algorithms.h"
 #include "daemon/worker/session_banner.h"
+#include "daemon/worker/session_incoming.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -49,7 +50,8 @@ struct session {
 	struct list attention, blocked; /* session_member.queue */
 	bool touched; /* since blocked members were last asked */
 	bool in_handshake; /* inside a turn of it, which looks after itself */
-	struct list requests; /* struct session_request; only the first is ever sent */
+	struct session_requests requests;
+	struct list listeners; /* struct session_listener */
 	struct loop_grave grave;
 };
 
@@ -98,7 +100,9 @@ int session_error(struct session *s, const char *what, struct err *err)
 	if (strstr(text, "no match for method"))
 		return err_set(err, ERR_NO_COMMON_ALGORITHM,
 			       "nothing in common with the server: %s", shown);
-	if (text[0] == '\0' || strstr(text, "Socket error") || strstr(text, "Remote host closed"))
+	/* What session_requests.c leaves behind on purpose says as much as nothing. */
+	if (text[0] == '\0' || strstr(text, "ssh_options_set") || strstr(text, "Socket error") ||
+	    strstr(text, "Remote host closed"))
 		return err_set(err, ERR_LOST, "the server closed the connection during %s", what);
 	return err_set(err, ERR_PROTOCOL, "%s: %s", what, shown);
 }
@@ -147,46 +151,12 @@ void session_pump(struct session *s)
 	note_heard(s);
 }
 
-/* "keepalive@openssh.com" with want_reply: every server answers it, and none does anything else (a
- * request to cancel a forward that does not exist makes asyncssh hang up). True when the answer came
- * within the call: then libssh has collected it, and says so in its error text. */
-static bool send_probe(struct session *s)
-{
-	uint64_t packets = s->raw_counter.in_packets;
-
-	ssh_send_keepalive(s->ssh);
-	return packets != s->raw_counter.in_packets &&
-	       strstr(ssh_get_error(s->ssh), "keepalive@openssh.com");
-}
-
-/* ssh_send_keepalive() does not tell when the answer is there, but while one is outstanding or not
- * collected, any other global request sends nothing and returns that answer (ssh_global_request() in
- * channels.c, 0.10 to 0.12). That is how it is collected here, exactly. */
-static bool is_probe_answered(struct session *s)
-{
-	int rc = ssh_channel_cancel_forward(s->ssh, "keepalive.invalid", 1);
-
-	return rc == SSH_OK ||
-	       (rc == SSH_ERROR && ssh_get_error_code(s->ssh) == SSH_REQUEST_DENIED);
-}
-
 static void serve_requests(struct session *s)
 {
-	struct session_request *r;
+	unsigned rtt_us = session_requests_serve(&s->requests, s->ssh);
 
-	while (!s->closed && (r = list_first(&s->requests, struct session_request, link))) {
-		bool answered;
-
-		if (!r->sent)
-			r->sent_us = monotonic_us();
-		answered = !r->sent && send_probe(s);
-		r->sent = true;
-		if (!answered && !is_probe_answered(s))
-			return;
-		list_remove(&r->link);
-		s->rtt_us = (unsigned)MIN(monotonic_us() - r->sent_us, UINT32_MAX);
-		r->on_answer(r->data, s->rtt_us);
-	}
+	if (rtt_us)
+		s->rtt_us = rtt_us;
 }
 
 /* Once for whatever happened, not once a turn: more of them than a turn serves would block again, be
@@ -308,16 +278,21 @@ struct session *session_new(struct loop *loop, const struct session_ops *ops, vo
 	list_init(&s->members);
 	list_init(&s->attention);
 	list_init(&s->blocked);
-	list_init(&s->requests);
+	list_init(&s->listeners);
+	session_requests_init(&s->requests, &s->raw_counter.in_packets);
 	loop_defer_open(&s->service, loop, on_service, s);
 	return s;
 }
 
-/* Channels that the server wants to open and nobody asked for: 1 lets libssh refuse them. Without a
- * callback libssh would queue them without bound. */
+/* Without a callback libssh would queue what the server asks for without bound. */
 static int on_message(ssh_session ssh, ssh_message message, void *data)
 {
-	return 1;
+	struct session *s = data;
+
+	if (s->closed || s->member_count >= SESSION_MEMBERS_MAX)
+		return 1;
+	session_touch(s);
+	return session_incoming(&s->listeners, message);
 }
 
 static int set_option(struct session *s, enum ssh_options_e option, const void *value,
@@ -414,8 +389,9 @@ void session_close(struct session *s)
 		session_leave(m);
 		m->on_lost(m);
 	}
-	while (!list_is_empty(&s->requests))
-		list_remove(s->requests.next);
+	while (!list_is_empty(&s->listeners))
+		list_remove(s->listeners.next);
+	session_requests_fini(&s->requests);
 	loop_io_close(&s->io);
 	loop_defer_close(&s->service);
 	session_banner_close(&s->banner);
@@ -555,9 +531,38 @@ void session_probe(struct session *s, struct session_request *request, session_a
 
 	/* The answer may wait behind other packets for an ACK that we would delay by 40 ms. */
 	setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
-	*request = (struct session_request){ .on_answer = on_answer, .data = data };
-	list_append(&s->requests, &request->link);
+	session_requests_add(&s->requests, request, REQUEST_PROBE, NULL, 0, on_answer, data);
 	session_touch(s);
+}
+
+void session_listen(struct session *s, struct session_request *request,
+		    struct session_listener *listener, session_answer_fn on_answer, void *data)
+{
+	/* A connection may come with the answer: who it is for has to be known before. */
+	list_remove(&listener->link);
+	list_append(&s->listeners, &listener->link);
+	session_requests_add(&s->requests, request, REQUEST_LISTEN, listener->address,
+			     listener->port, on_answer, data);
+	session_touch(s);
+}
+
+void session_cancel(struct session *s, struct session_listener *listener)
+{
+	list_remove(&listener->link);
+	if (listener->port != 0)
+		session_requests_cancel(&s->requests, listener->address, listener->port);
+	session_touch(s);
+}
+
+void session_forget(struct session *s, struct session_request *request)
+{
+	session_requests_forget(&s->requests, request);
+}
+
+void session_set_ops(struct session *s, const struct session_ops *ops, void *data)
+{
+	s->ops = ops;
+	s->data = data;
 }
 
 void session_join(struct session *s, struct session_member *m)

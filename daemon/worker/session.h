@@ -15,6 +15,8 @@
 #include <stdint.h>
 
 #include "daemon/common/loop.h"
+#include "daemon/worker/session_incoming.h"
+#include "daemon/worker/session_requests.h"
 #include "daemon/worker/step.h"
 
 struct session;
@@ -40,6 +42,8 @@ struct session *session_new(struct loop *loop, const struct session_ops *ops, vo
 /* Takes fd (connected, non-blocking), also on failure. */
 int session_open(struct session *s, int fd, const struct session_settings *settings,
 		 struct err *err);
+/* Hands it to another owner. */
+void session_set_ops(struct session *s, const struct session_ops *ops, void *data);
 /* Ends it without waiting, with a DISCONNECT when it got that far; members are told. NULL is fine.
  */
 void session_close(struct session *s);
@@ -81,21 +85,19 @@ unsigned session_rtt_us(const struct session *s);
 /* Reads what is there now; for a last look before a session is called dead. */
 void session_pump(struct session *s);
 
-/* Global requests: libssh keeps one at a time and returns its answer to whoever asks next, so they
- * queue here (LIBSSH: global_req_state). The request is the caller's and must outlive the answer.
- */
-struct session_request;
-typedef void (*session_answer_fn)(void *data, unsigned rtt_us);
-struct session_request {
-	struct list link; /* session.requests while it waits */
-	bool sent;
-	uint64_t sent_us; /* CLOCK_MONOTONIC */
-	session_answer_fn on_answer;
-	void *data;
-};
+/* Global requests queue: their answers come one after the other, in the order they were asked in.
+ * request is the caller's, and is to be forgotten before it goes. */
+
 /* Asks for something every server must answer: whether it lives. */
 void session_probe(struct session *s, struct session_request *request, session_answer_fn on_answer,
 		   void *data);
+/* Asks the server to listen on listener's address and port. The listener is in use at once; when
+ * the server refuses it, its owner takes it out of its list. */
+void session_listen(struct session *s, struct session_request *request,
+		    struct session_listener *listener, session_answer_fn on_answer, void *data);
+/* Takes it out, and asks the server to listen there no more; nobody is told. */
+void session_cancel(struct session *s, struct session_listener *listener);
+void session_forget(struct session *s, struct session_request *request);
 
 /* What lives on a session (channels) and takes part in its service pass. */
 struct session_member {
@@ -109,5 +111,6 @@ void session_join(struct session *s, struct session_member *m);
 void session_leave(struct session_member *m);
 void session_attend(struct session_member *m); /* serve it in the next pass */
 void session_block(struct session_member *m); /* ... once the server takes bytes again */
+#define SESSION_MEMBERS_MAX 8192 /* more have to wait */
 unsigned session_member_count(const struct session *s);
 bool session_can_send(const struct session *s); /* TCP has taken everything so far */

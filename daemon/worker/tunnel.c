@@ -7,8 +7,10 @@
 
 #include "daemon/common/log.h"
 #include "daemon/worker/attempt.h"
+#include "daemon/worker/forward_direct.h"
 #include "daemon/worker/forwards.h"
 #include "daemon/worker/keepalive.h"
+#include "daemon/worker/parting.h"
 #include "daemon/worker/retry.h"
 #include "lib/util.h"
 
@@ -24,6 +26,11 @@ struct tunnel {
 	enum tunnel_state state;
 	struct err error; /* why, for backoff, failed and degraded */
 	struct attempt *attempt;
+	bool serving; /* its session carries the forwards */
+	bool parting; /* the last session is saying goodbye; the next one waits */
+	bool stopping, dying; /* what happens when that is over */
+	struct loop_defer settle; /* forwards have changed */
+	struct forward *direct; /* of `tunctl nc`; NULL: nobody asked yet */
 	struct gate_pass pass;
 	struct keepalive keepalive;
 	struct loop_timer deadline; /* from the start of an attempt to `up` */
@@ -83,22 +90,61 @@ static void enter(struct tunnel *t, enum tunnel_state next, const struct err *wh
 	report(t);
 }
 
-/* Connected: `up` unless a forward does not work. */
+static void give_up_on_forward(struct tunnel *t, const struct err *why);
+
+/* Connected: `up` unless a forward does not work; and neither before all have been answered. */
 static void settle_connected(struct tunnel *t)
 {
-	const struct err *why = forwards_failure(&t->forwards);
+	const struct err *why;
 	enum tunnel_state next;
 
+	if (!t->serving)
+		return;
+	if (t->state == TUNNEL_OPENING) {
+		if (forwards_are_opening(&t->forwards))
+			return;
+		why = forwards_setup_failure(&t->forwards);
+		if (why && t->spec->upkeep.exit_on_forward_failure) {
+			give_up_on_forward(t, why);
+			return;
+		}
+	}
+	why = forwards_failure(&t->forwards);
 	next = why ? TUNNEL_DEGRADED : TUNNEL_UP;
 	if (t->state != next || (why && strcmp(why->msg, t->error.msg) != 0))
 		enter(t, next, why);
 }
 
+static void on_settle(void *data)
+{
+	struct tunnel *t = data;
+
+	if (t->serving)
+		forwards_go_on(&t->forwards);
+	settle_connected(t);
+}
+
 /* ---- the end of an attempt or a session ---- */
 
+static void on_parted(void *data);
+
+/* A living session on which the server listens for us takes its leave first. */
+static void part(struct tunnel *t)
+{
+	if (!forwards_take_leave(&t->forwards))
+		return;
+	t->parting = parting_new(t->parts->partings, attempt_take_session(t->attempt), on_parted,
+				 t) != NULL;
+}
+
+/* reset: it is broken, and what was on its way is lost. */
 static void drop_session(struct tunnel *t, bool reset)
 {
 	forwards_end_connections(&t->forwards, reset);
+	if (t->serving && !reset)
+		part(t);
+	t->serving = false;
+	t->stopping = false;
 	loop_timer_stop(&t->deadline);
 	loop_timer_stop(&t->phase);
 	loop_timer_stop(&t->retry);
@@ -117,13 +163,13 @@ static void name_server(const struct tunnel *t, struct err *why)
 		err_prefix(why, "%s:%u", c->host, c->port);
 }
 
-static void fail(struct tunnel *t, const struct err *why)
+/* The session has gone, and why says what happens next. */
+static void fall_back(struct tunnel *t, const struct err *why)
 {
 	struct err error = *why;
 	unsigned wait;
 
 	name_server(t, &error);
-	drop_session(t, true);
 	if (retry_is_for_a_person(&t->policy, error.code)) {
 		forwards_refuse(&t->forwards);
 		enter(t, TUNNEL_FAILED, &error);
@@ -134,6 +180,23 @@ static void fail(struct tunnel *t, const struct err *why)
 			  loop_now_ms(t->parts->loop));
 	loop_timer_set(&t->retry, wait);
 	enter(t, TUNNEL_BACKOFF, &error);
+}
+
+static void fail(struct tunnel *t, const struct err *why)
+{
+	struct err error = *why; /* may be the attempt's own */
+
+	drop_session(t, true);
+	fall_back(t, &error);
+}
+
+static void give_up_on_forward(struct tunnel *t, const struct err *why)
+{
+	struct err error = *why;
+
+	err_prefix(&error, "exit_on_forward_failure");
+	drop_session(t, false);
+	fall_back(t, &error);
 }
 
 static void on_retry(void *data)
@@ -238,6 +301,7 @@ static void become_connected(struct tunnel *t)
 		fail(t, &err);
 		return;
 	}
+	t->serving = true;
 	forwards_serve(&t->forwards, s);
 	settle_connected(t);
 }
@@ -247,7 +311,7 @@ static void become_connected(struct tunnel *t)
 /* Runs steps until one has to wait. */
 static void advance(struct tunnel *t)
 {
-	while (t->attempt && phases[t->state].step) {
+	while (t->attempt && !t->serving && phases[t->state].step) {
 		const struct phase *phase = &phases[t->state];
 		struct err err = { 0 };
 		enum step step = phase->step(t->attempt, &err);
@@ -298,15 +362,11 @@ static void on_admit(void *data)
 	loop_timer_set(&t->phase, phase_limit_ms(t));
 }
 
-static void begin_attempt(struct tunnel *t)
+static void knock(struct tunnel *t)
 {
 	const struct connection_settings *c = &t->spec->connection;
 	struct err err;
 
-	retry_begin(&t->policy);
-	t->rtt_us = -1;
-	t->session = (struct wire_session){ 0 };
-	enter(t, TUNNEL_CONNECTING, NULL);
 	if (gate_enter(t->parts->gate, &t->pass, c->host, c->port,
 		       forwards_have_waiting(&t->forwards), on_admit, t) < 0) {
 		err_nomem(&err);
@@ -314,21 +374,28 @@ static void begin_attempt(struct tunnel *t)
 	}
 }
 
+static void begin_attempt(struct tunnel *t)
+{
+	retry_begin(&t->policy);
+	t->rtt_us = -1;
+	t->session = (struct wire_session){ 0 };
+	enter(t, TUNNEL_CONNECTING, NULL);
+	if (!t->parting)
+		knock(t);
+}
+
 /* ---- forwards ---- */
 
 static void on_forward_change(void *data, struct forward *f)
 {
 	struct tunnel *t = data;
-	struct wire_forward_state state = {
-		.tunnel = t->id,
-		.forward = forward_id(f),
-		.state = forward_state(f),
-		.error = *forward_error(f),
-	};
+	struct wire_forward_state state;
 
+	if (f->id == 0)
+		return;
+	forward_describe(f, &state);
 	report_forward(t->parts->report, &state);
-	if (tunnel_state_is_connected(t->state))
-		settle_connected(t);
+	loop_defer_schedule(&t->settle);
 }
 
 /* Somebody waits: shorten the wait when the network was the reason, never otherwise. */
@@ -353,7 +420,7 @@ static const struct forward_ops forward_ops = {
 
 static void put_to_work(struct tunnel *t, struct forward *f)
 {
-	if (tunnel_state_is_connected(t->state))
+	if (t->serving && !t->forwards.others_wait)
 		forward_serve(f, attempt_session(t->attempt));
 	else if (t->state == TUNNEL_FAILED)
 		forward_refuse(f);
@@ -361,22 +428,32 @@ static void put_to_work(struct tunnel *t, struct forward *f)
 		forward_hold(f);
 }
 
-int tunnel_set_forward(struct tunnel *t, uint64_t id, struct config_forward *spec, int *fds,
-		       size_t count, const struct err *error, struct err *err)
+int tunnel_set_forward(struct tunnel *t, const struct wire_forward *about,
+		       struct config_forward *spec, int *fds, size_t count, struct err *err)
 {
-	struct forward *f = forwards_find(&t->forwards, id);
+	struct forward *f = forwards_find(&t->forwards, about->forward);
 
 	if (f) {
 		config_forward_fini(spec);
 	} else {
-		f = forward_new(t->parts, id, spec, t->spec->upkeep.hold_ms, &forward_ops, t, err);
+		f = forward_new(t->parts, about, spec, t->spec->upkeep.hold_ms, &forward_ops, t,
+				err);
 		if (!f)
 			return -1;
 		forwards_add(&t->forwards, f);
 	}
-	if (forward_set_sockets(f, fds, count, error) < 0)
+	if (forward_set_sockets(f, fds, count, about->sockets, &about->error) < 0)
 		return err_nomem(err);
 	put_to_work(t, f);
+	return 0;
+}
+
+int tunnel_add_sockets(struct tunnel *t, uint64_t id, int *fds, size_t count, struct err *err)
+{
+	struct forward *f = forwards_find(&t->forwards, id);
+
+	if (f && forward_add_sockets(f, fds, count) < 0)
+		return err_nomem(err);
 	return 0;
 }
 
@@ -384,13 +461,65 @@ void tunnel_remove_forward(struct tunnel *t, uint64_t id)
 {
 	struct forward *f = forwards_find(&t->forwards, id);
 
-	if (f) {
-		list_remove(forward_link(f));
+	if (f)
 		forward_retire(f);
+	else
+		report_forward_removed(t->parts->report, t->id, id);
+	loop_defer_schedule(&t->settle);
+}
+
+/* ---- connections ---- */
+
+static bool open_direct(struct tunnel *t, struct err *err)
+{
+	if (t->direct)
+		return true;
+	t->direct = forward_direct_new(t->parts, t->id, &forward_ops, t, err);
+	if (!t->direct)
+		return false;
+	forwards_add(&t->forwards, t->direct);
+	put_to_work(t, t->direct);
+	return true;
+}
+
+void tunnel_connect(struct tunnel *t, uint64_t call, struct config_end *target)
+{
+	struct err err;
+
+	if (t->state == TUNNEL_STOPPED || t->stopping) {
+		err_set(&err, ERR_NOT_CONNECTED, "tunnel '%s' is stopped; start it: tunctl up %s",
+			t->spec->name, t->spec->name);
+	} else if (t->state == TUNNEL_FAILED) {
+		err = t->error;
+	} else if (open_direct(t, &err)) {
+		forward_direct_connect(t->direct, call, target, t->spec->upkeep.hold_ms);
+		return;
 	}
-	report_forward_removed(t->parts->report, t->id, id);
-	if (tunnel_state_is_connected(t->state))
-		settle_connected(t);
+	report_connected(t->parts->report, call, &err);
+}
+
+bool tunnel_attach(struct tunnel *t, uint64_t call, int *fd)
+{
+	return t->direct && forward_direct_attach(t->direct, call, fd);
+}
+
+bool tunnel_cancel_connect(struct tunnel *t, uint64_t call)
+{
+	return t->direct && forward_direct_cancel(t->direct, call);
+}
+
+void tunnel_list_connections(const struct tunnel *t, uint64_t after, struct wire_connections *ret)
+{
+	forwards_list(&t->forwards, after, ret);
+}
+
+bool tunnel_kill_connection(struct tunnel *t, uint64_t id)
+{
+	struct connection *c = forwards_find_connection(&t->forwards, id);
+
+	if (c)
+		connection_end(c, true);
+	return c != NULL;
 }
 
 /* ---- what the supervisor asks for ---- */
@@ -401,6 +530,7 @@ static void open_timers(struct tunnel *t)
 	loop_timer_open(&t->phase, t->parts->loop, on_phase_over, t);
 	loop_timer_open(&t->retry, t->parts->loop, on_retry, t);
 	loop_timer_open(&t->stable, t->parts->loop, on_stable, t);
+	loop_defer_open(&t->settle, t->parts->loop, on_settle, t);
 }
 
 static void close_timers(struct tunnel *t)
@@ -409,6 +539,7 @@ static void close_timers(struct tunnel *t)
 	loop_timer_close(&t->phase);
 	loop_timer_close(&t->retry);
 	loop_timer_close(&t->stable);
+	loop_defer_close(&t->settle);
 }
 
 static void destroy(void *data)
@@ -452,14 +583,40 @@ struct tunnel *tunnel_new(const struct worker_parts *parts, uint64_t id, struct 
 	return t;
 }
 
+static void enter_stopped(struct tunnel *t)
+{
+	t->stopping = false;
+	enter(t, TUNNEL_STOPPED, NULL);
+}
+
+static void bury(struct tunnel *t)
+{
+	report_removed(t->parts->report, t->id);
+	loop_bury(t->parts->loop, &t->grave, destroy, t);
+}
+
 void tunnel_free(struct tunnel *t)
 {
 	drop_session(t, false);
 	forwards_free(&t->forwards);
 	close_timers(t);
 	list_remove(&t->link);
-	report_removed(t->parts->report, t->id);
-	loop_bury(t->parts->loop, &t->grave, destroy, t);
+	t->dying = t->parting;
+	if (!t->dying)
+		bury(t);
+}
+
+static void on_parted(void *data)
+{
+	struct tunnel *t = data;
+
+	t->parting = false;
+	if (t->dying)
+		bury(t);
+	else if (t->stopping)
+		enter_stopped(t);
+	else if (t->state == TUNNEL_CONNECTING)
+		knock(t);
 }
 
 static void replace_spec(struct tunnel *t, struct config_tunnel *spec)
@@ -496,7 +653,8 @@ void tunnel_set(struct tunnel *t, struct config_tunnel *spec, bool reconnect)
 
 void tunnel_start(struct tunnel *t)
 {
-	if (t->state == TUNNEL_STOPPED || t->state == TUNNEL_BACKOFF || t->state == TUNNEL_FAILED)
+	if (t->stopping || t->state == TUNNEL_STOPPED || t->state == TUNNEL_BACKOFF ||
+	    t->state == TUNNEL_FAILED)
 		tunnel_restart(t);
 }
 
@@ -505,8 +663,9 @@ void tunnel_stop(struct tunnel *t)
 	drop_session(t, false);
 	forwards_hold(&t->forwards);
 	retry_reset(&t->policy);
-	if (t->state != TUNNEL_STOPPED)
-		enter(t, TUNNEL_STOPPED, NULL);
+	t->stopping = t->parting;
+	if (!t->stopping && t->state != TUNNEL_STOPPED)
+		enter_stopped(t);
 }
 
 void tunnel_restart(struct tunnel *t)
@@ -537,7 +696,7 @@ uint64_t tunnel_id(const struct tunnel *t)
 
 bool tunnel_has_session(const struct tunnel *t)
 {
-	return tunnel_state_is_connected(t->state);
+	return t->serving;
 }
 
 /* Many forwards go into several messages: each has to fit into a packet. */

@@ -6,7 +6,6 @@
  */
 #pragma once
 
-#include "daemon/worker/forward_local.h"
 #include "daemon/worker/parts.h"
 
 struct tunnel;
@@ -29,9 +28,19 @@ void tunnel_restart(struct tunnel *t); /* a new session, at once */
 void tunnel_wake(struct tunnel *t);
 
 /* Adds a forward or replaces its sockets. Takes spec and descriptors. */
-int tunnel_set_forward(struct tunnel *t, uint64_t id, struct config_forward *spec, int *fds,
-		       size_t count, const struct err *error, struct err *err);
+int tunnel_set_forward(struct tunnel *t, const struct wire_forward *about,
+		       struct config_forward *spec, int *fds, size_t count, struct err *err);
+int tunnel_add_sockets(struct tunnel *t, uint64_t id, int *fds, size_t count, struct err *err);
 void tunnel_remove_forward(struct tunnel *t, uint64_t id); /* open connections go on */
+
+/* A client of the control socket wants to go somewhere; takes what target holds. The answer is
+ * `connected`, and then the client's socket comes. False: there is no such call. */
+void tunnel_connect(struct tunnel *t, uint64_t call, struct config_end *target);
+bool tunnel_attach(struct tunnel *t, uint64_t call, int *fd);
+bool tunnel_cancel_connect(struct tunnel *t, uint64_t call);
+
+void tunnel_list_connections(const struct tunnel *t, uint64_t after, struct wire_connections *ret);
+bool tunnel_kill_connection(struct tunnel *t, uint64_t id); /* false: there is none */
 
 uint64_t tunnel_id(const struct tunnel *t);
 bool tunnel_has_session(const struct tunnel *t);

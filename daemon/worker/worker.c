@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/worker/worker.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/common/log.h"
+#include "daemon/worker/parting.h"
 #include "daemon/worker/parts.h"
 #include "daemon/worker/session.h"
 #include "daemon/worker/tunnel.h"
@@ -12,12 +14,17 @@
 
 #define FILE_THREADS 4
 #define HANDSHAKES_DEFAULT 8
+#define FAREWELL_MS 10 /* how often it is asked whether all sessions are closed */
 
 struct worker {
 	struct worker_parts parts;
 	struct packet_port *port;
 	struct list tunnels;
 	struct loop_timer farewell;
+	struct partings partings;
+	uint64_t last_connection; /* id; see wire_connection */
+	int spare_fd;
+	struct wire_connections found; /* for an answer */
 };
 
 static struct tunnel *find(struct worker *w, uint64_t id)
@@ -38,6 +45,14 @@ struct delivery {
 	size_t fd_count;
 };
 
+/* Settings may come again; numbers do not. */
+static void number_connections(struct worker *w, uint32_t generation)
+{
+	uint64_t first = (uint64_t)generation << 32;
+
+	w->last_connection = MAX(w->last_connection, first);
+}
+
 static int handle_settings(struct delivery *d, struct err *err)
 {
 	struct wire_settings settings;
@@ -46,6 +61,7 @@ static int handle_settings(struct delivery *d, struct err *err)
 		return -1;
 	log_set_level(settings.level);
 	gate_set_limit(d->worker->parts.gate, MAX(settings.handshakes, 1));
+	number_connections(d->worker, settings.generation);
 	return 0;
 }
 
@@ -82,10 +98,20 @@ static int handle_forward(struct delivery *d, struct err *err)
 		return -1;
 	t = find(d->worker, forward.tunnel);
 	if (t)
-		return tunnel_set_forward(t, forward.forward, &spec, d->fds, d->fd_count,
-					  &forward.error, err);
+		return tunnel_set_forward(t, &forward, &spec, d->fds, d->fd_count, err);
 	config_forward_fini(&spec);
 	return 0;
+}
+
+static int handle_forward_sockets(struct delivery *d, struct err *err)
+{
+	uint64_t id, forward;
+	struct tunnel *t;
+
+	if (wire_read_about_forward(d->message, &id, &forward, err) < 0)
+		return -1;
+	t = find(d->worker, id);
+	return t ? tunnel_add_sockets(t, forward, d->fds, d->fd_count, err) : 0;
 }
 
 static int handle_forward_remove(struct delivery *d, struct err *err)
@@ -128,6 +154,84 @@ static int handle_tunnel_remove(struct delivery *d, struct err *err)
 		tunnel_free(t);
 	else
 		report_removed(d->worker->parts.report, id);
+	return 0;
+}
+
+static int handle_connections(struct delivery *d, struct err *err)
+{
+	struct wire_connections *found = &d->worker->found;
+	uint64_t id, last;
+	struct tunnel *t;
+
+	if (wire_read_ask_connections(d->message, &found->call, &id, &last, err) < 0)
+		return -1;
+	found->count = 0;
+	found->more = false;
+	t = find(d->worker, id);
+	if (t)
+		tunnel_list_connections(t, last, found);
+	report_connections(d->worker->parts.report, found);
+	return 0;
+}
+
+static int handle_kill(struct delivery *d, struct err *err)
+{
+	struct worker *w = d->worker;
+	uint64_t call, connection;
+	bool found = false;
+
+	if (wire_read_kill(d->message, &call, &connection, err) < 0)
+		return -1;
+	for (struct list *link = w->tunnels.next; link != &w->tunnels && !found; link = link->next)
+		found = tunnel_kill_connection(tunnel_from_link(link), connection);
+	report_killed(w->parts.report, call, found);
+	return 0;
+}
+
+static int handle_connect(struct delivery *d, struct err *err)
+{
+	struct config_end target;
+	struct tunnel *t;
+	uint64_t call, id;
+	struct err why;
+
+	if (wire_read_connect(d->message, &call, &id, &target, err) < 0)
+		return -1;
+	t = find(d->worker, id);
+	if (t) {
+		tunnel_connect(t, call, &target);
+	} else {
+		err_set(&why, ERR_NO_SUCH_TUNNEL, "the tunnel has just been removed");
+		report_connected(d->worker->parts.report, call, &why);
+	}
+	free(target.host);
+	return 0;
+}
+
+/* A call that nobody knows is over: its descriptor is closed with the message. */
+static int handle_attach(struct delivery *d, struct err *err)
+{
+	struct worker *w = d->worker;
+	bool found = d->fd_count != 1;
+	uint64_t call;
+
+	if (wire_read_about_call(d->message, &call, err) < 0)
+		return -1;
+	for (struct list *link = w->tunnels.next; link != &w->tunnels && !found; link = link->next)
+		found = tunnel_attach(tunnel_from_link(link), call, d->fds);
+	return 0;
+}
+
+static int handle_connect_cancel(struct delivery *d, struct err *err)
+{
+	struct worker *w = d->worker;
+	bool found = false;
+	uint64_t call;
+
+	if (wire_read_about_call(d->message, &call, err) < 0)
+		return -1;
+	for (struct list *link = w->tunnels.next; link != &w->tunnels && !found; link = link->next)
+		found = tunnel_cancel_connect(tunnel_from_link(link), call);
 	return 0;
 }
 
@@ -179,10 +283,16 @@ static void free_tunnels(struct worker *w)
 
 static void on_farewell(void *data)
 {
-	loop_quit(((struct worker *)data)->parts.loop, 0);
+	struct worker *w = data;
+
+	if (list_is_empty(&w->partings.all))
+		loop_quit(w->parts.loop, 0);
+	else
+		loop_timer_set(&w->farewell, FAREWELL_MS);
 }
 
-/* Sessions say goodbye at the end of this turn; then there is nothing left to wait for. */
+/* Sessions say goodbye at the end of this turn; then only those are waited for that have listeners to
+ * take back from a server. */
 static int handle_shutdown(struct delivery *d, struct err *err)
 {
 	free_tunnels(d->worker);
@@ -197,11 +307,17 @@ static const struct {
 	{ "settings", handle_settings },
 	{ "tunnel", handle_tunnel },
 	{ "forward", handle_forward },
+	{ "forward-sockets", handle_forward_sockets },
 	{ "forward-remove", handle_forward_remove },
 	{ "tunnel-remove", handle_tunnel_remove },
 	{ "start", handle_start },
 	{ "stop", handle_stop },
 	{ "restart", handle_restart },
+	{ "connections", handle_connections },
+	{ "kill", handle_kill },
+	{ "connect", handle_connect },
+	{ "attach", handle_attach },
+	{ "connect-cancel", handle_connect_cancel },
 	{ "wake", handle_wake },
 	{ "ping", handle_ping },
 	{ "shutdown", handle_shutdown },
@@ -261,6 +377,10 @@ static int open_parts(struct worker *w, int fd, struct err *err)
 		return -1;
 	p->gate = gate_new(p->loop, HANDSHAKES_DEFAULT);
 	p->scratch = malloc(sizeof(*p->scratch));
+	p->partings = &w->partings;
+	p->last_connection = &w->last_connection;
+	p->spare_fd = &w->spare_fd;
+	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (!p->gate || !p->scratch || loop_timer_open(&w->farewell, p->loop, on_farewell, w) < 0)
 		return err_nomem(err);
 	w->port = packet_port_new(p->loop, fd, &packet_ops, w, err);
@@ -280,6 +400,8 @@ struct worker *worker_new(struct loop *loop, int fd, struct err *err)
 	}
 	w->parts.loop = loop;
 	list_init(&w->tunnels);
+	w->spare_fd = -1;
+	partings_init(&w->partings, loop);
 	if (open_parts(w, fd, err) < 0) {
 		worker_free(w);
 		return NULL;
@@ -293,6 +415,8 @@ void worker_free(struct worker *w)
 	if (!w)
 		return;
 	free_tunnels(w);
+	partings_fini(&w->partings);
+	closep(&w->spare_fd);
 	report_free(w->parts.report);
 	packet_port_free(w->port);
 	loop_timer_close(&w->farewell);

@@ -17,16 +17,15 @@ struct channel_pipe {
 	struct strbuf written; /* what the server got */
 	struct strbuf held; /* what libssh holds */
 	bool eof_sent, eof, closed, broken;
-	bool open_fails; /* the next one cannot even be asked for */
 };
 
 extern struct channel_pipe channel; /* the only one; set its fields to steer it */
 
+void fake_channel_open(void); /* the server has agreed */
 void fake_channel_fini(void);
 
 void serve(void); /* the session's service pass reaches the channel, when it is still held */
 /* Bytes arrive: libssh offers all it holds. Returns how many the holder took. */
 size_t arrive(const char *bytes, size_t size);
 void arrive_text(const char *text); /* and the service pass that follows */
-void refuse(void); /* the server refuses the channel */
 void lose_session(void);

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/worker/forward_direct.h"
 #include "lib/util.h"
 
 struct script script;
@@ -79,6 +80,18 @@ struct session *attempt_session(struct attempt *a)
 	return (struct session *)a;
 }
 
+struct session *attempt_take_session(struct attempt *a)
+{
+	return (struct session *)a;
+}
+
+struct parting *parting_new(struct partings *ps, struct session *s, parting_fn on_over, void *data)
+{
+	heard.parted = on_over;
+	heard.parting = data;
+	return (struct parting *)&heard;
+}
+
 void attempt_describe(const struct attempt *a, char *out, size_t size)
 {
 	snprintf(out, size, "the SSH banner of 192.0.2.1:22");
@@ -119,34 +132,48 @@ void keepalive_close(struct keepalive *k)
 
 /* ---- a forward that only remembers what it was told ---- */
 
-struct forward *forward_new(const struct worker_parts *parts, uint64_t id,
+static struct fake_forward *fake(struct forward *f)
+{
+	return (struct fake_forward *)f;
+}
+
+struct forward *forward_new(const struct worker_parts *parts, const struct wire_forward *about,
 			    struct config_forward *spec, unsigned hold_ms,
 			    const struct forward_ops *ops, void *data, struct err *err)
 {
-	struct forward *f = calloc(1, sizeof(*f));
+	struct fake_forward *f = calloc(1, sizeof(*f));
 
-	config_forward_fini(spec);
-	f->id = id;
-	f->ops = ops;
-	f->data = data;
+	f->base.spec = *spec;
+	f->base.id = about->forward;
+	f->base.ops = ops;
+	f->base.data = data;
+	f->base.told = FORWARD_OPEN;
+	list_init(&f->base.home.list);
 	heard.forward = f;
-	return f;
+	return &f->base;
 }
 
 void forward_free(struct forward *f)
 {
 	list_remove(&f->link);
+	config_forward_fini(&f->spec);
 	free(f);
 }
 
 void forward_retire(struct forward *f)
 {
-	free(f);
+	forward_free(f);
 }
 
-int forward_set_sockets(struct forward *f, int *fds, size_t count, const struct err *error)
+int forward_set_sockets(struct forward *f, int *fds, size_t count, size_t expected,
+			const struct err *error)
 {
-	f->error = error ? *error : (struct err){ 0 };
+	fake(f)->error = *error;
+	return 0;
+}
+
+int forward_add_sockets(struct forward *f, int *fds, size_t count)
+{
 	return 0;
 }
 
@@ -156,57 +183,99 @@ void forward_set_hold(struct forward *f, unsigned hold_ms)
 
 void forward_serve(struct forward *f, struct session *s)
 {
-	f->told = TOLD_SERVE;
+	fake(f)->told = TOLD_SERVE;
+	f->told = fake(f)->opening ? FORWARD_OPENING : FORWARD_OPEN;
 }
 
 void forward_hold(struct forward *f)
 {
-	f->told = TOLD_HOLD;
+	fake(f)->told = TOLD_HOLD;
 }
 
 void forward_refuse(struct forward *f)
 {
-	f->told = TOLD_REFUSE;
+	fake(f)->told = TOLD_REFUSE;
 }
 
-void forward_end_connections(struct forward *f, bool reset)
+bool forward_take_leave(struct forward *f)
 {
-	f->cut += reset;
-}
-
-uint64_t forward_id(const struct forward *f)
-{
-	return f->id;
+	return fake(f)->listens_remotely;
 }
 
 bool forward_is_waiting(const struct forward *f)
 {
-	return f->waiting;
-}
-
-enum forward_state forward_state(const struct forward *f)
-{
-	return f->error.code ? FORWARD_FAILED : FORWARD_OPEN;
+	return ((const struct fake_forward *)f)->waiting;
 }
 
 const struct err *forward_error(const struct forward *f)
 {
-	return &f->error;
+	return &((const struct fake_forward *)f)->error;
 }
 
-const struct wire_counters *forward_counters(const struct forward *f)
+void forward_describe(const struct forward *f, struct wire_forward_state *ret)
 {
-	return &f->counters;
-}
-
-struct list *forward_link(struct forward *f)
-{
-	return &f->link;
+	*ret = (struct wire_forward_state){ .forward = f->id, .state = f->told };
 }
 
 struct forward *forward_from_link(struct list *link)
 {
 	return list_entry(link, struct forward, link);
+}
+
+void forward_changes(struct fake_forward *f, const struct err *error)
+{
+	f->error = error ? *error : (struct err){ 0 };
+	f->base.setup_error = f->error;
+	f->opening = false;
+	f->base.told = error ? FORWARD_FAILED : FORWARD_OPEN;
+	f->base.ops->on_change(f->base.data, &f->base);
+}
+
+/* ---- connections: none ---- */
+
+void connection_end_all(struct connection_home *home, bool reset)
+{
+	list_entry(home, struct fake_forward, base.home)->cut += reset;
+}
+
+void connection_end(struct connection *c, bool reset)
+{
+}
+
+struct connection *connection_find(const struct connection_home *home, uint64_t id)
+{
+	return NULL;
+}
+
+void connection_describe(const struct connection *c, struct wire_connection *ret)
+{
+}
+
+struct connection *connection_from_link(struct list *link)
+{
+	return NULL;
+}
+
+struct forward *forward_direct_new(const struct worker_parts *parts, uint64_t tunnel,
+				   const struct forward_ops *ops, void *data, struct err *err)
+{
+	err_nomem(err);
+	return NULL;
+}
+
+void forward_direct_connect(struct forward *f, uint64_t call, struct config_end *target,
+			    unsigned hold_ms)
+{
+}
+
+bool forward_direct_attach(struct forward *f, uint64_t call, int *fd)
+{
+	return false;
+}
+
+bool forward_direct_cancel(struct forward *f, uint64_t call)
+{
+	return false;
 }
 
 /* ---- reports are kept as a line of words ---- */
@@ -230,10 +299,16 @@ void report_stats(struct report *r, const struct wire_stats *stats)
 
 void report_removed(struct report *r, uint64_t tunnel)
 {
+	heard.removed++;
 }
 
 void report_forward_removed(struct report *r, uint64_t tunnel, uint64_t forward)
 {
+}
+
+void report_connected(struct report *r, uint64_t call, const struct err *err)
+{
+	heard.connect_error = err ? *err : (struct err){ 0 };
 }
 
 void report_want_stats(struct report *r)

@@ -6,8 +6,9 @@
 #pragma once
 
 #include "daemon/worker/attempt.h"
-#include "daemon/worker/forward_local.h"
+#include "daemon/worker/forward.h"
 #include "daemon/worker/keepalive.h"
+#include "daemon/worker/parting.h"
 
 struct attempt {
 	const struct attempt_ops *ops;
@@ -24,15 +25,13 @@ struct script {
 
 enum told { TOLD_NOTHING, TOLD_SERVE, TOLD_HOLD, TOLD_REFUSE };
 
-struct forward {
-	struct list link;
-	uint64_t id;
-	const struct forward_ops *ops;
-	void *data;
+struct fake_forward {
+	struct forward base;
 	enum told told;
 	bool waiting;
+	bool opening; /* a server has yet to answer */
+	bool listens_remotely; /* it has something to take back */
 	struct err error;
-	struct wire_counters counters;
 	unsigned cut; /* connections ended with a reset */
 };
 
@@ -40,12 +39,17 @@ struct forward {
 struct heard {
 	struct wire_tunnel_state last;
 	char states[1024]; /* words, separated by blanks */
-	struct forward *forward; /* the last one made */
+	struct fake_forward *forward; /* the last one made */
+	parting_fn parted; /* a session takes its leave; NULL: none does */
+	void *parting;
 	struct keepalive *keepalive; /* while one is open */
 	unsigned asked; /* keepalive_ask() calls */
+	unsigned removed; /* reports of it */
+	struct err connect_error; /* of the last answer to a connect */
 };
 
 extern struct script script;
 extern struct heard heard;
 
+void forward_changes(struct fake_forward *f, const struct err *error); /* NULL: it works */
 void fake_tunnel_reset(void); /* every step goes on at once */

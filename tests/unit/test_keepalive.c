@@ -38,6 +38,11 @@ void session_probe(struct session *s, struct session_request *request, session_a
 	server.asked++;
 }
 
+void session_forget(struct session *s, struct session_request *request)
+{
+	list_remove(&request->link);
+}
+
 uint64_t session_heard_ms(const struct session *s)
 {
 	return server.heard_ms;
@@ -61,7 +66,7 @@ static void answer(void)
 	assert_non_null(r);
 	list_remove(&r->link);
 	hear();
-	r->on_answer(r->data, 1234);
+	r->on_answer(r->data, &(struct session_answer){ .granted = true, .rtt_us = 1234 });
 }
 
 /* ---- the owner ---- */

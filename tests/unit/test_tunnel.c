@@ -60,7 +60,8 @@ static void script_failure(enum tunnel_state where, enum err_code code)
 static int setup(void **state)
 {
 	struct stage *stage = calloc(1, sizeof(*stage));
-	struct config_forward forward = { .name = strdup("web") };
+	struct config_forward forward = { .name = strdup("web"), .type = FORWARD_REMOTE };
+	struct wire_forward about = { .tunnel = 7, .forward = 1 };
 	struct err err;
 
 	fake_tunnel_reset();
@@ -69,7 +70,7 @@ static int setup(void **state)
 	stage->parts.gate = gate_new(the_loop, 8);
 	stage->tunnel = tunnel_new(&stage->parts, 7, new_spec(), &err);
 	assert_non_null(stage->tunnel);
-	assert_int_equal(tunnel_set_forward(stage->tunnel, 1, &forward, NULL, 0, NULL, &err), 0);
+	assert_int_equal(tunnel_set_forward(stage->tunnel, &about, &forward, NULL, 0, &err), 0);
 	*state = stage;
 	return 0;
 }
@@ -92,6 +93,37 @@ static void progress(void)
 {
 	assert_non_null(script.living);
 	script.living->ops->on_progress(script.living->data);
+	fake_loop_advance(the_loop, 0);
+}
+
+static void client_waits(void)
+{
+	heard.forward->base.ops->on_waiting(heard.forward->base.data, &heard.forward->base);
+}
+
+static void forward_fails(void)
+{
+	struct err err;
+
+	err_set(&err, ERR_PORT_IN_USE, "127.0.0.1:5432 is in use");
+	forward_changes(heard.forward, &err);
+	fake_loop_advance(the_loop, 0);
+}
+
+static void forward_works(void)
+{
+	forward_changes(heard.forward, NULL);
+	fake_loop_advance(the_loop, 0);
+}
+
+/* The server has answered the last request of a session that takes its leave. */
+static void session_parts(void)
+{
+	parting_fn parted = heard.parted;
+
+	assert_non_null(parted);
+	heard.parted = NULL;
+	parted(heard.parting);
 	fake_loop_advance(the_loop, 0);
 }
 
@@ -256,7 +288,7 @@ static void test_waiting_client_shortens_network_waits_only(void **state)
 		progress();
 	}
 	heard.forward->waiting = true;
-	heard.forward->ops->on_waiting(heard.forward->data, heard.forward);
+	client_waits();
 	assert_in_range(wait_ms(), 0, 1000);
 	fake_loop_advance(the_loop, wait_ms());
 	progress();
@@ -272,7 +304,7 @@ static void test_arrivals_do_not_hammer(void **state)
 	before = script.started;
 	heard.forward->waiting = true;
 	for (int i = 0; i < 100; i++) {
-		heard.forward->ops->on_waiting(heard.forward->data, heard.forward);
+		client_waits();
 		fake_loop_advance(the_loop, 4);
 	}
 	assert_int_equal(script.started,
@@ -287,21 +319,112 @@ static void test_arrivals_do_nothing_about_protocol_errors(void **state)
 	heard.forward->waiting = true;
 	start(*state);
 	wait = wait_ms();
-	heard.forward->ops->on_waiting(heard.forward->data, heard.forward);
+	client_waits();
 	assert_int_equal(wait_ms(), wait);
 }
 
 static void test_degraded_and_back(void **state)
 {
 	start(*state);
-	err_set(&heard.forward->error, ERR_PORT_IN_USE, "127.0.0.1:5432 is in use");
-	heard.forward->ops->on_change(heard.forward->data, heard.forward);
+	forward_fails();
 	assert_int_equal(heard.last.state, TUNNEL_DEGRADED);
 	assert_int_equal(heard.last.error.code, ERR_PORT_IN_USE);
-	err_clear(&heard.forward->error);
-	heard.forward->ops->on_change(heard.forward->data, heard.forward);
+	forward_works();
 	assert_int_equal(heard.last.state, TUNNEL_UP);
 	assert_int_equal(heard.last.error.code, ERR_NONE);
+}
+
+static void test_not_up_before_every_forward_is_answered(void **state)
+{
+	heard.forward->opening = true;
+	start(*state);
+	assert_int_equal(heard.last.state, TUNNEL_OPENING);
+	fake_loop_advance(the_loop, 3600 * 1000); /* the forward has its own limit */
+	assert_int_equal(heard.last.state, TUNNEL_OPENING);
+	forward_works();
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+}
+
+static void test_a_forward_refused_at_first_is_degraded(void **state)
+{
+	heard.forward->opening = true;
+	start(*state);
+	forward_fails();
+	assert_int_equal(heard.last.state, TUNNEL_DEGRADED);
+	assert_int_equal(script.started, 1);
+}
+
+static void test_exit_on_forward_failure(void **state)
+{
+	struct stage *stage = *state;
+	struct config_tunnel *spec = new_spec();
+
+	spec->upkeep.exit_on_forward_failure = 1;
+	tunnel_set(stage->tunnel, spec, false);
+	heard.forward->opening = heard.forward->listens_remotely = true;
+	start(stage);
+	forward_fails();
+	assert_int_equal(heard.last.state, TUNNEL_BACKOFF);
+	assert_int_equal(heard.last.error.code, ERR_PORT_IN_USE);
+	assert_non_null(heard.parted); /* what the server did grant is given back */
+	session_parts();
+	forward_works(); /* the port is free by now */
+	fake_loop_advance(the_loop, wait_ms());
+	progress();
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+	forward_fails(); /* later on it is no reason to end */
+	assert_int_equal(heard.last.state, TUNNEL_DEGRADED);
+}
+
+static void test_stopped_is_said_when_the_server_listens_no_more(void **state)
+{
+	struct stage *stage = *state;
+
+	heard.forward->listens_remotely = true;
+	start(stage);
+	tunnel_stop(stage->tunnel);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+	session_parts();
+	assert_int_equal(heard.last.state, TUNNEL_STOPPED);
+}
+
+static void test_a_start_while_parting_waits_for_it(void **state)
+{
+	struct stage *stage = *state;
+
+	heard.forward->listens_remotely = true;
+	start(stage);
+	tunnel_stop(stage->tunnel);
+	tunnel_start(stage->tunnel);
+	fake_loop_advance(the_loop, 0);
+	assert_int_equal(heard.last.state, TUNNEL_CONNECTING);
+	assert_int_equal(script.started, 1);
+	session_parts();
+	assert_int_equal(script.started, 2);
+	progress();
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+}
+
+static void test_a_tunnel_removed_while_parting(void **state)
+{
+	struct stage *stage = *state;
+
+	heard.forward->listens_remotely = true;
+	start(stage);
+	tunnel_free(TAKE(stage->tunnel));
+	assert_int_equal(heard.removed, 0);
+	session_parts();
+	assert_int_equal(heard.removed, 1);
+}
+
+static void test_connecting_through_what_is_stopped(void **state)
+{
+	struct stage *stage = *state;
+	struct config_end target = { 0 };
+
+	tunnel_connect(stage->tunnel, 1, &target);
+	assert_int_equal(heard.connect_error.code, ERR_NOT_CONNECTED);
+	assert_non_null(strstr(heard.connect_error.msg, "tunctl up db"));
 }
 
 static void test_silence_ends_the_session(void **state)
@@ -438,6 +561,13 @@ int main(void)
 		TEST(test_arrivals_do_not_hammer),
 		TEST(test_arrivals_do_nothing_about_protocol_errors),
 		TEST(test_degraded_and_back),
+		TEST(test_not_up_before_every_forward_is_answered),
+		TEST(test_a_forward_refused_at_first_is_degraded),
+		TEST(test_exit_on_forward_failure),
+		TEST(test_stopped_is_said_when_the_server_listens_no_more),
+		TEST(test_a_start_while_parting_waits_for_it),
+		TEST(test_a_tunnel_removed_while_parting),
+		TEST(test_connecting_through_what_is_stopped),
 		TEST(test_silence_ends_the_session),
 		TEST(test_stop_stops_and_start_resets_the_count),
 		TEST(test_start_ends_a_wait),

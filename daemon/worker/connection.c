@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/worker/connection.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/common/log.h"
+#include "daemon/worker/outgoing.h"
+#include "daemon/worker/proxy.h"
+#include "daemon/worker/pump.h"
+#include "daemon/worker/session.h"
+#include "lib/str.h"
+#include "lib/util.h"
+
+struct connection {
+	struct list link; /* connection_home.list */
+	struct connection_home *home;
+	uint64_t id;
+	uint64_t opened_ms;
+	enum connection_state state;
+	char from[ENDPOINT_TEXT_MAX], to[ENDPOINT_TEXT_MAX];
+	struct channel_origin origin;
+
+	bool is_remote; /* the client is on the server's side, the far end on ours */
+	int fd; /* the near end, while nobody else has it; -1 */
+	struct channel_pipe *pipe; /* being opened, or not joined with anything yet */
+	struct outgoing outgoing; /* a far end being connected */
+	struct proxy *proxy; /* speaks with the client */
+	bool is_stream; /* what the proxy was asked for last */
+	struct relay *relay; /* joins a socket and a channel */
+	struct pump *pump; /* joins the two sockets of a remote proxy's stream */
+	struct relay_traffic traffic;
+	bool listed, over;
+	struct loop_grave grave;
+};
+
+/* The only writer of c->state: how many are not open yet is limited. */
+static void set_state(struct connection *c, enum connection_state state)
+{
+	if (c->listed) {
+		c->home->opening -= c->state != CONNECTION_OPEN;
+		c->home->opening += state != CONNECTION_OPEN;
+	}
+	c->state = state;
+}
+
+/* ---- the end ---- */
+
+static void drop_pipe(struct connection *c)
+{
+	if (c->pipe)
+		channel_pipe_release(TAKE(c->pipe));
+}
+
+static void close_near(struct connection *c, bool reset)
+{
+	if (c->fd < 0)
+		return;
+	if (reset)
+		relay_reset_socket(c->fd);
+	else
+		close(c->fd);
+	c->fd = -1;
+}
+
+void connection_end(struct connection *c, bool reset)
+{
+	struct connection_home *home = c->home;
+
+	if (c->over)
+		return;
+	c->over = true;
+	set_state(c, CONNECTION_OPEN);
+	outgoing_stop(&c->outgoing);
+	relay_end(TAKE(c->relay), reset);
+	pump_free(TAKE(c->pump), reset);
+	proxy_free(TAKE(c->proxy), reset);
+	drop_pipe(c);
+	close_near(c, reset);
+	list_remove(&c->link);
+	home->counters.connections--;
+	loop_bury(home->parts->loop, &c->grave, free, c);
+	home->ops->on_end(home->data, c);
+}
+
+void connection_end_all(struct connection_home *home, bool reset)
+{
+	struct connection *c;
+
+	while ((c = list_first(&home->list, struct connection, link)))
+		connection_end(c, reset);
+}
+
+/* ---- bytes flow ---- */
+
+static void on_relay_end(void *data, bool reset)
+{
+	struct connection *c = data;
+
+	c->relay = NULL;
+	/* A proxy may still have something to say, or wait for the next request. */
+	if (reset || (!c->proxy && !c->pump))
+		connection_end(c, reset);
+}
+
+static const struct relay_ops relay_ops = { .on_end = on_relay_end };
+
+/* Joins fd with the open channel; takes all three on success. */
+static int join(struct connection *c, int fd, char *early, size_t early_size, struct err *err)
+{
+	struct relay_settings settings = { .loop = c->home->parts->loop,
+					   .scratch = c->home->parts->scratch,
+					   .counters = &c->home->counters,
+					   .traffic = &c->traffic,
+					   .ops = &relay_ops,
+					   .data = c };
+
+	c->relay = relay_new(&settings, fd, c->pipe, early, early_size, err);
+	if (!c->relay)
+		return -1;
+	c->pipe = NULL;
+	set_state(c, CONNECTION_OPEN);
+	return 0;
+}
+
+/* What the client's side said last may still be on its way to a server; nothing more will come. */
+static void end_after_relay(struct connection *c)
+{
+	if (c->relay && c->is_remote)
+		relay_drain(c->relay);
+	else
+		connection_end(c, false);
+}
+
+static void on_pump_end(void *data, bool reset)
+{
+	struct connection *c = data;
+
+	c->pump = NULL;
+	if (reset)
+		connection_end(c, true);
+	else
+		end_after_relay(c);
+}
+
+static const struct pump_ops pump_ops = { .on_end = on_pump_end };
+
+/* ---- the far end is reached ---- */
+
+static void tell_reached(struct connection *c, const struct err *err)
+{
+	c->home->ops->on_reached(c->home->data, c, err);
+}
+
+/* One end of a pair goes to a relay, the other to whoever talks with the client. -1: returned with
+ * err. */
+static int join_pair(struct connection *c, struct err *err)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set_errno(err, ERR_LIMIT, errno, "cannot make a socket pair");
+	if (join(c, pair[0], NULL, 0, err) == 0)
+		return pair[1];
+	close(pair[0]);
+	close(pair[1]);
+	return -1;
+}
+
+/* The client's stream leaves the proxy, with what it has sent already. */
+static int join_stream(struct connection *c, struct err *err)
+{
+	char *early;
+	size_t early_size;
+	int fd = proxy_release(TAKE(c->proxy), &early, &early_size);
+
+	if (fd < 0)
+		return err_set(err, ERR_LOST, "the client has gone");
+	if (join(c, fd, early, early_size, err) == 0)
+		return 0;
+	free(early);
+	close(fd);
+	return -1;
+}
+
+static int join_reached_channel(struct connection *c, struct err *err)
+{
+	int fd;
+
+	if (c->proxy && c->is_stream)
+		return join_stream(c, err);
+	if (c->proxy) {
+		fd = join_pair(c, err);
+		if (fd >= 0)
+			proxy_attach(c->proxy, fd);
+		return fd < 0 ? -1 : 0;
+	}
+	if (c->fd < 0)
+		return 0; /* its socket comes later */
+	if (join(c, c->fd, NULL, 0, err) < 0)
+		return -1;
+	c->fd = -1;
+	return 0;
+}
+
+static void give_up(struct connection *c, const struct err *err)
+{
+	log_debug("forward '%s': connection from %s: %s", c->home->spec->name, c->from, err->msg);
+	connection_end(c, true);
+}
+
+static void on_channel_open(void *data, const struct err *err)
+{
+	struct connection *c = data;
+	struct err why;
+
+	if (!err) {
+		if (join_reached_channel(c, &why) < 0)
+			give_up(c, &why);
+		else
+			tell_reached(c, NULL);
+		return;
+	}
+	c->pipe = NULL;
+	tell_reached(c, err);
+	if (c->over)
+		return;
+	if (c->proxy)
+		proxy_refuse(c->proxy, err);
+	else
+		connection_end(c, true);
+}
+
+/* Nothing can be taken before there is somewhere to put it. */
+static size_t on_early_data(void *data, const char *bytes, size_t size)
+{
+	return 0;
+}
+
+static void on_early_service(void *data)
+{
+}
+
+/* What was on its way is lost: a reset says so, an orderly end would be a lie. */
+static void on_channel_lost(void *data)
+{
+	struct connection *c = data;
+
+	c->pipe = NULL;
+	connection_end(c, true);
+}
+
+static const struct channel_pipe_ops pipe_ops = {
+	.on_open = on_channel_open,
+	.on_data = on_early_data,
+	.on_service = on_early_service,
+	.on_lost = on_channel_lost,
+};
+
+static void on_connected(void *data, int fd)
+{
+	struct connection *c = data;
+	char *early;
+	size_t early_size;
+	struct err err;
+	int near;
+
+	if (!c->proxy) { /* remote */
+		if (join(c, fd, NULL, 0, &err) < 0) {
+			close(fd);
+			give_up(c, &err);
+			return;
+		}
+	} else if (!c->is_stream) {
+		proxy_attach(c->proxy, fd);
+	} else {
+		near = proxy_release(TAKE(c->proxy), &early, &early_size);
+		if (near < 0) {
+			close(fd);
+			connection_end(c, true);
+			return;
+		}
+		c->pump = pump_new(c->home->parts->loop, near, fd, early, early_size, &pump_ops, c,
+				   &err);
+		if (!c->pump) {
+			give_up(c, &err);
+			return;
+		}
+	}
+	set_state(c, CONNECTION_OPEN);
+	tell_reached(c, NULL);
+}
+
+static void on_not_connected(void *data, const struct err *err)
+{
+	struct connection *c = data;
+
+	tell_reached(c, err);
+	if (c->over)
+		return;
+	if (c->proxy)
+		proxy_refuse(c->proxy, err);
+	else
+		connection_end(c, true);
+}
+
+static const struct outgoing_ops outgoing_ops = {
+	.on_connected = on_connected,
+	.on_failed = on_not_connected,
+};
+
+/* ---- reaching it ---- */
+
+static void set_target(struct connection *c, const char *host, uint16_t port)
+{
+	char shown[ENDPOINT_HOST_MAX + 1];
+
+	str_escape(shown, sizeof(shown), host, strlen(host));
+	if (port)
+		endpoint_format(c->to, shown, port);
+	else
+		snprintf(c->to, sizeof(c->to), "%s", shown);
+}
+
+/* port 0: host is the path of a Unix socket. */
+static int reach(struct connection *c, const char *host, uint16_t port, struct err *err)
+{
+	set_state(c, CONNECTION_OPENING);
+	set_target(c, host, port);
+	if (c->is_remote)
+		return outgoing_start(&c->outgoing, c->home->parts, host, port, &outgoing_ops, c,
+				      err);
+	if (!c->home->session)
+		return err_set(err, ERR_NOT_CONNECTED, "the session has ended");
+	c->pipe = channel_pipe_open(c->home->session, host, port, &c->origin, &pipe_ops, c, err);
+	return c->pipe ? 0 : -1;
+}
+
+static int reach_end(struct connection *c, const struct config_end *target, unsigned port_offset,
+		     struct err *err)
+{
+	uint16_t port = target->kind == END_TCP ? (uint16_t)(target->port + port_offset) : 0;
+
+	return reach(c, target->host, port, err);
+}
+
+/* ---- proxies ---- */
+
+static void on_proxy_request(void *data, const char *host, uint16_t port, bool is_stream)
+{
+	struct connection *c = data;
+	struct err err;
+
+	c->is_stream = is_stream;
+	/* The last request has been answered; its channel may still be saying goodbye. */
+	if (!c->is_remote)
+		relay_end(TAKE(c->relay), false);
+	if (reach(c, host, port, &err) < 0)
+		proxy_refuse(c->proxy, &err);
+}
+
+static void on_proxy_end(void *data, const struct err *err)
+{
+	struct connection *c = data;
+
+	c->proxy = NULL;
+	if (err)
+		log_debug("forward '%s': client %s: %s", c->home->spec->name, c->from, err->msg);
+	end_after_relay(c);
+}
+
+static const struct proxy_ops proxy_ops = {
+	.on_request = on_proxy_request,
+	.on_end = on_proxy_end,
+};
+
+static int start_proxy(struct connection *c, int fd, struct err *err)
+{
+	struct proxy_settings settings = { .loop = c->home->parts->loop,
+					   .allow = &c->home->spec->allow,
+					   .user = c->home->spec->user,
+					   .password = c->home->spec->password };
+
+	set_state(c, CONNECTION_HANDSHAKE);
+	c->proxy = proxy_new(&settings, fd, &proxy_ops, c, err);
+	return c->proxy ? 0 : -1;
+}
+
+/* ---- the beginning ---- */
+
+void connection_home_init(struct connection_home *home, const struct worker_parts *parts,
+			  const struct config_forward *spec, uint64_t forward,
+			  const struct connection_ops *ops, void *data)
+{
+	*home = (struct connection_home){
+		.parts = parts, .spec = spec, .forward = forward, .ops = ops, .data = data
+	};
+	list_init(&home->list);
+}
+
+static struct connection *new_connection(struct connection_home *home, const char *from,
+					 struct err *err)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		err_nomem(err);
+		return NULL;
+	}
+	c->home = home;
+	c->id = ++*home->parts->last_connection;
+	c->opened_ms = loop_now_ms(home->parts->loop);
+	c->fd = -1;
+	snprintf(c->from, sizeof(c->from), "%s", from);
+	return c;
+}
+
+/* What could be set up is counted; nobody has heard of what could not. */
+static struct connection *begin(struct connection *c, bool good)
+{
+	struct connection_home *home = c->home;
+
+	if (!good) {
+		free(c);
+		return NULL;
+	}
+	list_append(&home->list, &c->link);
+	c->listed = true;
+	home->opening += c->state != CONNECTION_OPEN;
+	home->counters.connections++;
+	home->counters.connections_total++;
+	return c;
+}
+
+/* Dead clients are noticed, and small answers sent at once. Fails on Unix sockets, which need
+ * neither. */
+static void set_socket_options(int fd)
+{
+	int on = 1, idle_s = 120, interval_s = 30, count = 5;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0)
+		return;
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
+static struct connection *new_accepted(struct connection_home *home, int fd,
+				       const struct channel_origin *from, struct err *err)
+{
+	char text[ENDPOINT_TEXT_MAX];
+	struct connection *c;
+
+	endpoint_format(text, from->host, (uint16_t)from->port);
+	c = new_connection(home, text, err);
+	if (!c)
+		return NULL;
+	c->origin = *from;
+	set_socket_options(fd);
+	return c;
+}
+
+struct connection *connection_open_local(struct connection_home *home, int fd,
+					 const struct channel_origin *from,
+					 const struct config_end *target, unsigned port_offset,
+					 struct err *err)
+{
+	struct connection *c = new_accepted(home, fd, from, err);
+
+	if (!c || !begin(c, reach_end(c, target, port_offset, err) == 0))
+		return NULL;
+	c->fd = fd;
+	return c;
+}
+
+struct connection *connection_open_dynamic(struct connection_home *home, int fd,
+					   const struct channel_origin *from, struct err *err)
+{
+	struct connection *c = new_accepted(home, fd, from, err);
+
+	return c ? begin(c, start_proxy(c, fd, err) == 0) : NULL;
+}
+
+struct connection *connection_open_direct(struct connection_home *home,
+					  const struct config_end *target, struct err *err)
+{
+	struct connection *c = new_connection(home, "tunctl nc", err);
+
+	if (!c)
+		return NULL;
+	snprintf(c->origin.host, sizeof(c->origin.host), "127.0.0.1");
+	c->origin.port = 65535; /* what OpenSSH says of a client without a port */
+	return begin(c, reach_end(c, target, 0, err) == 0);
+}
+
+static struct connection *new_incoming(struct connection_home *home, ssh_channel ssh,
+				       const char *from, struct err *err)
+{
+	struct connection *c = new_connection(home, from, err);
+
+	if (!c)
+		return NULL;
+	c->is_remote = true;
+	c->pipe = channel_pipe_adopt(home->session, ssh, &pipe_ops, c, err);
+	if (c->pipe)
+		return c;
+	free(c);
+	return NULL;
+}
+
+struct connection *connection_open_remote(struct connection_home *home, ssh_channel ssh,
+					  const char *from, const struct config_end *target,
+					  unsigned port_offset, struct err *err)
+{
+	struct connection *c = new_incoming(home, ssh, from, err);
+	struct channel_pipe *pipe = c ? c->pipe : NULL;
+
+	if (c && !begin(c, reach_end(c, target, port_offset, err) == 0)) {
+		channel_pipe_release(pipe);
+		return NULL;
+	}
+	return c;
+}
+
+struct connection *connection_open_remote_dynamic(struct connection_home *home, ssh_channel ssh,
+						  const char *from, struct err *err)
+{
+	struct connection *c = new_incoming(home, ssh, from, err);
+	int fd = c ? join_pair(c, err) : -1;
+
+	if (!c)
+		return NULL;
+	if (fd >= 0 && start_proxy(c, fd, err) == 0)
+		return begin(c, true);
+	closep(&fd);
+	relay_end(TAKE(c->relay), true);
+	drop_pipe(c);
+	return begin(c, false);
+}
+
+void connection_attach(struct connection *c, int fd)
+{
+	struct err err;
+
+	if (!c->pipe || join(c, fd, NULL, 0, &err) < 0) {
+		close(fd);
+		connection_end(c, true);
+	}
+}
+
+/* ---- looking ---- */
+
+/* A reset shows as an error or as the end of both directions; a half-closed client lives. */
+static bool is_abandoned(const struct connection *c)
+{
+	struct pollfd p = { .fd = c->fd };
+
+	if (c->proxy)
+		return proxy_is_abandoned(c->proxy);
+	return c->fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP));
+}
+
+static uint64_t active_ms(const struct connection *c)
+{
+	return c->traffic.active_ms ? c->traffic.active_ms : c->opened_ms;
+}
+
+void connection_reap(struct connection *c)
+{
+	unsigned idle_ms = c->home->spec->idle_timeout_ms;
+	uint64_t now = loop_now_ms(c->home->parts->loop);
+
+	if (c->state == CONNECTION_OPENING && is_abandoned(c))
+		connection_end(c, true);
+	else if (idle_ms > 0 && c->state == CONNECTION_OPEN && now - active_ms(c) >= idle_ms)
+		connection_end(c, true);
+}
+
+struct connection *connection_find(const struct connection_home *home, uint64_t id)
+{
+	struct connection *c;
+
+	list_for_each (c, &home->list, link) {
+		if (c->id == id)
+			return c;
+	}
+	return NULL;
+}
+
+enum connection_state connection_state(const struct connection *c)
+{
+	return c->state;
+}
+
+void connection_describe(const struct connection *c, struct wire_connection *ret)
+{
+	*ret = (struct wire_connection){
+		.id = c->id,
+		.forward = c->home->forward,
+		.state = c->state,
+		.opened_at_ms = c->opened_ms,
+		.active_at_ms = active_ms(c),
+		.bytes_in = c->traffic.bytes_in,
+		.bytes_out = c->traffic.bytes_out,
+	};
+	strcpy(ret->from, c->from);
+	strcpy(ret->to, c->to);
+}
+
+struct connection *connection_from_link(struct list *link)
+{
+	return list_entry(link, struct connection, link);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/worker/session_requests.h"
+
+#include <libssh/server.h> /* ssh_send_keepalive() */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/util.h"
+
+void session_requests_init(struct session_requests *rs, const uint64_t *packets)
+{
+	*rs = (struct session_requests){ .packets = packets };
+	list_init(&rs->queue);
+	list_init(&rs->orphan.link);
+}
+
+static void on_cancelled(void *data, const struct session_answer *answer)
+{
+	free(data);
+}
+
+void session_requests_fini(struct session_requests *rs)
+{
+	struct session_request *r;
+
+	list_for_each (r, &rs->queue, link) {
+		list_remove(&r->link);
+		if (r->on_answer == on_cancelled)
+			free(r);
+	}
+}
+
+void session_requests_add(struct session_requests *rs, struct session_request *r,
+			  enum session_request_kind kind, const char *address, unsigned port,
+			  session_answer_fn on_answer, void *data)
+{
+	*r = (struct session_request){
+		.kind = kind, .port = port, .on_answer = on_answer, .data = data
+	};
+	snprintf(r->address, sizeof(r->address), "%s", address ? address : "");
+	list_append(&rs->queue, &r->link);
+}
+
+int session_requests_cancel(struct session_requests *rs, const char *address, unsigned port)
+{
+	struct session_request *r = malloc(sizeof(*r));
+
+	if (!r)
+		return -1;
+	session_requests_add(rs, r, REQUEST_CANCEL, address, port, on_cancelled, r);
+	return 0;
+}
+
+void session_requests_forget(struct session_requests *rs, struct session_request *r)
+{
+	if (!r->link.next || list_is_empty(&r->link))
+		return;
+	list_remove(&r->link);
+	if (!r->sent)
+		return;
+	rs->orphan = *r;
+	rs->orphan.on_answer = NULL;
+	list_prepend(&rs->queue, &rs->orphan.link);
+}
+
+/* "keepalive@openssh.com" with want_reply: every server answers it, and none does anything else (a
+ * request to cancel a forward that does not exist makes asyncssh hang up). True when the answer came
+ * within the call: then libssh has collected it, and says so in its error text. */
+static bool send_probe(const struct session_requests *rs, ssh_session ssh)
+{
+	uint64_t packets = *rs->packets;
+
+	ssh_send_keepalive(ssh);
+	return packets != *rs->packets && strstr(ssh_get_error(ssh), "keepalive@openssh.com");
+}
+
+static bool is_denied(ssh_session ssh)
+{
+	return ssh_get_error_code(ssh) == SSH_REQUEST_DENIED;
+}
+
+/* ssh_send_keepalive() does not tell when the answer is there, but while one is outstanding or not
+ * collected, any other global request sends nothing and returns that answer (ssh_global_request() in
+ * channels.c, 0.10 to 0.12). That is how it is collected here, exactly. */
+static bool ask_probe(const struct session_requests *rs, struct session_request *r, ssh_session ssh)
+{
+	int rc;
+
+	if (!r->sent && send_probe(rs, ssh))
+		return true;
+	rc = ssh_channel_cancel_forward(ssh, "keepalive.invalid", 1);
+	return rc == SSH_OK || (rc == SSH_ERROR && is_denied(ssh));
+}
+
+/* The error code is the session's, and stays until the next error of anybody. A wrong option leaves
+ * one behind that is no denial. */
+static void forget_denial(ssh_session ssh)
+{
+	ssh_options_set(ssh, SSH_OPTIONS_PORT, NULL);
+}
+
+/* An error that is no denial: libssh looked for the number of the port in another packet than the
+ * answer (channels.c, all versions). The server does listen; its first connection tells where. A
+ * session that broke meanwhile is noticed by its owner. */
+static bool ask_listen(struct session_request *r, ssh_session ssh, struct session_answer *answer)
+{
+	int bound = 0;
+	int rc;
+
+	if (r->port == 0)
+		forget_denial(ssh);
+	rc = ssh_channel_listen_forward(ssh, r->address, (int)r->port, &bound);
+
+	if (rc == SSH_AGAIN || (rc == SSH_ERROR && !ssh_is_connected(ssh)))
+		return false;
+	answer->granted = rc == SSH_OK || !is_denied(ssh);
+	answer->port = r->port ? r->port : (unsigned)MAX(bound, 0);
+	return true;
+}
+
+/* True: answer is filled. */
+static bool ask(const struct session_requests *rs, struct session_request *r, ssh_session ssh,
+		struct session_answer *answer)
+{
+	int rc;
+
+	*answer = (struct session_answer){ .granted = true };
+	switch (r->kind) {
+	case REQUEST_PROBE:
+		return ask_probe(rs, r, ssh);
+	case REQUEST_LISTEN:
+		return ask_listen(r, ssh, answer);
+	case REQUEST_CANCEL:
+		break;
+	}
+	rc = ssh_channel_cancel_forward(ssh, r->address, (int)r->port);
+	answer->granted = rc == SSH_OK;
+	return rc == SSH_OK || (rc == SSH_ERROR && is_denied(ssh));
+}
+
+static void deliver(struct session_requests *rs, struct session_request *r,
+		    const struct session_answer *answer)
+{
+	if (r->on_answer)
+		r->on_answer(r->data, answer);
+	else if (r->kind == REQUEST_LISTEN && answer->granted && answer->port)
+		session_requests_cancel(rs, r->address, answer->port);
+}
+
+unsigned session_requests_serve(struct session_requests *rs, ssh_session ssh)
+{
+	struct session_request *r;
+	unsigned rtt_us = 0;
+
+	while ((r = list_first(&rs->queue, struct session_request, link))) {
+		struct session_answer answer;
+		bool answered;
+
+		if (!r->sent)
+			r->sent_us = monotonic_us();
+		answered = ask(rs, r, ssh, &answer);
+		r->sent = true;
+		if (!answered)
+			break;
+		list_remove(&r->link);
+		answer.rtt_us = (unsigned)MIN(monotonic_us() - r->sent_us, UINT32_MAX);
+		if (r->kind == REQUEST_PROBE)
+			rtt_us = MAX(answer.rtt_us, 1U);
+		deliver(rs, r, &answer);
+	}
+	return rtt_us;
+}
