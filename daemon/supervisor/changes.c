@@ -7,7 +7,7 @@
 #include "daemon/supervisor/client.h"
 #include "daemon/supervisor/supervisor.h"
 
-#define PATIENCE_MS 2000
+#define PATIENCE_MS 3000 /* a server has 2 s to say that it listens no more */
 
 struct change_caller {
 	struct list link; /* change.callers */
@@ -60,6 +60,8 @@ static void deliver_reply(struct change *c)
 {
 	struct call *call;
 
+	if (c->ops->describe)
+		c->reply = c->ops->describe(c->owner->supervisor, c);
 	while ((call = next_call(c)))
 		call_reply(call, json_incref(c->reply));
 }

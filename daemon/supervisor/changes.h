@@ -24,6 +24,8 @@ struct change_ops {
 	bool (*begin)(struct supervisor *s, struct change *c);
 	void (*work)(struct change *c); /* on a thread; touches only c->data */
 	void (*finish)(struct supervisor *s, struct change *c); /* on the loop; answers */
+	/* The reply of a success, made when it is in force; NULL: what finish() said. */
+	json_t *(*describe)(struct supervisor *s, struct change *c);
 	void (*free)(void *data);
 };
 

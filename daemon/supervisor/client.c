@@ -14,6 +14,12 @@
 #define READ_SIZE 4096
 #define READ_AHEAD_MAX (64 * 1024) /* bytes of later calls while one is being served */
 #define CALLS_PER_TURN 8
+#define WATCH_MS 500
+
+static bool is_upgrading(const struct client *c)
+{
+	return c->call && c->call->request.upgrade;
+}
 
 static void update_interest(struct client *c)
 {
@@ -23,7 +29,9 @@ static void update_interest(struct client *c)
 		return;
 	if (c->out_sent < c->out_size)
 		interest |= LOOP_WRITE;
-	if (!c->eof && (!c->call || c->reader.size - c->reader.start < READ_AHEAD_MAX))
+	if (is_upgrading(c)
+		    ? !c->is_ahead
+		    : !c->eof && (!c->call || c->reader.size - c->reader.start < READ_AHEAD_MAX))
 		interest |= LOOP_READ;
 	loop_io_want(&c->io, interest);
 }
@@ -57,6 +65,7 @@ void client_close(struct client *c)
 	}
 	loop_io_close(&c->io);
 	loop_defer_close(&c->work);
+	loop_timer_close(&c->watch);
 	closep(&c->fd);
 	list_remove(&c->link);
 	c->on_closed(c->data, c);
@@ -159,6 +168,7 @@ static void end_call(struct call *call)
 	struct client *c = call->client;
 
 	c->call = NULL;
+	c->is_ahead = false;
 	call_free(call);
 	update_interest(c);
 	loop_defer_schedule(&c->work);
@@ -197,6 +207,25 @@ void call_continue(struct call *call, json_t *parameters)
 	send_message(call, varlink_reply(parameters, true));
 }
 
+/* The client has its answer. */
+static void hand_over(struct client *c)
+{
+	struct call *call = c->call;
+
+	call->on_gone = NULL;
+	call->take(call->data, c->fd);
+	client_close(c);
+}
+
+void call_upgrade(struct call *call, json_t *parameters, void (*take)(void *data, int fd))
+{
+	struct client *c = call->client;
+
+	call->take = take;
+	if (send_message(call, varlink_reply(parameters, false)) && c->out_sent == c->out_size)
+		hand_over(c);
+}
+
 void call_defer(struct call *call, void (*on_gone)(void *data), void *data)
 {
 	call->on_gone = on_gone;
@@ -214,6 +243,11 @@ void call_stream(struct call *call, bool (*step)(struct call *call, void *data),
 void call_wake(struct call *call)
 {
 	loop_defer_schedule(&call->client->work);
+}
+
+bool call_is_last(const struct call *call)
+{
+	return call->client->reader.size == call->client->reader.start;
 }
 
 bool call_has_room(const struct call *call)
@@ -303,6 +337,34 @@ static void on_eof(struct client *c)
 		loop_defer_schedule(&c->work);
 }
 
+/* Nothing is taken out of the socket; a client that has left is noticed all the same. */
+static void peek(struct client *c)
+{
+	char byte;
+	ssize_t n = recv(c->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < 0 || client_has_left(c)) {
+		client_close(c);
+		return;
+	}
+	c->is_ahead = true;
+	loop_timer_set(&c->watch, WATCH_MS);
+}
+
+static void on_watch(void *data)
+{
+	struct client *c = data;
+
+	if (!is_upgrading(c))
+		return;
+	if (client_has_left(c))
+		client_close(c);
+	else
+		loop_timer_set(&c->watch, WATCH_MS);
+}
+
 static void on_readable(struct client *c)
 {
 	struct err err;
@@ -336,9 +398,15 @@ static void on_ready(void *data, unsigned ready)
 			client_close(c);
 			return;
 		}
+		if (c->call && c->call->take && c->out_sent == c->out_size) {
+			hand_over(c);
+			return;
+		}
 		loop_defer_schedule(&c->work);
 	}
-	if (ready & LOOP_READ)
+	if ((ready & LOOP_READ) && is_upgrading(c))
+		peek(c);
+	else if (ready & LOOP_READ)
 		on_readable(c);
 	update_interest(c);
 }
@@ -367,7 +435,9 @@ struct client *client_new(struct loop *loop, int fd, uid_t uid, client_dispatch_
 	c->active_ms = monotonic_ms();
 	list_init(&c->link);
 	loop_defer_open(&c->work, loop, on_work, c);
-	if (loop_io_open(&c->io, loop, fd, LOOP_READ, on_ready, c) < 0) {
+	if (loop_timer_open(&c->watch, loop, on_watch, c) < 0 ||
+	    loop_io_open(&c->io, loop, fd, LOOP_READ, on_ready, c) < 0) {
+		loop_timer_close(&c->watch);
 		free(c);
 		return NULL;
 	}

@@ -4,6 +4,10 @@
  * the order of the calls; a call may be answered at once, later, or in many pieces as the client
  * reads them. Everything is bounded: the size of a call, how many are handled a turn, what may wait
  * to be read. Whoever reads nothing is dropped; nobody else waits for it.
+ *
+ * A call with `upgrade` asks for more than an answer: afterwards the connection is something else's.
+ * From such a call on nothing is read here, so that what the client says next is found where it
+ * belongs.
  */
 #pragma once
 
@@ -32,6 +36,7 @@ struct call {
 	/* For calls that are not answered at once: the client has gone; forget the call. */
 	void (*on_gone)(void *data);
 	void *data;
+	void (*take)(void *data, int fd); /* call_upgrade() */
 };
 
 struct client {
@@ -41,12 +46,14 @@ struct client {
 	uid_t uid;
 	struct loop_io io;
 	struct loop_defer work; /* the next call, the next piece */
+	struct loop_timer watch; /* for the end of a client that is not read */
 	struct varlink_reader reader;
 	char *out; /* bytes [out_sent, out_size) wait to be read by the client */
 	size_t out_size, out_sent, out_capacity;
 	struct call *call; /* the one being served */
 	uint64_t active_ms; /* when it last said something */
 	bool eof; /* it sends nothing more, but may still read */
+	bool is_ahead; /* it has said something, or has ended, before its upgrade was answered */
 	bool closed;
 	client_dispatch_fn dispatch;
 	void *dispatch_data;
@@ -70,8 +77,14 @@ void call_reply_text(struct call *call, char *text);
 void call_error(struct call *call, const char *error, json_t *parameters);
 void call_continue(struct call *call, json_t *parameters); /* one of several replies */
 
+/* Only for a call with `upgrade`, which was deferred: answers it; when the client has the answer,
+ * take is called with the connection, to be duplicated, and the client goes. If it goes earlier,
+ * on_gone is called instead. */
+void call_upgrade(struct call *call, json_t *parameters, void (*take)(void *data, int fd));
+
 void call_defer(struct call *call, void (*on_gone)(void *data), void *data);
 void call_stream(struct call *call, bool (*step)(struct call *call, void *data),
 		 void (*on_gone)(void *data), void *data);
 void call_wake(struct call *call);
 bool call_has_room(const struct call *call);
+bool call_is_last(const struct call *call); /* nothing that came after it was read */

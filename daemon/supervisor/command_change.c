@@ -108,7 +108,7 @@ static void work_add(struct change *c)
 {
 	struct change_job *job = c->data;
 
-	state_dir_write(job->state_dir, job->names.items[0], job->text, &job->err);
+	state_dir_write(job->state_dir, STATE_TUNNEL, job->names.items[0], job->text, &job->err);
 }
 
 static void finish_add(struct supervisor *s, struct change *c)
@@ -169,9 +169,13 @@ static void work_drop(struct change *c)
 {
 	struct change_job *job = c->data;
 
-	while (job->done < job->names.count &&
-	       state_dir_remove(job->state_dir, job->names.items[job->done], &job->err) == 0)
-		job->done++;
+	for (; job->done < job->names.count; job->done++) {
+		const char *name = job->names.items[job->done];
+
+		if (state_dir_remove(job->state_dir, STATE_TUNNEL, name, &job->err) < 0 ||
+		    state_dir_remove(job->state_dir, STATE_FORWARDS, name, &job->err) < 0)
+			break;
+	}
 }
 
 static void finish_drop(struct supervisor *s, struct change *c)

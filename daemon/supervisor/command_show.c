@@ -107,13 +107,6 @@ static bool collect_step(struct call *call, void *data)
 	return true;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	const struct tunnel *const *x = a, *const *y = b;
-
-	return strcmp((*x)->name, (*y)->name);
-}
-
 void commands_reply_list(struct supervisor *s, struct call *call, struct tunnel **tunnels,
 			 size_t count)
 {
@@ -132,7 +125,7 @@ void commands_reply_list(struct supervisor *s, struct call *call, struct tunnel 
 		commands_fail(call, &err, NULL);
 		return;
 	}
-	qsort(tunnels, count, sizeof(struct tunnel *), by_name);
+	commands_sort_by_name(tunnels, count);
 	for (size_t i = 0; i < count; i++)
 		l->ids[i] = tunnels[i]->id;
 	call_stream(call, call->request.more ? stream_step : collect_step, listing_free, l);
@@ -151,15 +144,10 @@ void command_list(struct supervisor *s, struct call *call)
 
 void command_inspect(struct supervisor *s, struct call *call)
 {
-	const char *name = json_string_value(json_object_get(call->request.parameters, "name"));
-	struct tunnel *t = tunnels_find(&s->tunnels, name);
-	struct err err;
+	struct tunnel *t = commands_named_tunnel(s, call);
 
-	if (!t) {
-		commands_no_such_tunnel(&err, name);
-		commands_fail(call, &err, name);
+	if (!t)
 		return;
-	}
 	call_reply(call, json_pack("{s:o, s:o, s:o, s:o, s:o}", "tunnel", snapshot_tunnel(t),
 				   "settings", snapshot_settings(t->spec), "session",
 				   snapshot_session(t), "events", snapshot_events(t), "worker",

@@ -43,6 +43,23 @@ static const struct command {
 	  { { "name", KIND_STRING, false }, { "tunnel", KIND_OBJECT, false } } },
 	{ MANAGER ".Drop", RIGHT_CHANGE, command_drop, { { "names", KIND_STRINGS, false } } },
 	{ MANAGER ".Reload", RIGHT_CHANGE, command_reload, { { NULL, KIND_STRING, false } } },
+	{ MANAGER ".ForwardAdd",
+	  RIGHT_CHANGE,
+	  command_forward_add,
+	  { { "name", KIND_STRING, false }, { "forwards", KIND_OBJECT, false } } },
+	{ MANAGER ".ForwardDrop",
+	  RIGHT_CHANGE,
+	  command_forward_drop,
+	  { { "name", KIND_STRING, false }, { "forwards", KIND_OBJECT, false } } },
+	{ MANAGER ".Connections",
+	  RIGHT_READ,
+	  command_connections,
+	  { { "names", KIND_STRINGS, true } } },
+	{ MANAGER ".Kill", RIGHT_CHANGE, command_kill, { { "id", KIND_STRING, false } } },
+	{ MANAGER ".Connect",
+	  RIGHT_CHANGE,
+	  command_connect,
+	  { { "name", KIND_STRING, false }, { "target", KIND_STRING, false } } },
 	{ SERVICE ".GetInfo", RIGHT_READ, command_get_info, { { NULL, KIND_STRING, false } } },
 	{ SERVICE ".GetInterfaceDescription",
 	  RIGHT_READ,
@@ -132,6 +149,9 @@ static const struct {
 	{ ERR_NO_SUCH_TUNNEL, MANAGER ".NoSuchTunnel" },
 	{ ERR_TUNNEL_EXISTS, MANAGER ".TunnelExists" },
 	{ ERR_NOT_ADDED, MANAGER ".NotAdded" },
+	{ ERR_NO_SUCH_FORWARD, MANAGER ".NoSuchForward" },
+	{ ERR_NO_SUCH_CONNECTION, MANAGER ".NoSuchConnection" },
+	{ ERR_NOT_CONNECTED, MANAGER ".NotConnected" },
 	{ ERR_CONFIG, MANAGER ".InvalidConfig" },
 	{ ERR_ACCESS, MANAGER ".AccessDenied" },
 };
@@ -149,7 +169,7 @@ json_t *commands_error_parameters(const struct err *err, const char *name)
 {
 	json_t *o = snapshot_error(err->code, err->msg);
 
-	if (o && name)
+	if (o && name && strcmp(commands_error_name(err->code), MANAGER ".Failed") != 0)
 		json_object_set_new(o, "name", json_string(name));
 	return o;
 }
@@ -203,6 +223,31 @@ json_t *commands_snapshots(struct tunnel *const *tunnels, size_t count)
 }
 
 /* ---- names ---- */
+
+struct tunnel *commands_named_tunnel(struct supervisor *s, struct call *call)
+{
+	const char *name = json_string_value(json_object_get(call->request.parameters, "name"));
+	struct tunnel *t = tunnels_find(&s->tunnels, name);
+	struct err err;
+
+	if (!t) {
+		commands_no_such_tunnel(&err, name);
+		commands_fail(call, &err, name);
+	}
+	return t;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct tunnel *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+void commands_sort_by_name(struct tunnel **tunnels, size_t count)
+{
+	qsort(tunnels, count, sizeof(struct tunnel *), by_name);
+}
 
 static int by_id(const void *a, const void *b)
 {

@@ -20,12 +20,17 @@ const char *commands_check_parameters(const char *method, json_t *parameters);
 
 /* ---- for the handlers ---- */
 
-/* The Varlink error that fits err; name: of the tunnel it is about, or NULL. */
+/* The Varlink error that fits err; name: of the tunnel it is about, or NULL. It is said where the
+ * error has a place for it. */
 const char *commands_error_name(enum err_code code);
 json_t *commands_error_parameters(const struct err *err, const char *name);
 int commands_no_such_tunnel(struct err *err, const char *name); /* -1 */
 void commands_fail(struct call *call, const struct err *err, const char *name);
 json_t *commands_problems(const struct config_problems *problems); /* of InvalidConfig */
+
+/* The tunnel that "name" names; NULL: the call was answered with an error. */
+struct tunnel *commands_named_tunnel(struct supervisor *s, struct call *call);
+void commands_sort_by_name(struct tunnel **tunnels, size_t count);
 
 /* An array of snapshots; NULL without memory. */
 json_t *commands_snapshots(struct tunnel *const *tunnels, size_t count);
@@ -48,8 +53,16 @@ void command_restart(struct supervisor *s, struct call *call);
 void command_add(struct supervisor *s, struct call *call);
 void command_drop(struct supervisor *s, struct call *call);
 void command_reload(struct supervisor *s, struct call *call);
+void command_forward_add(struct supervisor *s, struct call *call);
+void command_forward_drop(struct supervisor *s, struct call *call);
+void command_connections(struct supervisor *s, struct call *call);
+void command_kill(struct supervisor *s, struct call *call);
+void command_connect(struct supervisor *s, struct call *call);
 void command_get_info(struct supervisor *s, struct call *call);
 void command_get_interface(struct supervisor *s, struct call *call);
+
+/* "3-217" is one; false: it is none. For command_kill(). */
+bool command_parse_connection(const char *text, uint64_t *ret);
 
 /* The interfaces that command_get_interface() can describe. */
 bool command_is_interface(const char *name, size_t length);

@@ -5,6 +5,7 @@
 
 #include "daemon/common/log.h"
 #include "daemon/supervisor/commands.h"
+#include "daemon/supervisor/rebase.h"
 #include "daemon/supervisor/snapshot.h"
 #include "daemon/supervisor/systemd.h"
 #include "lib/config_diff.h"
@@ -37,50 +38,13 @@ static struct reload *reload_new(const struct load_source *source)
 
 /* ---- applying ---- */
 
-/* The forward of t that is as spec says, taken out of its list. */
-static struct forward *take_equal(struct tunnel *t, const struct config_forward *spec)
+/* Another server has never listened for us. */
+static void forget_ports(struct tunnel *t)
 {
 	struct forward *f;
 
-	list_for_each (f, &t->forwards, link) {
-		if (config_forward_equal(f->spec, spec)) {
-			list_remove(&f->link);
-			return f;
-		}
-	}
-	return NULL;
-}
-
-/* Moves t to its new settings: equal forwards stay what they are, the others come and go. */
-static int rebase(struct supervisor *s, struct tunnel *t, const struct config_tunnel *spec)
-{
-	struct list kept;
-	struct forward *f;
-	int rc = 0;
-
-	list_init(&kept);
-	for (size_t i = 0; i < spec->forward_count; i++) {
-		f = take_equal(t, &spec->forwards[i]);
-		if (!f)
-			continue;
-		f->spec = &spec->forwards[i];
-		list_append(&kept, &f->link);
-	}
-	list_for_each (f, &t->forwards, link) {
-		sync_give_up(&s->sync, f);
-		forward_free(f);
-	}
-	t->spec = spec;
-	for (size_t i = 0; i < spec->forward_count; i++) {
-		f = list_first(&kept, struct forward, link);
-		if (f && f->spec == &spec->forwards[i]) {
-			list_remove(&f->link);
-			list_append(&t->forwards, &f->link);
-		} else if (!forward_new(t, &spec->forwards[i])) {
-			rc = -1;
-		}
-	}
-	return rc;
+	list_for_each (f, &t->forwards, link)
+		f->bound_port = f->said_port = 0;
 }
 
 static void apply_change(struct supervisor *s, const struct tunnel_change *c)
@@ -91,6 +55,8 @@ static void apply_change(struct supervisor *s, const struct tunnel_change *c)
 		return;
 	if (rebase(s, t, c->to) < 0)
 		log_error("%s: out of memory while reloading", t->name);
+	if (c->reconnect)
+		forget_ports(t);
 	if (c->reconnect || c->upkeep)
 		t->spec_told = false;
 	t->reconnect |= c->reconnect;

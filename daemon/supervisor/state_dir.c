@@ -14,9 +14,13 @@
 #include "lib/node.h"
 #include "lib/str.h"
 
-#define ADDED "added"
 #define SUFFIX ".json"
 #define FILE_MAX (256 * 1024)
+
+static const char *const folders[STATE_KIND_COUNT] = {
+	[STATE_TUNNEL] = "added",
+	[STATE_FORWARDS] = "forwards",
+};
 
 /* ---- writing ---- */
 
@@ -29,10 +33,10 @@ static int make_directory(const char *path, struct err *err)
 	return 0;
 }
 
-/* DIR/added as a descriptor. */
-static int open_added(const char *dir, bool create, struct err *err)
+/* DIR/FOLDER as a descriptor. */
+static int open_folder(const char *dir, enum state_kind kind, bool create, struct err *err)
 {
-	CLEANUP(freep) char *path = str_printf("%s/" ADDED, dir);
+	CLEANUP(freep) char *path = str_printf("%s/%s", dir, folders[kind]);
 	int fd;
 
 	if (!path)
@@ -58,7 +62,7 @@ static int write_all(int fd, const char *bytes, size_t size)
 	return fsync(fd);
 }
 
-static int write_file(int added, const char *file, const char *json)
+static int write_file(int folder, const char *file, const char *json)
 {
 	CLEANUP(freep) char *temporary = str_printf(".%s.new", file);
 	CLEANUP(closep) int fd = -1;
@@ -67,51 +71,59 @@ static int write_file(int added, const char *file, const char *json)
 		errno = ENOMEM;
 		return -1;
 	}
-	fd = openat(added, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -1;
-	if (write_all(fd, json, strlen(json)) < 0 || renameat(added, temporary, added, file) < 0) {
+	if (write_all(fd, json, strlen(json)) < 0 ||
+	    renameat(folder, temporary, folder, file) < 0) {
 		int sys = errno;
 
-		unlinkat(added, temporary, 0);
+		unlinkat(folder, temporary, 0);
 		errno = sys;
 		return -1;
 	}
-	return fsync(added);
+	return fsync(folder);
 }
 
-int state_dir_write(const char *dir, const char *name, const char *json, struct err *err)
+int state_dir_write(const char *dir, enum state_kind kind, const char *name, const char *json,
+		    struct err *err)
 {
 	CLEANUP(freep) char *file = str_printf("%s" SUFFIX, name);
-	CLEANUP(closep) int added = -1;
+	CLEANUP(closep) int folder = -1;
 
 	if (strlen(json) > FILE_MAX) /* it could not be read back */
 		return err_set(err, ERR_LIMIT,
 			       "settings of more than %d KiB cannot be added; write them into the "
 			       "configuration file",
 			       FILE_MAX / 1024);
-	added = open_added(dir, true, err);
-	if (added < 0)
+	folder = open_folder(dir, kind, true, err);
+	if (folder < 0)
 		return -1;
 	if (!file)
 		return err_nomem(err);
-	if (write_file(added, file, json) < 0)
-		return err_set_errno(err, ERR_IO, errno, "cannot write %s/" ADDED "/%s", dir, file);
+	if (write_file(folder, file, json) < 0)
+		return err_set_errno(err, ERR_IO, errno, "cannot write %s/%s/%s", dir,
+				     folders[kind], file);
 	return 0;
 }
 
-int state_dir_remove(const char *dir, const char *name, struct err *err)
+int state_dir_remove(const char *dir, enum state_kind kind, const char *name, struct err *err)
 {
 	CLEANUP(freep) char *file = str_printf("%s" SUFFIX, name);
-	CLEANUP(closep) int added = open_added(dir, false, err);
+	struct err why;
+	CLEANUP(closep) int folder = open_folder(dir, kind, false, &why);
 
-	if (added < 0)
+	if (folder < 0 && why.sys == ENOENT)
+		return 0; /* nothing was ever added */
+	if (folder < 0) {
+		*err = why;
 		return -1;
+	}
 	if (!file)
 		return err_nomem(err);
-	if ((unlinkat(added, file, 0) < 0 && errno != ENOENT) || fsync(added) < 0)
-		return err_set_errno(err, ERR_IO, errno, "cannot remove %s/" ADDED "/%s", dir,
-				     file);
+	if ((unlinkat(folder, file, 0) < 0 && errno != ENOENT) || fsync(folder) < 0)
+		return err_set_errno(err, ERR_IO, errno, "cannot remove %s/%s/%s", dir,
+				     folders[kind], file);
 	return 0;
 }
 
@@ -123,10 +135,10 @@ static int warn(struct strv *warnings, struct err *err, const char *text)
 }
 
 /* The text of a file, or NULL with why. */
-static char *read_text(int added, const char *file, struct err *why)
+static char *read_text(int folder, const char *file, struct err *why)
 {
 	CLEANUP(closep)
-	int fd = openat(added, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	int fd = openat(folder, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	CLEANUP(freep) char *text = NULL;
 	size_t used = 0;
 	struct stat st;
@@ -153,42 +165,175 @@ static char *read_text(int added, const char *file, struct err *why)
 	return TAKE(text);
 }
 
-static struct node *read_tree(int added, const char *file, struct err *why)
+static json_t *read_json(int folder, const char *file, struct err *why)
 {
-	CLEANUP(freep) char *text = read_text(added, file, why);
+	CLEANUP(freep) char *text = read_text(folder, file, why);
 	json_error_t where;
 	json_t *json;
-	struct node *tree;
 
 	if (!text)
 		return NULL;
 	json = json_loads(text, JSON_REJECT_DUPLICATES, &where);
-	if (!json) {
+	if (!json)
 		err_set(why, ERR_CONFIG, "is not JSON (line %d)", where.line);
-		return NULL;
-	}
-	tree = node_from_json(json, why);
+	return json;
+}
+
+static struct node *read_tree(int folder, const char *file, struct err *why)
+{
+	json_t *json = read_json(folder, file, why);
+	struct node *tree = json ? node_from_json(json, why) : NULL;
+
 	json_decref(json);
 	return tree;
 }
 
+static void first_problem(struct config_problems *problems, struct err *ret)
+{
+	err_set(ret, ERR_CONFIG, "%s",
+		problems->count > 0 ? problems->items[0].message : "out of memory");
+	config_problems_fini(problems);
+}
+
+/* ---- tunnels ---- */
+
 /* why: the first problem, in short. */
-static bool add_tunnel(struct config *config, int added, const char *file, const char *name,
+static bool add_tunnel(struct config *config, int folder, const char *file, const char *name,
 		       struct err *why)
 {
 	struct config_problems problems = { 0 };
-	CLEANUP(node_freep) struct node *tree = read_tree(added, file, why);
-	bool ok;
+	CLEANUP(node_freep) struct node *tree = read_tree(folder, file, why);
 
 	if (!tree)
 		return false;
-	ok = config_add_tunnel(config, name, tree, &problems);
-	if (!ok)
-		err_set(why, ERR_CONFIG, "%s",
-			problems.count > 0 ? problems.items[0].message : "out of memory");
-	config_problems_fini(&problems);
-	return ok;
+	if (config_add_tunnel(config, name, tree, &problems))
+		return true;
+	first_problem(&problems, why);
+	return false;
 }
+
+/* What is being read, and what is said of it. */
+struct loading {
+	const char *dir;
+	int folder;
+	struct config *config;
+	struct strv *warnings;
+	struct err *err; /* out of memory */
+};
+
+static int load_tunnel(struct loading *l, const char *file, const char *name)
+{
+	const struct config_tunnel *same = config_find(l->config, name);
+	CLEANUP(freep) char *text = NULL;
+	struct err why;
+
+	if (same)
+		text = str_printf("tunnel '%s' was added, but now stands in %s:%u, which wins; "
+				  "remove %s/added/%s",
+				  name, same->source, same->line, l->dir, file);
+	else if (!add_tunnel(l->config, l->folder, file, name, &why))
+		text = str_printf("the added tunnel '%s' is left out: %s (%s/added/%s)", name,
+				  why.msg, l->dir, file);
+	else
+		return 0;
+	return text ? warn(l->warnings, l->err, text) : err_nomem(l->err);
+}
+
+/* ---- forwards ---- */
+
+/* One at a time, so that a single one that is in the way of something is a single one left out. */
+static bool add_forward(struct config *config, const char *name, const char *type, json_t *item,
+			struct err *why)
+{
+	json_t *json = json_pack("{s:[O]}", type, item);
+	CLEANUP(node_freep) struct node *tree = node_from_json(json, why);
+	struct config_problems problems = { 0 };
+	struct config_tunnel *with = NULL;
+
+	json_decref(json);
+	if (!tree)
+		return false;
+	with = config_with_forwards(config, config_find(config, name), tree, &problems);
+	if (with)
+		config_tunnel_free(config_replace(config, with));
+	else
+		first_problem(&problems, why);
+	return with;
+}
+
+static int add_forwards(struct loading *l, const char *file, const char *name, json_t *forwards)
+{
+	const char *type;
+	json_t *items, *item;
+	struct err why;
+	size_t i;
+
+	json_object_foreach (forwards, type, items) {
+		json_array_foreach (items, i, item) {
+			CLEANUP(freep) char *text = NULL;
+
+			if (add_forward(l->config, name, type, item, &why))
+				continue;
+			text = str_printf("a forward added to tunnel '%s' is left out: %s "
+					  "(%s/forwards/%s)",
+					  name, why.msg, l->dir, file);
+			if (!text || warn(l->warnings, l->err, text) < 0)
+				return err_nomem(l->err);
+		}
+	}
+	return 0;
+}
+
+static int load_forwards(struct loading *l, const char *file, const char *name)
+{
+	CLEANUP(freep) char *text = NULL;
+	json_t *forwards;
+	struct err why;
+	int rc;
+
+	if (!config_find(l->config, name)) {
+		text = str_printf("forwards were added to tunnel '%s', which there is no more; "
+				  "remove %s/forwards/%s",
+				  name, l->dir, file);
+		return text ? warn(l->warnings, l->err, text) : err_nomem(l->err);
+	}
+	forwards = read_json(l->folder, file, &why);
+	if (!forwards) {
+		text = str_printf("the forwards added to tunnel '%s' are left out: "
+				  "%s/forwards/%s %s",
+				  name, l->dir, file, why.msg);
+		return text ? warn(l->warnings, l->err, text) : err_nomem(l->err);
+	}
+	rc = add_forwards(l, file, name, forwards);
+	json_decref(forwards);
+	return rc;
+}
+
+int state_dir_replace_forwards(const char *dir, const char *name, const char *json, struct err *err)
+{
+	static const char *const keys[] = { "local", "remote", "dynamic" };
+	CLEANUP(closep) int folder = open_folder(dir, STATE_TUNNEL, false, err);
+	CLEANUP(freep) char *file = str_printf("%s" SUFFIX, name);
+	CLEANUP(freep) char *text = NULL;
+	json_t *forwards = json_loads(json, 0, NULL);
+	json_t *tunnel = NULL;
+
+	if (folder >= 0 && file && forwards)
+		tunnel = read_json(folder, file, err);
+	else if (folder >= 0)
+		err_nomem(err);
+	for (size_t i = 0; tunnel && i < ARRAY_SIZE(keys); i++)
+		json_object_del(tunnel, keys[i]);
+	if (tunnel && json_object_update(tunnel, forwards) == 0)
+		text = json_dumps(tunnel, JSON_INDENT(2));
+	json_decref(forwards);
+	json_decref(tunnel);
+	if (!tunnel)
+		return -1;
+	return text ? state_dir_write(dir, STATE_TUNNEL, name, text, err) : err_nomem(err);
+}
+
+/* ---- all of it ---- */
 
 /* "NAME.json" → NAME in place; false for any other file. */
 static bool strip_suffix(char *file)
@@ -201,48 +346,44 @@ static bool strip_suffix(char *file)
 	return config_name_is_valid(file);
 }
 
-static int load_file(const char *dir, int added, const char *file, struct config *config,
-		     struct strv *warnings, struct err *err)
+static int load_file(struct loading *l, enum state_kind kind, const char *file)
 {
 	CLEANUP(freep) char *name = strdup(file);
-	CLEANUP(freep) char *text = NULL;
-	const struct config_tunnel *same;
-	struct err why;
 
 	if (!name)
-		return err_nomem(err);
+		return err_nomem(l->err);
 	if (file[0] == '.' && strstr(file, ".new"))
 		return 0; /* half written when the power went */
 	if (!strip_suffix(name))
 		return 0;
-	same = config_find(config, name);
-	if (same)
-		text = str_printf("tunnel '%s' was added, but now stands in %s:%u, which wins; "
-				  "remove %s/" ADDED "/%s",
-				  name, same->source, same->line, dir, file);
-	else if (!add_tunnel(config, added, file, name, &why))
-		text = str_printf("the added tunnel '%s' is left out: %s (%s/" ADDED "/%s)", name,
-				  why.msg, dir, file);
-	else
-		return 0;
-	return text ? warn(warnings, err, text) : err_nomem(err);
+	return kind == STATE_TUNNEL ? load_tunnel(l, file, name) : load_forwards(l, file, name);
 }
 
-int state_dir_load(const char *dir, struct config *config, struct strv *warnings, struct err *err)
+static int load_folder(struct loading *l, enum state_kind kind)
 {
 	struct err why;
-	CLEANUP(closep) int added = open_added(dir, false, &why);
+	CLEANUP(closep) int folder = open_folder(l->dir, kind, false, &why);
 	struct dirent **entries = NULL;
 	int count, rc = 0;
 
-	if (added < 0)
-		return why.sys == ENOENT ? 0 : warn(warnings, err, why.msg);
-	count = scandirat(added, ".", &entries, NULL, alphasort);
+	if (folder < 0)
+		return why.sys == ENOENT ? 0 : warn(l->warnings, l->err, why.msg);
+	l->folder = folder;
+	count = scandirat(folder, ".", &entries, NULL, alphasort);
 	for (int i = 0; i < count; i++) {
 		if (rc == 0)
-			rc = load_file(dir, added, entries[i]->d_name, config, warnings, err);
+			rc = load_file(l, kind, entries[i]->d_name);
 		free(entries[i]);
 	}
 	free(entries);
 	return rc;
+}
+
+int state_dir_load(const char *dir, struct config *config, struct strv *warnings, struct err *err)
+{
+	struct loading l = { .dir = dir, .config = config, .warnings = warnings, .err = err };
+
+	if (load_folder(&l, STATE_TUNNEL) < 0)
+		return -1;
+	return load_folder(&l, STATE_FORWARDS);
 }

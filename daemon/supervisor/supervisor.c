@@ -81,6 +81,7 @@ static void on_worker_dead(void *data, struct worker *w, const struct err *why)
 	struct supervisor *s = data;
 
 	sync_on_worker_dead(&s->sync, w, why);
+	asks_on_worker_dead(&s->asks, w, why);
 }
 
 static int on_worker_message(void *data, struct worker *w, const char *type, json_t *message,
@@ -88,6 +89,8 @@ static int on_worker_message(void *data, struct worker *w, const char *type, jso
 {
 	struct supervisor *s = data;
 
+	if (asks_know(type))
+		return asks_handle(&s->asks, w, type, message, err);
 	return reports_handle(&s->sync, w, type, message, err);
 }
 
@@ -188,7 +191,7 @@ static int open_parts(struct supervisor *s, struct err *err)
 					    on_listening_change, s, err) < 0)
 		return -1;
 	sync_init(&s->sync, s->loop, &s->tunnels, &s->listen, on_settled, s);
-	if (changes_init(&s->changes, s) < 0)
+	if (changes_init(&s->changes, s) < 0 || asks_init(&s->asks, s->loop) < 0)
 		return err_nomem(err);
 	s->workers = workers_new(s->loop, &worker_ops, on_all_gone, s, err);
 	s->sync.workers = s->workers;
@@ -252,6 +255,7 @@ void supervisor_fini(struct supervisor *s)
 		workers_free(s->workers);
 		while ((t = tunnels_after(&s->tunnels, NULL)))
 			sync_remove(&s->sync, t);
+		asks_fini(&s->asks);
 		sync_fini(&s->sync);
 		listen_service_fini(&s->listen);
 		for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)

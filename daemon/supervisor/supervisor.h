@@ -8,6 +8,7 @@
 
 #include "daemon/common/loop.h"
 #include "daemon/common/offload.h"
+#include "daemon/supervisor/asks.h"
 #include "daemon/supervisor/changes.h"
 #include "daemon/supervisor/control.h"
 #include "daemon/supervisor/listening.h"
@@ -32,6 +33,7 @@ struct supervisor {
 	struct sync sync;
 	struct workers *workers;
 	struct changes changes;
+	struct asks asks; /* what commands wait for workers to answer */
 	struct control control;
 	struct status status;
 	struct network network;

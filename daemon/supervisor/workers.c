@@ -183,6 +183,17 @@ struct worker *workers_place(struct workers *ws)
 	return w ? w : best;
 }
 
+struct worker *workers_find_generation(const struct workers *ws, uint64_t generation)
+{
+	struct worker *w;
+
+	list_for_each (w, &ws->all, link) {
+		if (w->generation == generation && worker_is_running(w))
+			return w;
+	}
+	return NULL;
+}
+
 const struct list *workers_all(const struct workers *ws)
 {
 	return &ws->all;

@@ -24,6 +24,9 @@ void workers_wake(struct workers *ws);
 /* The worker that should carry one more tunnel; started if need be. NULL: out of memory. */
 struct worker *workers_place(struct workers *ws);
 
+/* The worker whose process has this number; NULL: it has ended. */
+struct worker *workers_find_generation(const struct workers *ws, uint64_t generation);
+
 const struct list *workers_all(const struct workers *ws); /* struct worker, by index */
 
 /* Every worker is asked to leave, gets WORKER_LEAVE_MS, then is killed; on_all_gone is called from

@@ -31,11 +31,17 @@ struct fixture {
 	bool closed;
 	unsigned calls, gone, pieces;
 	struct call *later;
+	int taken; /* a duplicate of the connection, after an upgrade; -1: none */
 };
 
 static void on_gone(void *data)
 {
 	((struct fixture *)data)->gone++;
+}
+
+static void take(void *data, int fd)
+{
+	((struct fixture *)data)->taken = dup(fd);
 }
 
 static bool stream_step(struct call *call, void *data)
@@ -117,6 +123,7 @@ static int setup(void **state)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
 	f->peer = pair[1];
+	f->taken = -1;
 	f->client = client_new(f->loop, pair[0], 0, dispatch, f, on_closed, f);
 	*state = f;
 	return loop_timer_open(&f->patience, f->loop, on_impatience, f) |
@@ -133,6 +140,7 @@ static int teardown(void **state)
 	loop_timer_close(&f->patience);
 	loop_free(f->loop);
 	closep(&f->peer);
+	closep(&f->taken);
 	free(f->got);
 	free(f);
 	return 0;
@@ -290,6 +298,68 @@ static void test_who_reads_nothing_is_dropped(void **state)
 	assert_in_range(f->calls, 10, 49);
 }
 
+/* ---- upgrades ---- */
+
+static void wait_for_later(struct fixture *f)
+{
+	call(f, "{\"method\":\"x.Echo\"}");
+	call(f, "{\"method\":\"x.Later\",\"upgrade\":true}");
+	while (!f->later)
+		run(f, 1);
+}
+
+/* What the client says before it is answered, and after, is read by whom it gets. */
+static void test_an_upgrade_takes_the_connection_along(void **state)
+{
+	struct fixture *f = *state;
+	char bytes[16] = { 0 };
+
+	wait_for_later(f);
+	assert_true(call_is_last(f->later));
+	say(f, "early ", 6);
+	loop_timer_set(&f->patience, 1); /* the client is seen, and left alone */
+	assert_int_equal(loop_run(f->loop), 1);
+	call_upgrade(f->later, NULL, take);
+	assert_true(f->closed);
+	assert_int_equal(f->gone, 0);
+	f->closed = true;
+	f->wanted = 2;
+	loop_io_want(&f->peer_io, LOOP_READ);
+	while (f->messages < 2)
+		loop_run(f->loop);
+	say(f, "late", 4);
+	assert_int_equal(recv(f->taken, bytes, sizeof(bytes), 0), 10);
+	assert_string_equal(bytes, "early late");
+}
+
+static void test_who_leaves_before_an_upgrade_is_noticed(void **state)
+{
+	struct fixture *f = *state;
+
+	wait_for_later(f);
+	say(f, "early", 5);
+	loop_timer_set(&f->patience, 1);
+	assert_int_equal(loop_run(f->loop), 1);
+	loop_io_close(&f->peer_io);
+	closep(&f->peer);
+	loop_timer_set(&f->patience, PATIENCE_MS);
+	assert_int_equal(loop_run(f->loop), 0);
+	assert_true(f->closed);
+	assert_int_equal(f->gone, 1);
+}
+
+static void test_an_upgrade_that_is_refused_leaves_a_client(void **state)
+{
+	struct fixture *f = *state;
+
+	wait_for_later(f);
+	call(f, "{\"method\":\"x.Echo\"}");
+	call_error(f->later, "x.No", NULL);
+	run(f, 3);
+	assert_int_equal(f->messages, 3);
+	assert_false(f->closed);
+}
+
 #define client_test(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -304,6 +374,9 @@ int main(void)
 		client_test(test_who_leaves_takes_the_waiting_call_along),
 		client_test(test_a_stream_waits_for_its_reader),
 		client_test(test_who_reads_nothing_is_dropped),
+		client_test(test_an_upgrade_takes_the_connection_along),
+		client_test(test_who_leaves_before_an_upgrade_is_noticed),
+		client_test(test_an_upgrade_that_is_refused_leaves_a_client),
 	};
 
 	return cmocka_run_group_tests_name("client", tests, NULL, NULL);

@@ -87,6 +87,13 @@ static void test_parameters_are_checked_strictly(void **state)
 		{ "Add", "{\"name\": \"a\"}", "tunnel" },
 		{ "Add", "{\"name\": \"a\", \"tunnel\": []}", "tunnel" },
 		{ "Add", "{\"name\": \"a\", \"tunnel\": {}}", NULL },
+		{ "ForwardAdd", "{\"name\": \"a\", \"forwards\": {}}", NULL },
+		{ "ForwardAdd", "{\"name\": \"a\", \"forwards\": []}", "forwards" },
+		{ "ForwardDrop", "{\"name\": \"a\"}", "forwards" },
+		{ "Connections", "{}", NULL },
+		{ "Connections", "{\"names\": [\"a\"]}", NULL },
+		{ "Kill", "{\"id\": 7}", "id" },
+		{ "Connect", "{\"name\": \"a\"}", "target" },
 		{ "Reload", "{}", NULL },
 		{ "Reload", "{\"force\": true}", "force" },
 	};
@@ -112,7 +119,58 @@ static void test_errors_have_the_names_of_the_interface(void **state)
 	assert_string_equal(commands_error_name(ERR_NOT_ADDED), MANAGER ".NotAdded");
 	assert_string_equal(commands_error_name(ERR_CONFIG), MANAGER ".InvalidConfig");
 	assert_string_equal(commands_error_name(ERR_ACCESS), MANAGER ".AccessDenied");
+	assert_string_equal(commands_error_name(ERR_NO_SUCH_FORWARD), MANAGER ".NoSuchForward");
+	assert_string_equal(commands_error_name(ERR_NO_SUCH_CONNECTION),
+			    MANAGER ".NoSuchConnection");
+	assert_string_equal(commands_error_name(ERR_NOT_CONNECTED), MANAGER ".NotConnected");
 	assert_string_equal(commands_error_name(ERR_IO), MANAGER ".Failed");
+}
+
+static void test_only_errors_with_a_place_for_it_have_a_name(void **state)
+{
+	static const enum err_code codes[] = { ERR_NO_SUCH_TUNNEL, ERR_IO };
+
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
+		struct err err;
+		json_t *o;
+
+		err_set(&err, codes[i], "no");
+		o = commands_error_parameters(&err, "t");
+		assert_int_equal(json_object_get(o, "name") != NULL, i == 0);
+		json_decref(o);
+	}
+}
+
+static void test_ids_of_connections(void **state)
+{
+	static const char *const wrong[] = { "",
+					     "-",
+					     "3",
+					     "3-",
+					     "-7",
+					     "3-7 ",
+					     " 3-7",
+					     "03-7",
+					     "3-07",
+					     "3-4294967296",
+					     "+3-7",
+					     "3--7",
+					     "3-7-1",
+					     "0x3-7",
+					     "a-b",
+					     "99999999999-1",
+					     "18446744073709551619-1" };
+	uint64_t id;
+
+	assert_true(command_parse_connection("3-217", &id));
+	assert_int_equal(id, 3ULL << 32 | 217);
+	assert_true(command_parse_connection("4294967295-4294967295", &id));
+	assert_int_equal(id, UINT64_MAX);
+	assert_true(command_parse_connection("0-0", &id));
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		if (command_parse_connection(wrong[i], &id))
+			fail_msg("'%s' is an id", wrong[i]);
+	}
 }
 
 static void test_interfaces_are_known_by_their_whole_name(void **state)
@@ -131,6 +189,8 @@ int main(void)
 		cmocka_unit_test(test_mistakes_are_usage_errors),
 		cmocka_unit_test(test_parameters_are_checked_strictly),
 		cmocka_unit_test(test_errors_have_the_names_of_the_interface),
+		cmocka_unit_test(test_only_errors_with_a_place_for_it_have_a_name),
+		cmocka_unit_test(test_ids_of_connections),
 		cmocka_unit_test(test_interfaces_are_known_by_their_whole_name),
 	};
 

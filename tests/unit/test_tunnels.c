@@ -166,6 +166,34 @@ static void test_what_a_dead_process_counted_stays(void **state)
 	tunnels_fini(&ts);
 }
 
+static void test_the_port_a_server_chose_is_remembered(void **state)
+{
+	struct config_forward remote = { .name = (char *)"r", .type = FORWARD_REMOTE };
+	struct config_tunnel s = { .name = (char *)"t", .forwards = &remote, .forward_count = 1 };
+	struct wire_forward_state r = { .state = FORWARD_OPEN, .port = 4711, .note = "hint" };
+	struct tunnels ts;
+	struct forward *f;
+
+	tunnels_init(&ts);
+	f = list_first(&tunnels_add(&ts, &s)->forwards, struct forward, link);
+	assert_true(forward_enter(f, &r));
+	assert_false(forward_enter(f, &r));
+	assert_int_equal(f->port, 4711);
+	assert_string_equal(f->note, "hint");
+	assert_true(forward_enter_plain(f, FORWARD_CLOSED, NULL));
+	assert_int_equal(f->port, 0);
+	assert_int_equal(f->bound_port, 4711);
+	assert_null(f->note);
+
+	remote.listen.port = 22; /* then a server has no choice */
+	forward_enter(f, &r);
+	assert_int_equal(f->port, 22);
+	remote.type = FORWARD_LOCAL;
+	forward_enter(f, &r);
+	assert_int_equal(f->port, 0);
+	tunnels_fini(&ts);
+}
+
 static void test_history_keeps_the_last_ones(void **state)
 {
 	struct history h = { 0 };
@@ -221,6 +249,7 @@ int main(void)
 		cmocka_unit_test(test_ids_are_never_given_twice),
 		cmocka_unit_test(test_a_change_is_told_counted_and_remembered_once),
 		cmocka_unit_test(test_what_a_dead_process_counted_stays),
+		cmocka_unit_test(test_the_port_a_server_chose_is_remembered),
 		cmocka_unit_test(test_history_keeps_the_last_ones),
 		cmocka_unit_test(test_a_quiet_tunnel_costs_little),
 		cmocka_unit_test(test_status_line),
