@@ -152,28 +152,28 @@ static bool read_wanted(struct config_decoder *d, enum forward_type type, const 
 			struct forward_spec *ret)
 {
 	const struct node *listen = node->kind == NODE_MAP ? node_find(node, "listen") : node;
-	const char *refusal = NULL;
 	struct err err;
 
-	*ret = (struct forward_spec){ .target.kind = END_KIND_COUNT };
 	if (!listen || listen->kind != NODE_SCALAR)
-		refusal = "write where the forward listens";
-	else if ((node->kind == NODE_MAP ||
-		  forward_spec_parse(listen->text, type, ret, NULL) < 0) &&
-		 forward_listen_parse(listen->text, type, &ret->listen, &err) < 0)
-		refusal = err.msg;
-	if (refusal)
-		config_complain(d, node, "%s", refusal);
-	return !refusal;
+		err_set(&err, ERR_CONFIG, "write where the forward listens");
+	else if (node->kind != NODE_MAP && forward_spec_parse(listen->text, type, ret, NULL) == 0)
+		return true;
+	else if (forward_listen_parse(listen->text, type, &ret->listen, &err) == 0) {
+		ret->target.kind = END_PROXY;
+		return true;
+	}
+	config_complain(d, node, "%s", err.msg);
+	return false;
 }
 
 static bool is_end(const struct config_end *end, const struct forward_end *wanted)
 {
 	return end->kind == wanted->kind && end->port == wanted->port &&
-	       (end->kind == END_PROXY || strcmp(end->host, wanted->host) == 0);
+	       strcmp(end->host, wanted->host) == 0;
 }
 
-/* Where the server chooses ports, many forwards listen on 0: there the target tells them apart. */
+/* Where the server chooses ports, many forwards listen on 0: there the target, if there is one, tells
+ * them apart. */
 static bool is_wanted(const struct config_forward *f, enum forward_type type,
 		      const struct forward_spec *wanted)
 {
@@ -181,7 +181,7 @@ static bool is_wanted(const struct config_forward *f, enum forward_type type,
 	    !is_end(&f->listen, &wanted->listen))
 		return false;
 	return f->listen.kind != END_TCP || f->listen.port != 0 ||
-	       wanted->target.kind == END_KIND_COUNT || is_end(&f->target, &wanted->target);
+	       wanted->target.kind == END_PROXY || is_end(&f->target, &wanted->target);
 }
 
 static bool can_go(const struct config_tunnel *tunnel, const struct config_forward *f)
