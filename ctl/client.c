@@ -175,12 +175,12 @@ int client_no_answer(struct client *c, unsigned waited_ms, struct failure *f)
 			   c->path, human_setting_ms(waited, waited_ms));
 }
 
-int client_send(struct client *c, const char *method, json_t *parameters, bool more,
-		struct failure *f)
+/* Takes the reference to call. */
+static int send_call(struct client *c, json_t *call, struct failure *f)
 {
 	uint64_t deadline_ms = monotonic_ms() + CLIENT_ANSWER_MS;
 	size_t size, sent = 0;
-	CLEANUP(freep) char *bytes = varlink_encode(varlink_call(method, parameters, more), &size);
+	CLEANUP(freep) char *bytes = varlink_encode(call, &size);
 
 	if (!bytes)
 		return failure_set(f, EXIT_FAILED, ERR_LIMIT, "the request is too long");
@@ -203,6 +203,28 @@ int client_send(struct client *c, const char *method, json_t *parameters, bool m
 		}
 	}
 	return 0;
+}
+
+int client_send(struct client *c, const char *method, json_t *parameters, bool more,
+		struct failure *f)
+{
+	return send_call(c, varlink_call(method, parameters, more), f);
+}
+
+int client_send_upgrade(struct client *c, const char *method, json_t *parameters, struct failure *f)
+{
+	json_t *call = varlink_call(method, parameters, false);
+
+	if (!call || json_object_set_new(call, "upgrade", json_true()) < 0) {
+		json_decref(call);
+		return failure_nomem(f);
+	}
+	return send_call(c, call, f);
+}
+
+const char *client_rest(const struct client *c, size_t *ret_size)
+{
+	return varlink_reader_rest(&c->reader, ret_size);
 }
 
 /* 1: bytes came, 0: the deadline has passed, -1. */

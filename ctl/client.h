@@ -33,6 +33,12 @@ void client_close(struct client *c);
 int client_send(struct client *c, const char *method, json_t *parameters, bool more,
 		struct failure *f);
 
+/* The same for a call with `upgrade`: once it is answered, the connection carries no messages any
+ * more, and client_rest() is what came behind the answer (borrowed). */
+int client_send_upgrade(struct client *c, const char *method, json_t *parameters,
+			struct failure *f);
+const char *client_rest(const struct client *c, size_t *ret_size);
+
 /* 1: a reply; *ret are its parameters (a new reference, never NULL), *ret_continues: more will
  * come. 0: the deadline (monotonic ms) has passed. -1: an error reply, or the connection is lost.
  */

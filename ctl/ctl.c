@@ -88,37 +88,37 @@ json_t *ctl_call(struct ctl *ctl, const char *method, json_t *parameters, struct
 							       : next_reply(ctl, &continues, f);
 }
 
-static int gather_tunnels(struct ctl *ctl, json_t *tunnels, struct failure *f)
+static int gather_items(struct ctl *ctl, const char *key, json_t *items, struct failure *f)
 {
 	bool continues = true;
 
 	while (continues) {
 		json_t *reply = next_reply(ctl, &continues, f);
-		int rc = json_array_extend(tunnels, json_object_get(reply, "tunnels"));
+		int rc = json_array_extend(items, json_object_get(reply, key));
 
 		json_decref(reply);
 		if (!reply)
 			return -1;
 		if (rc < 0)
 			return failure_set(f, EXIT_FAILED, ERR_PROTOCOL,
-					   "tunneld's answer names no tunnels");
+					   "tunneld's answer names no %s", key);
 	}
 	return 0;
 }
 
-json_t *ctl_call_tunnels(struct ctl *ctl, const char *method, json_t *parameters, bool more,
-			 struct failure *f)
+json_t *ctl_call_items(struct ctl *ctl, const char *method, json_t *parameters, const char *key,
+		       bool more, struct failure *f)
 {
-	json_t *tunnels;
+	json_t *items;
 
 	if (ctl_send(ctl, method, parameters, more, f) < 0)
 		return NULL;
-	tunnels = json_array();
-	if (!tunnels)
+	items = json_array();
+	if (!items)
 		failure_nomem(f);
-	else if (gather_tunnels(ctl, tunnels, f) < 0)
-		json_decref(TAKE(tunnels));
-	return tunnels;
+	else if (gather_items(ctl, key, items, f) < 0)
+		json_decref(TAKE(items));
+	return items;
 }
 
 json_t *ctl_names(const struct ctl *ctl, struct failure *f)
@@ -136,6 +136,24 @@ json_t *ctl_names(const struct ctl *ctl, struct failure *f)
 	if (!names)
 		failure_nomem(f);
 	return names;
+}
+
+json_t *ctl_wanted(const struct ctl *ctl, struct failure *f)
+{
+	json_t *names, *parameters = json_object();
+
+	if (!parameters) {
+		failure_nomem(f);
+		return NULL;
+	}
+	if (ctl->args.operand_count > 0) {
+		names = ctl_names(ctl, f);
+		if (!names || json_object_set_new(parameters, "names", names) < 0) {
+			json_decref(parameters);
+			return NULL;
+		}
+	}
+	return parameters;
 }
 
 void ctl_print_json(const struct ctl *ctl, const json_t *value)

@@ -48,7 +48,11 @@ int run_up(struct ctl *ctl, struct failure *f);
 int run_down(struct ctl *ctl, struct failure *f);
 int run_restart(struct ctl *ctl, struct failure *f);
 int run_add(struct ctl *ctl, struct failure *f);
+int run_forward(struct ctl *ctl, struct failure *f);
 int run_drop(struct ctl *ctl, struct failure *f);
+int run_connections(struct ctl *ctl, struct failure *f);
+int run_kill(struct ctl *ctl, struct failure *f);
+int run_nc(struct ctl *ctl, struct failure *f);
 int run_reload(struct ctl *ctl, struct failure *f);
 int run_version(struct ctl *ctl, struct failure *f);
 
@@ -67,9 +71,14 @@ int ctl_receive(struct ctl *ctl, uint64_t deadline_ms, json_t **ret, bool *ret_c
  * NULL with f filled. */
 json_t *ctl_call(struct ctl *ctl, const char *method, json_t *parameters, struct failure *f);
 
-/* The same for methods that answer with `tunnels`: those of all replies, an array. */
-json_t *ctl_call_tunnels(struct ctl *ctl, const char *method, json_t *parameters, bool more,
-			 struct failure *f);
+/* The same for methods that answer with a list under key ("tunnels"), with more in several replies:
+ * the items of all of them, an array. */
+json_t *ctl_call_items(struct ctl *ctl, const char *method, json_t *parameters, const char *key,
+		       bool more, struct failure *f);
+
+/* For methods that take `names`, and all tunnels when there are none: {} or {"names": operands}.
+ * NULL with f filled. */
+json_t *ctl_wanted(const struct ctl *ctl, struct failure *f);
 
 /* The operands as a JSON array, the empty one for --all. NULL: out of memory, f filled. */
 json_t *ctl_names(const struct ctl *ctl, struct failure *f);

@@ -42,9 +42,8 @@ enum style state_style(const char *state)
 }
 
 static const enum style forward_styles[FORWARD_STATE_COUNT] = {
-	[FORWARD_CLOSED] = STYLE_DIM,
-	[FORWARD_WAITING] = STYLE_YELLOW,
-	[FORWARD_OPEN] = STYLE_NONE,
+	[FORWARD_CLOSED] = STYLE_DIM,   [FORWARD_WAITING] = STYLE_YELLOW,
+	[FORWARD_OPENING] = STYLE_CYAN, [FORWARD_OPEN] = STYLE_NONE,
 	[FORWARD_FAILED] = STYLE_RED,
 };
 
@@ -77,7 +76,9 @@ void describe_forward(struct strbuf *to, const json_t *forward, const struct ter
 	if (strcmp(type, "local") != 0)
 		strbuf_addf(to, "%s ", type);
 	strbuf_add(to, get_text(forward, "listen"));
-	if (*target)
+	if (strcmp(target, "any") == 0)
+		strbuf_addf(to, " %s any (proxy)", term_arrow(term));
+	else if (*target)
 		strbuf_addf(to, " %s %s", term_arrow(term), target);
 }
 
@@ -107,6 +108,9 @@ void describe_reason(struct strbuf *to, const json_t *tunnel, uint64_t late_ms)
 		add_retry(to, tunnel, late_ms);
 	if (!*error_message(tunnel))
 		return;
+	/* On the way up, an error is what ended the attempt before this one. */
+	if (state >= 0 && !waits && !tunnel_state_is_settled(state))
+		strbuf_add(to, "last failure: ");
 	strbuf_add(to, waits ? ": " : "");
 	add_error(to, tunnel);
 }

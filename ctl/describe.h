@@ -21,7 +21,8 @@ enum style forward_style(const json_t *forward);
 /* "db.internal refused the connection", or empty: the message of the object's `error`. */
 const char *error_message(const json_t *object);
 
-/* "127.0.0.1:5432 → db:5432"; types other than local are named. */
+/* "127.0.0.1:5432 → db:5432"; types other than local are named: "remote localhost:2222 → home:22"
+ * listens on the server. */
 void describe_forward(struct strbuf *to, const json_t *forward, const struct term *term);
 
 /* Why the tunnel is not simply up: "retry in 4s (attempt 3): …". Adds nothing when there is nothing

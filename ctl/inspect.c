@@ -9,6 +9,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/describe.h"
+#include "ctl/forwards.h"
 #include "ctl/human.h"
 #include "ctl/sheet.h"
 #include "ctl/text.h"
@@ -98,67 +99,12 @@ static void add_session(struct sheet *s, const json_t *session)
 		sheet_row(s, rows[i].label, get_text(session, rows[i].key));
 }
 
-enum column { FORWARD, STATE, OPEN, TOTAL, IN, OUT, COLUMN_COUNT };
-
-static const struct table_column columns[COLUMN_COUNT] = {
-	[FORWARD] = { "FORWARD", false, 24, 0 },
-	[STATE] = { "STATE", false, 0, 0 },
-	[OPEN] = { "OPEN", true, 0, 3 },
-	[TOTAL] = { "TOTAL", true, 0, 2 },
-	[IN] = { "IN", true, 0, 1 },
-	[OUT] = { "OUT", true, 0, 1 },
-};
-
-/* Sockets that differ from what was asked for: names, port 0. */
-static void note_addresses(struct table *t, const json_t *forward)
-{
-	const json_t *addresses = json_object_get(forward, "addresses");
-	const char *first = json_string_value(json_array_get(addresses, 0));
-	struct strbuf text = { 0 };
-
-	if (!first ||
-	    (json_array_size(addresses) == 1 && streq(first, get_text(forward, "listen"))))
-		return;
-	strbuf_add(&text, "listens at ");
-	sheet_join(&text, addresses, ", ");
-	if (text.data)
-		table_note(t, STYLE_DIM, text.data);
-	strbuf_fini(&text);
-}
-
-static void add_forward(struct table *t, const json_t *forward, const struct term *term)
-{
-	struct strbuf text = { 0 };
-	char number[HUMAN_MAX];
-
-	table_row(t);
-	describe_forward(&text, forward, term);
-	table_set(t, FORWARD, STYLE_NONE, text.data ? text.data : "");
-	table_set(t, STATE, forward_style(forward), get_text(forward, "state"));
-	table_set(t, OPEN, STYLE_NONE, human_count(number, get_count(forward, "connections")));
-	table_set(t, TOTAL, STYLE_NONE,
-		  human_count(number, get_count(forward, "connections_total")));
-	table_set(t, IN, STYLE_NONE, human_bytes(number, get_count(forward, "bytes_in")));
-	table_set(t, OUT, STYLE_NONE, human_bytes(number, get_count(forward, "bytes_out")));
-	note_addresses(t, forward);
-	if (*error_message(forward))
-		table_note(t, STYLE_RED, error_message(forward));
-	strbuf_fini(&text);
-}
-
 static void add_forwards(struct sheet *s, const json_t *forwards)
 {
-	struct table t;
-	json_t *forward;
-	size_t i;
-
 	if (json_array_size(forwards) == 0)
 		return;
 	sheet_section(s, "Forwards");
-	table_init(&t, columns, COLUMN_COUNT);
-	json_array_foreach (forwards, i, forward)
-		add_forward(&t, forward, s->term);
-	sheet_table(s, &t);
+	sheet_text_taken(s, forwards_text(forwards, SHEET_INDENT, s->term));
 }
 
 /* "every 15s, dead after 3": the milliseconds of a key as a person would write them. */
@@ -185,6 +131,8 @@ static void add_upkeep(struct sheet *s, const json_t *settings)
 	sheet_row_taken(s, "reconnect", &text);
 	sheet_row(s, "connect timeout", span(a, settings, "connect_timeout_ms"));
 	sheet_row(s, "hold", span(a, settings, "hold_ms"));
+	if (json_is_true(json_object_get(settings, "exit_on_forward_failure")))
+		sheet_row(s, "forward failure", "ends the attempt (exit_on_forward_failure)");
 }
 
 static void add_settings(struct sheet *s, const json_t *settings)

@@ -3,14 +3,14 @@
  * `tunctl list`: one row a tunnel. Why one does not work stands in a line of its own below it,
  * whole: such lines tell what to do, and a column would cut just that.
  */
-#include "ctl/list.h"
-
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/ctl.h"
 #include "ctl/describe.h"
 #include "ctl/human.h"
 #include "ctl/table.h"
+#include "ctl/watch.h"
 #include "lib/tunnel_state.h"
 #include "lib/util.h"
 
@@ -123,7 +123,8 @@ static void add_tunnel(struct table *t, const json_t *tunnel, const struct term 
 	add_reasons(t, tunnel);
 }
 
-char *list_text(const json_t *tunnels, const struct term *term)
+/* The table, or a sentence when there are none. */
+static char *list_text(const json_t *tunnels, const struct term *term)
 {
 	struct table t;
 	json_t *tunnel;
@@ -142,7 +143,8 @@ char *list_text(const json_t *tunnels, const struct term *term)
 	return text;
 }
 
-void list_summary(struct strbuf *to, const json_t *tunnels)
+/* "12 tunnels: 10 up, 1 backoff, 1 failed". */
+static void list_summary(struct strbuf *to, const json_t *tunnels)
 {
 	static const enum tunnel_state order[] = {
 		TUNNEL_UP,        TUNNEL_DEGRADED,       TUNNEL_CONNECTING,
@@ -169,25 +171,19 @@ void list_summary(struct strbuf *to, const json_t *tunnels)
 	}
 }
 
-json_t *list_fetch(struct ctl *ctl, struct failure *f)
+/* All tunnels the command line asks for, an array (new reference). NULL with f filled. */
+static json_t *fetch(struct ctl *ctl, struct failure *f)
 {
-	json_t *names, *parameters = json_object();
+	json_t *parameters = ctl_wanted(ctl, f);
 
-	if (!parameters) {
-		failure_nomem(f);
-		return NULL;
-	}
-	if (ctl->args.operand_count > 0) {
-		names = ctl_names(ctl, f);
-		if (!names || json_object_set_new(parameters, "names", names) < 0) {
-			json_decref(parameters);
-			return NULL;
-		}
-	}
 	/* With `more` the daemon answers one tunnel a reply, so that no number of them is too many.
 	 */
-	return ctl_call_tunnels(ctl, MANAGER_METHOD("List"), parameters, true, f);
+	return parameters
+		       ? ctl_call_items(ctl, MANAGER_METHOD("List"), parameters, "tunnels", true, f)
+		       : NULL;
 }
+
+static const struct view view = { fetch, list_text, list_summary };
 
 static void print_names(const json_t *tunnels)
 {
@@ -204,8 +200,8 @@ int run_list(struct ctl *ctl, struct failure *f)
 	json_t *tunnels;
 
 	if (args_has(&ctl->args, OPTION_WATCH))
-		return list_watch(ctl, f);
-	tunnels = list_fetch(ctl, f);
+		return watch(ctl, &view, f);
+	tunnels = fetch(ctl, f);
 	if (!tunnels)
 		return -1;
 	if (ctl->json)

@@ -5,12 +5,14 @@
  * a failure too, so that `tunctl --json list > full-disk` does not look like success.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "lib/util.h"
 
 static int run(struct ctl *ctl, struct failure *f)
 {
@@ -43,12 +45,25 @@ static int flush_output(struct failure *f)
 	return failure_set(f, EXIT_FAILED, ERR_IO, "cannot write the output: %s", strerror(errno));
 }
 
+/* Whoever closed a standard descriptor shall not find the daemon's socket under its number: then an
+ * input is empty, and an output cannot be written. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	closep(&fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct failure f = { 0 };
 	struct ctl ctl = { .client = CLIENT_CLOSED };
 	int rc;
 
+	fill_standard_descriptors();
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
 	rc = args_parse(&ctl.args, argc, argv, &f);

@@ -21,6 +21,10 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_DAEMON] = { 0, "daemon", NULL, "tunneld itself and its workers" },
 	[OPTION_LOCAL] = { 'L', NULL, "[BIND:]PORT:HOST:PORT",
 			   "listen here, connect from there; may be repeated" },
+	[OPTION_REMOTE] = { 'R', NULL, "[BIND:]PORT:HOST:PORT",
+			    "listen there, connect from here; may be repeated" },
+	[OPTION_DYNAMIC] = { 'D', NULL, "[BIND:]PORT",
+			     "listen here as a SOCKS and HTTP proxy; may be repeated" },
 	[OPTION_IDENTITY] = { 'i', NULL, "KEYFILE", "a private key; may be repeated" },
 	[OPTION_PORT] = { 'p', NULL, "PORT", "of the SSH server (22)" },
 	[OPTION_LOGIN] = { 'l', NULL, "USER", "the user to be there" },
@@ -30,7 +34,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 };
 
 #define NOT_YET "is not supported by this version of tunneld"
-#define NOT_FOR_TUNNELS "makes no sense for a tunnel without a shell"
+#define NO_SHELL "needs a command on the server, and a tunnel runs none"
 
 const struct ssh_letter ssh_letters[] = {
 	{ 'N', false, NULL },
@@ -44,29 +48,31 @@ const struct ssh_letter ssh_letters[] = {
 	{ 'k', false, NULL },
 	{ 'y', false, NULL },
 	{ 'M', true, NULL }, /* autossh's monitoring port; tunneld needs none */
-	{ 'R', true, NOT_YET " (remote forwards)" },
-	{ 'D', true, NOT_YET " (dynamic forwards)" },
-	{ 'J', true, NOT_YET " (jump hosts)" },
-	{ 'w', true, NOT_YET " (tun devices)" },
-	{ 'W', true, NOT_YET " (standard input and output)" },
-	{ 'C', false, NOT_YET " (compression)" },
-	{ 'b', true, NOT_YET " (a source address)" },
-	{ 'B', true, NOT_YET " (a source interface)" },
-	{ 'm', true, NOT_YET " (a choice of MACs)" },
-	{ '4', false, NOT_YET " (a choice of address family)" },
-	{ '6', false, NOT_YET " (a choice of address family)" },
-	{ 'I', true, NOT_YET " (PKCS#11)" },
-	{ 'K', false, NOT_YET " (GSSAPI)" },
+	{ 'J', true, NOT_YET " (jump hosts); forward a port to the SSH server behind it with -L" },
+	{ 'w', true,
+	  "makes a network interface, which tunneld does not; forward ports with -L or "
+	  "-R, or all of them with -D" },
+	{ 'W', true,
+	  "belongs to one standard input and output; add the tunnel without it, then "
+	  "'tunctl nc NAME HOST:PORT' does the same as often as you like" },
+	{ 'C', false, NOT_YET " (compression); leave it out" },
+	{ 'b', true, NOT_YET " (a source address); leave it out" },
+	{ 'B', true, NOT_YET " (a source interface); leave it out" },
+	{ 'm', true, NOT_YET " (a choice of MACs); choose a cipher that needs none with -c" },
+	{ '4', false, NOT_YET " (a choice of address family); name the server by its address" },
+	{ '6', false, NOT_YET " (a choice of address family); name the server by its address" },
+	{ 'I', true, NOT_YET " (PKCS#11); name a key file with -i" },
+	{ 'K', false, NOT_YET " (GSSAPI); name a key file with -i" },
 	{ 'E', true, "is not needed: the log is tunneld's" },
 	{ 'S', true, "is not needed: tunneld shares no connections" },
 	{ 'O', true, "is not needed: tunneld shares no connections" },
 	{ 'F', true, "is not needed: hosts and defaults stand in tunneld.yaml" },
 	{ 'g', false, "is written into the forward: -L '*:PORT:HOST:PORT'" },
-	{ 'A', false, NOT_FOR_TUNNELS },
-	{ 'X', false, NOT_FOR_TUNNELS },
-	{ 'Y', false, NOT_FOR_TUNNELS },
-	{ 't', false, NOT_FOR_TUNNELS },
-	{ 'e', true, NOT_FOR_TUNNELS },
+	{ 'A', false, NO_SHELL " that could use the agent; leave it out" },
+	{ 'X', false, NO_SHELL " that could open a window; run 'ssh -X' beside it" },
+	{ 'Y', false, NO_SHELL " that could open a window; run 'ssh -Y' beside it" },
+	{ 't', false, NO_SHELL " that could use a terminal; run 'ssh -t' beside it" },
+	{ 'e', true, "is for a terminal, and a tunnel has none; leave it out" },
 };
 
 const size_t ssh_letter_count = ARRAY_SIZE(ssh_letters);

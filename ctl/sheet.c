@@ -49,16 +49,19 @@ void sheet_join(struct strbuf *to, const json_t *texts, const char *separator)
 	}
 }
 
-void sheet_table(struct sheet *s, struct table *t)
+void sheet_text_taken(struct sheet *s, char *text)
 {
-	CLEANUP(freep) char *text = NULL;
-
-	t->indent = 2;
-	text = table_text(t, s->term);
 	if (text)
 		strbuf_add(&s->text, text);
 	else
 		s->text.failed = true;
+	free(text);
+}
+
+void sheet_table(struct sheet *s, struct table *t)
+{
+	t->indent = SHEET_INDENT;
+	sheet_text_taken(s, table_text(t, s->term));
 	table_fini(t);
 }
 

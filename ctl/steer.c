@@ -96,7 +96,7 @@ int run_down(struct ctl *ctl, struct failure *f)
 
 	if (!parameters)
 		return -1;
-	tunnels = ctl_call_tunnels(ctl, MANAGER_METHOD("Down"), parameters, true, f);
+	tunnels = ctl_call_items(ctl, MANAGER_METHOD("Down"), parameters, "tunnels", true, f);
 	if (!tunnels)
 		return -1;
 	last = last_words(tunnels);

@@ -10,9 +10,12 @@
 
 #define WAITING (OPTION_BIT(OPTION_NO_WAIT) | OPTION_BIT(OPTION_TIMEOUT))
 #define ALL OPTION_BIT(OPTION_ALL)
+#define FORWARDS                                                                                   \
+	(OPTION_BIT(OPTION_LOCAL) | OPTION_BIT(OPTION_REMOTE) | OPTION_BIT(OPTION_DYNAMIC) |       \
+	 OPTION_BIT(OPTION_SET))
 #define SSH_OPTIONS                                                                                \
-	(OPTION_BIT(OPTION_LOCAL) | OPTION_BIT(OPTION_IDENTITY) | OPTION_BIT(OPTION_PORT) |        \
-	 OPTION_BIT(OPTION_LOGIN) | OPTION_BIT(OPTION_CIPHERS) | OPTION_BIT(OPTION_SET))
+	(FORWARDS | OPTION_BIT(OPTION_IDENTITY) | OPTION_BIT(OPTION_PORT) |                        \
+	 OPTION_BIT(OPTION_LOGIN) | OPTION_BIT(OPTION_CIPHERS))
 
 /* clang-format off */
 const struct verb verbs[] = {
@@ -37,15 +40,31 @@ const struct verb verbs[] = {
 	  .help = "connect afresh; listening sockets stay open",
 	  .example = "tunctl restart db-prod",
 	  .options = ALL | WAITING, .min_operands = 1, .max_operands = OPERANDS_ANY },
-	{ .name = "add", .run = run_add, .synopsis = "NAME [-L SPEC]... [-i KEYFILE]... [USER@]HOST",
+	{ .name = "add", .run = run_add, .synopsis = "NAME [-L SPEC]... [-R SPEC]... [-D SPEC]... [USER@]HOST",
 	  .help = "add a tunnel, in ssh's letters; it stays until dropped",
 	  .example = "tunctl add db -L 5432:db.internal:5432 -i ~/.ssh/tunnel_ed25519 me@bastion.example.com",
 	  .options = SSH_OPTIONS | WAITING,
 	  .ssh_letters = true, .min_operands = 2, .max_operands = 2 },
+	{ .name = "forward", .run = run_forward, .synopsis = "NAME add|drop [-L SPEC]... [-R SPEC]... [-D SPEC]...",
+	  .help = "add forwards to a tunnel that runs, or end them",
+	  .example = "tunctl forward db add -L 6379:cache.internal:6379 -D 1080",
+	  .options = FORWARDS, .min_operands = 2, .max_operands = 2 },
 	{ .name = "drop", .run = run_drop, .synopsis = "NAME...",
 	  .help = "end and forget tunnels that were added",
 	  .example = "tunctl drop db",
 	  .min_operands = 1, .max_operands = OPERANDS_ANY },
+	{ .name = "connections", .run = run_connections, .synopsis = "[-w] [NAME...]",
+	  .help = "who is connected to what through which tunnel",
+	  .example = "tunctl connections db-prod",
+	  .options = OPTION_BIT(OPTION_WATCH), .max_operands = OPERANDS_ANY },
+	{ .name = "kill", .run = run_kill, .synopsis = "ID...",
+	  .help = "end connections; 'connections' shows their ids",
+	  .example = "tunctl kill 3-217",
+	  .min_operands = 1, .max_operands = OPERANDS_ANY },
+	{ .name = "nc", .run = run_nc, .synopsis = "NAME HOST:PORT | NAME HOST PORT | NAME /SOCKET",
+	  .help = "tie standard input and output to a connection through a tunnel",
+	  .example = "ssh -o ProxyCommand='tunctl nc bastion %h %p' me@internal",
+	  .min_operands = 2, .max_operands = 3 },
 	{ .name = "reload", .run = run_reload, .synopsis = "",
 	  .help = "read the configuration again and apply what changed" },
 	{ .name = "version", .run = run_version, .synopsis = "",
@@ -96,7 +115,7 @@ void verbs_usage(FILE *to)
 	      "Shows and steers the SSH tunnels that tunneld keeps alive.\n\n",
 	      to);
 	for (size_t i = 0; i < verb_count; i++)
-		fprintf(to, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+		fprintf(to, "  %-12s %s\n", verbs[i].name, verbs[i].help);
 	fputs("\noptions, before or after the verb:\n", to);
 	print_options(to, OPTION_GLOBAL | OPTION_BIT(OPTION_VERSION));
 	fputs("\n'tunctl VERB --help' shows the options of a verb. Exit codes: 0 ok, 1 failed, 2 "

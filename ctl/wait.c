@@ -259,7 +259,7 @@ int wait_timeout(const struct ctl *ctl, unsigned *ret_ms, struct failure *f)
 static int call_without_waiting(struct ctl *ctl, const char *method, json_t *parameters,
 				struct failure *f)
 {
-	json_t *tunnels = ctl_call_tunnels(ctl, method, parameters, false, f);
+	json_t *tunnels = ctl_call_items(ctl, method, parameters, "tunnels", false, f);
 
 	if (!tunnels)
 		return -1;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `tunctl list -w`: the table on the terminal's second screen, drawn anew every second so that
+ * `tunctl list -w`: a table on the terminal's second screen, drawn anew every second so that
  * waits count down. A daemon that goes away is shown as such and looked for again: a watch that
  * ends by itself is of no use. Signals come as a descriptor, so the screen is always given back.
  */
+#include "ctl/watch.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,7 +13,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "ctl/list.h"
 #include "ctl/text.h"
 #include "lib/util.h"
 
@@ -60,15 +61,16 @@ static void add_lines(struct strbuf *to, const char *text, unsigned height)
 	}
 }
 
-static char *screen_text(struct ctl *ctl, const json_t *tunnels, const struct failure *f)
+static char *screen_text(struct ctl *ctl, const struct view *view, const json_t *items,
+			 const struct failure *f)
 {
 	struct strbuf text = { 0 }, screen = { 0 };
 	CLEANUP(freep) char *table = NULL, *whole = NULL;
 
-	if (tunnels) {
-		list_summary(&text, tunnels);
+	if (items) {
+		view->summary(&text, items);
 		strbuf_add(&text, " (Ctrl-C ends)\n\n");
-		table = list_text(tunnels, &ctl->out);
+		table = view->text(items, &ctl->out);
 		strbuf_add(&text, table ? table : "");
 	} else {
 		text_add_wrapped(&text, f->message, 0, ctl->out.width);
@@ -88,43 +90,43 @@ static bool is_interrupted(int signals)
 	return poll(&p, 1, 0) > 0;
 }
 
-static int draw(struct ctl *ctl, int signals)
+static int draw(struct ctl *ctl, const struct view *view, int signals)
 {
 	struct failure f = { 0 };
-	json_t *tunnels = NULL;
+	json_t *items = NULL;
 	CLEANUP(freep) char *screen = NULL;
 
 	if (ctl_client(ctl, &f)) {
 		ctl->client.interrupt_fd = signals;
-		tunnels = list_fetch(ctl, &f);
+		items = view->fetch(ctl, &f);
 	}
 	term_init(&ctl->out, STDOUT_FILENO);
-	screen = is_interrupted(signals) ? strdup("") : screen_text(ctl, tunnels, &f);
-	if (!tunnels)
+	screen = is_interrupted(signals) ? strdup("") : screen_text(ctl, view, items, &f);
+	if (!items)
 		client_close(&ctl->client);
-	json_decref(tunnels);
+	json_decref(items);
 	failure_fini(&f);
 	return screen && fputs(screen, stdout) >= 0 && fflush(stdout) == 0 ? 0 : -1;
 }
 
-int list_watch(struct ctl *ctl, struct failure *f)
+int watch(struct ctl *ctl, const struct view *view, struct failure *f)
 {
 	CLEANUP(closep) int signals = -1;
-	json_t *tunnels;
+	json_t *items;
 
 	if (!ctl->out.tty || ctl->json)
 		return failure_set(f, EXIT_USAGE, ERR_USAGE, "--watch needs a terminal to draw on");
-	/* The first time may fail like any other list: no daemon, a name that is wrong. */
-	tunnels = list_fetch(ctl, f);
-	if (!tunnels)
+	/* The first time may fail as without --watch: no daemon, a name that is wrong. */
+	items = view->fetch(ctl, f);
+	if (!items)
 		return -1;
-	json_decref(tunnels);
+	json_decref(items);
 	signals = open_signals();
 	if (signals < 0)
 		return failure_set(f, EXIT_FAILED, ERR_IO, "cannot watch for signals: %s",
 				   strerror(errno));
 	fputs(SCREEN_ENTER, stdout);
-	while (draw(ctl, signals) == 0 && wait_tick(signals))
+	while (draw(ctl, view, signals) == 0 && wait_tick(signals))
 		;
 	fputs(SCREEN_LEAVE, stdout);
 	return EXIT_OK;

@@ -15,9 +15,9 @@ _tunctl_names()
 _tunctl()
 {
 	local global="-s --socket --json -h --help"
-	local verbs="list inspect up down restart add drop reload version"
+	local verbs="list inspect up down restart add forward drop connections kill nc reload version"
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local i verb= words=
+	local i operands=0 verb= words=
 
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -25,8 +25,11 @@ _tunctl()
 		-s | --socket) ((i++)) ;;
 		-*) ;;
 		*)
-			verb=${COMP_WORDS[i]}
-			break
+			if [[ -n $verb ]]; then
+				((operands++))
+			else
+				verb=${COMP_WORDS[i]}
+			fi
 			;;
 		esac
 	done
@@ -37,7 +40,7 @@ _tunctl()
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	-L | -p | -l | -c | -o | --timeout)
+	-L | -R | -D | -p | -l | -c | -o | --timeout)
 		return
 		;;
 	esac
@@ -48,15 +51,24 @@ _tunctl()
 	inspect) words="$global --daemon" ;;
 	up | restart) words="$global --all --no-wait --timeout" ;;
 	down) words="$global --all" ;;
-	add) words="$global --no-wait --timeout -L -i -p -l -c -o" ;;
+	add) words="$global --no-wait --timeout -L -R -D -i -p -l -c -o" ;;
+	forward) words="$global -L -R -D -o" ;;
+	connections) words="$global -w --watch" ;;
 	*) words=$global ;;
 	esac
 
 	case $verb in
-	list | inspect | up | down | restart | drop)
+	list | inspect | up | down | restart | drop | connections)
 		[[ $cur == -* ]] || words=$(_tunctl_names)
 		;;
-	add)
+	forward | nc)
+		if [[ $cur != -* ]]; then
+			words=
+			((operands == 0)) && words=$(_tunctl_names)
+			[[ $verb == forward ]] && ((operands == 1)) && words="add drop"
+		fi
+		;;
+	add | kill)
 		[[ $cur == -* ]] || words=
 		;;
 	esac

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "ctl/add.h"
 #include "ctl/ctl.h"
+#include "ctl/letters.h"
 #include "lib/util.h"
 
 #define WORDS_MAX 24
@@ -82,7 +82,14 @@ static void test_refused(void **state)
 		"tunctl add a",
 		"tunctl add a b c",
 		"tunctl add a b -L",
-		"tunctl add a b -NR1:a:1",
+		"tunctl add a b -NW1:a:1",
+		"tunctl add a b -w0",
+		"tunctl forward a",
+		"tunctl forward a add x",
+		"tunctl forward a add -i k",
+		"tunctl kill",
+		"tunctl nc a",
+		"tunctl nc a b c d",
 		"tunctl inspect",
 		"tunctl list -V",
 		"tunctl version --all",
@@ -133,6 +140,14 @@ static const struct {
 	{ "-M 0 -M0 h", "{'host':'h'}" },
 	{ "-o a.b.c=1 -o a.b.d=2 h", "{'a':{'b':{'c':'1','d':'2'}},'host':'h'}" },
 	{ "-o serveraliveinterval=5 h", "{'keepalive':{'interval':'5'},'host':'h'}" },
+	{ "-R 1:a:1 -D 2 -D 3 h", "{'remote':'1:a:1','dynamic':['2','3'],'host':'h'}" },
+	{ "-L d/s:b:1 -R 1:d/s h", "{'local':'/cwd/d/s:b:1','remote':'1:/cwd/d/s','host':'h'}" },
+	{ "-o LocalForward=1:a:1 -o localforward=d/s:a:1 h",
+	  "{'local':['1:a:1','/cwd/d/s:a:1'],'host':'h'}" },
+	{ "-o exitonforwardfailure=no h", "{'exit_on_forward_failure':'no','host':'h'}" },
+	{ "-o GatewayPorts=no -o Tunnel=no -o StrictHostKeyChecking=YES h", "{'host':'h'}" },
+	{ "-o remote.listen=1 -o remote.allow=any h",
+	  "{'remote':{'listen':'1','allow':'any'},'host':'h'}" },
 	{ "-o BatchMode=yes -o hold=0 h", "{'hold':'0','host':'h'}" },
 	{ "-o x= h", "{'x':'','host':'h'}" },
 	{ "-p 0 h", NULL },
@@ -144,6 +159,22 @@ static const struct {
 	{ "-o a=1 -o a.b=2 h", NULL },
 	{ "-o StrictHostKeyChecking=no h", NULL },
 	{ "-o x=\xff h", NULL },
+	{ "-o GatewayPorts=yes h", NULL },
+	{ "-o tunnel=point-to-point h", NULL },
+	{ "-R 1 -o remote.listen=2 h", NULL },
+};
+
+static const struct {
+	const char *line;
+	const char *json; /* NULL: refused */
+} forwards[] = {
+	{ "-L 1:a:1 -R2:b:2 -D 3", "{'local':'1:a:1','remote':'2:b:2','dynamic':'3'}" },
+	{ "-o dynamic.listen=3 -o dynamic.allow=a:1", "{'dynamic':{'listen':'3','allow':'a:1'}}" },
+	{ "-o DynamicForward=3", "{'dynamic':'3'}" },
+	{ "", NULL },
+	{ "-D 3 -o hold=1", NULL },
+	{ "-D 3 -o Port=1", NULL },
+	{ "-D 3 -o User=me", NULL },
 };
 
 static json_t *expected_object(const char *text)
@@ -157,29 +188,42 @@ static json_t *expected_object(const char *text)
 	return json_loads(json, 0, NULL);
 }
 
+static void check_object(const char *command, const char *letters, letters_fn *read,
+			 const char *json)
+{
+	char line[256];
+	struct args args;
+	struct failure f;
+	json_t *object;
+
+	snprintf(line, sizeof(line), "%s%s%s", command, *letters ? " " : "", letters);
+	assert_int_equal(parse(&args, &f, line), 0);
+	object = read(&args, "/cwd", "/home", &f);
+	if (!json) {
+		assert_null(object);
+		assert_int_equal(f.exit, EXIT_USAGE);
+	} else {
+		json_t *expected = expected_object(json);
+
+		assert_non_null(expected);
+		assert_true(json_equal(object, expected));
+		json_decref(expected);
+	}
+	json_decref(object);
+	args_fini(&args);
+}
+
 static void test_add_objects(void **state)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(tunnels); i++) {
-		char line[256];
-		struct args args;
-		struct failure f;
-		json_t *tunnel, *expected;
+	for (size_t i = 0; i < ARRAY_SIZE(tunnels); i++)
+		check_object("tunctl add x", tunnels[i].line, letters_tunnel, tunnels[i].json);
+}
 
-		snprintf(line, sizeof(line), "tunctl add x %s", tunnels[i].line);
-		assert_int_equal(parse(&args, &f, line), 0);
-		tunnel = add_tunnel_object(&args, "/cwd", "/home", &f);
-		if (!tunnels[i].json) {
-			assert_null(tunnel);
-			assert_int_equal(f.exit, EXIT_USAGE);
-		} else {
-			expected = expected_object(tunnels[i].json);
-			assert_non_null(expected);
-			assert_true(json_equal(tunnel, expected));
-			json_decref(expected);
-		}
-		json_decref(tunnel);
-		args_fini(&args);
-	}
+static void test_forward_objects(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(forwards); i++)
+		check_object("tunctl forward x add", forwards[i].line, letters_forwards,
+			     forwards[i].json);
 }
 
 int main(void)
@@ -190,6 +234,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_help_needs_no_operands),
 		cmocka_unit_test(test_add_objects),
+		cmocka_unit_test(test_forward_objects),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,14 @@ HANG = object()  # the server says nothing and waits for the client to go
 CLOSE = object()  # the server closes the connection
 
 
+class Upgrade:
+    """The reply to Connect, with first behind it in the same packet; then talk(connection) has the
+    connection, which ends with it."""
+
+    def __init__(self, talk=lambda connection: None, first=b""):
+        self.talk, self.first = talk, first
+
+
 def forward(listen="127.0.0.1:5432", target="db:5432", **changes):
     return {
         "name": f"local:{listen}",
@@ -35,9 +43,37 @@ def forward(listen="127.0.0.1:5432", target="db:5432", **changes):
         "addresses": [listen],
         "target": target,
         "state": "open",
+        "note": None,
         "error": None,
         "connections": 2,
         "connections_total": 17,
+        "bytes_in": 1234567,
+        "bytes_out": 4096,
+        "source": "/etc/tunneld/tunneld.yaml",
+    } | changes
+
+
+def remote(listen="localhost:2222", target="localhost:22", **changes):
+    return (
+        forward(listen, target, type="remote", name=f"remote:{listen}", addresses=[]) | changes
+    )
+
+
+def dynamic(listen="localhost:1080", **changes):
+    return forward(listen, "any", type="dynamic", name=f"dynamic:{listen}") | changes
+
+
+def connection(number=1, tunnel_name="db-prod", **changes):
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 200))
+    return {
+        "id": number if isinstance(number, str) else f"1-{number}",
+        "tunnel": tunnel_name,
+        "forward": "local:127.0.0.1:5432",
+        "state": "open",
+        "from": "127.0.0.1:50000",
+        "to": "db:5432",
+        "since": since,
+        "idle_ms": 65000,
         "bytes_in": 1234567,
         "bytes_out": 4096,
     } | changes
@@ -154,6 +190,10 @@ class Server:
             if answer is HANG:
                 connection.recv(1)
                 return False
+            if isinstance(answer, Upgrade):
+                connection.sendall(json.dumps(reply()).encode() + b"\0" + answer.first)
+                answer.talk(connection)
+                return False
             if callable(answer):
                 answer = answer()
             if not isinstance(answer, bytes):
@@ -265,6 +305,7 @@ INSPECTED = {
         "reconnect_stable_ms": 90000,
         "connect_timeout_ms": 20000,
         "hold_ms": 0,
+        "exit_on_forward_failure": False,
         "start": "always",
     },
     "session": {

@@ -66,7 +66,42 @@ def test_add_takes_an_autossh_line(server):
         "-L",
         "1:a:1",
         "host",
-    ) == {"keepalive": {"interval": "30", "count": "2"}, "local": "1:a:1", "host": "me@host:2222"}
+    ) == {
+        "keepalive": {"interval": "30", "count": "2"},
+        "exit_on_forward_failure": "yes",
+        "local": "1:a:1",
+        "host": "me@host:2222",
+    }
+
+
+def test_add_takes_forwards_of_all_kinds(server):
+    assert added(
+        server,
+        *("-R", "2222:localhost:22", "-R8080:localhost:80", "-D", "1080"),
+        *("-o", "LocalForward 1 a:1", "-oRemoteForward=*:2\tb:2", "-oDynamicForward=[::1]:3"),
+        "h",
+    ) == {
+        "remote": ["2222:localhost:22", "8080:localhost:80", "*:2:b:2"],
+        "dynamic": ["1080", "[::1]:3"],
+        "local": "1:a:1",
+        "host": "h",
+    }
+    assert added(server, "-o", "remote.listen=1080", "-o", "remote.allow=any", "h")["remote"] == {
+        "listen": "1080",
+        "allow": "any",
+    }
+
+
+def test_sockets_of_this_machine_become_absolute(server, tmp_path):
+    assert added(
+        server,
+        *("-L", "run/x.sock:/run/y.sock", "-R", "80:./z.sock", "-L", "1:/r.sock", "h"),
+        cwd=tmp_path,
+    ) == {
+        "local": [f"{tmp_path}/run/x.sock:/run/y.sock", "1:/r.sock"],
+        "remote": f"80:{tmp_path}/./z.sock",
+        "host": "h",
+    }
 
 
 def test_add_takes_keys_of_the_configuration(server):
@@ -97,13 +132,18 @@ def test_add_takes_keys_of_the_configuration(server):
 @pytest.mark.parametrize(
     "args, words",
     [
-        (["-R", "1:a:1", "h"], "-R is not supported by this version"),
-        (["-D1080", "h"], "-D is not supported"),
         (["-J", "a", "h"], "-J is not supported"),
-        (["-Nw0", "h"], "-w is not supported"),
+        (["-Nw0", "h"], "-w makes a network interface, which tunneld does not; forward ports"),
+        (["-Wdb:22", "h"], "-W belongs to one standard input and output; add the tunnel without"),
+        (["-fNA", "h"], "-A needs a command on the server, and a tunnel runs none"),
+        (["-X", "h"], "run 'ssh -X' beside it"),
+        (["-g", "h"], "-g is written into the forward: -L '*:PORT:HOST:PORT'"),
+        (["-o", "GatewayPorts=yes", "h"], "write -L '*:PORT:HOST:PORT'"),
+        (["-o", "Tunnel=ethernet", "h"], "tunneld makes no network interfaces"),
         (["-Z", "h"], "unknown option -Z"),
         (["-S", "none", "h"], "-S is not needed"),
-        (["-e", "none", "h"], "-e makes no sense"),
+        (["-e", "none", "h"], "-e is for a terminal"),
+        (["-R"], "-R needs a value"),
         (["-L"], "-L needs a value"),
         (["h", "uptime"], "'uptime' is one word too many"),
         (["-p", "0", "h"], "port"),

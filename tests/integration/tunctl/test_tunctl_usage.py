@@ -31,6 +31,19 @@ from fake import TOP, TUNCTL, Server, backoff, environment, reply, tunctl, tunne
         ["drop"],
         ["add", "x"],
         ["-w", "list"],
+        ["forward", "x"],
+        ["forward", "x", "add"],
+        ["forward", "x", "list", "-D", "1080"],
+        ["forward", "x", "add", "-o", "hold=0"],
+        ["forward", "x", "add", "-o", "Port=22", "-D", "1080"],
+        ["kill"],
+        ["nc", "x"],
+        ["nc", "x", "db"],
+        ["nc", "x", "me@db:5432"],
+        ["nc", "x", "db:0"],
+        ["nc", "x", "run/x.sock"],
+        ["nc", "x", "db", "many"],
+        ["nc", "x", "db", "1", "2"],
     ],
 )
 def test_usage_errors(args):
@@ -44,7 +57,9 @@ def test_suggestions():
 
 
 @pytest.mark.parametrize(
-    "verb", [None, "list", "inspect", "up", "down", "restart", "add", "drop", "reload", "version"]
+    "verb",
+    [None]
+    + "list inspect up down restart add forward drop connections kill nc reload version".split(),
 )
 def test_help_of_every_verb(verb):
     args = [verb] if verb else []
@@ -140,6 +155,10 @@ def test_completion_of_bash(server):
         "--timeout",
     ]
     assert completed(server, "add", "x", "-L", "") == []
+    assert completed(server, "forward", "") == ["db-prod", "db-test", "web"]
+    assert completed(server, "forward", "web", "") == ["add", "drop"]
+    assert completed(server, "nc", "w") == ["web"]
+    assert completed(server, "kill", "") == []
 
 
 def test_completion_without_a_daemon_is_silent(tmp_path):
