@@ -28,7 +28,7 @@ def need(*programs):
             pytest.skip(f"{program} is not installed")
 
 
-def run(*command, input=None, env=None, timeout=30, cwd=None):
+def run(*command, input=None, env=None, timeout=30):
     """The finished process. What this machine's environment says about proxies and the like is not
     heard."""
     return subprocess.run(
@@ -38,7 +38,6 @@ def run(*command, input=None, env=None, timeout=30, cwd=None):
         capture_output=True,
         env={"PATH": PATH, "HOME": "/nonexistent", "LANG": "C.UTF-8", **(env or {})},
         timeout=timeout,
-        cwd=cwd,
         check=False,
     )
 
@@ -101,8 +100,11 @@ class Program:
                 env={"PATH": PATH, "LC_ALL": "C.UTF-8"},
                 **self._who,
             )
-        until(self._is_ready, 20, f"{command[0]} takes connections")
-        return self
+        try:
+            until(self._is_ready, 20, f"{command[0]} takes connections")
+        except Exception:
+            self.close()  # nobody knows it yet who would do that
+            raise
 
     def _is_ready(self):
         if self.process.poll() is not None:
@@ -188,7 +190,9 @@ class Postgres(Program):
             "-c",
             "max_connections=120",
         )
-        until(lambda: "ready to accept connections" in self.log, 20, "postgres is ready")
+
+    def _is_ready(self):
+        return super()._is_ready() and "ready to accept connections" in self.log
 
     @property
     def socket(self):
