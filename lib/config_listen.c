@@ -13,7 +13,7 @@
 #include "lib/config_read.h"
 #include "lib/util.h"
 
-enum family { CLAIM_IPV4, CLAIM_IPV6, CLAIM_NAME, CLAIM_PATH, CLAIM_FAMILIES };
+enum family { CLAIM_IPV4, CLAIM_IPV6, CLAIM_NAME, CLAIM_PATH };
 
 enum { CLAIMS_MAX = CLAIM_PATH }; /* of one forward */
 
@@ -22,12 +22,6 @@ struct claim {
 	enum family family;
 	const char *address; /* "": every address of the family */
 	uint16_t first, last; /* ports */
-};
-
-/* All claims of a reading, and where in them the part of one scope and family is. */
-struct claims {
-	struct claim *items;
-	size_t count;
 };
 
 const struct node *config_forward_node(const struct node *map, size_t index)
