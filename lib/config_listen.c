@@ -171,24 +171,27 @@ static bool ports_overlap(const struct claim *a, const struct claim *b)
 
 /* ---- conflicts ---- */
 
+/* Names a's words for the place as well where they are not b's: "taken by tunnel 'a' (*:5432)". */
 static void complain(struct config_decoder *d, const struct config_listen *a,
 		     const struct config_listen *b)
 {
-	char where[256], text[CONFIG_END_TEXT_MAX], other[CONFIG_END_TEXT_MAX];
+	char where[256], text[CONFIG_END_TEXT_MAX], other[CONFIG_END_TEXT_MAX + 3] = " (";
 	const char *type = forward_type_name(b->forward->type);
-	bool same;
 
 	config_end_text(text, sizeof(text), &b->forward->listen, b->forward->port_count);
-	config_end_text(other, sizeof(other), &a->forward->listen, a->forward->port_count);
-	same = strcmp(text, other) == 0;
+	config_end_text(other + 2, CONFIG_END_TEXT_MAX, &a->forward->listen,
+			a->forward->port_count);
+	if (strcmp(text, other + 2) == 0)
+		*other = '\0';
+	else
+		strcat(other, ")");
 	if (b->at && b->at->file)
-		config_complain(d, b->at, "tunnels.%s.%s: %s is taken by tunnel '%s'%s%s%s in %s",
-				b->tunnel, type, text, a->tunnel, same ? "" : " (",
-				same ? "" : other, same ? "" : ")",
+		config_complain(d, b->at, "tunnels.%s.%s: %s is taken by tunnel '%s'%s in %s",
+				b->tunnel, type, text, a->tunnel, other,
 				config_place_text(a->at, b->at, where, sizeof(where)));
 	else
-		config_complain(d, b->at, "%s: %s is taken by tunnel '%s'%s%s%s", type, text,
-				a->tunnel, same ? "" : " (", same ? "" : other, same ? "" : ")");
+		config_complain(d, b->at, "%s: %s is taken by tunnel '%s'%s", type, text, a->tunnel,
+				other);
 }
 
 static void conflict(struct config_decoder *d, const struct claim *a, const struct claim *b)
