@@ -89,6 +89,18 @@ WRONG_LINES = {
     "IdentityFile: /k": (5, ["'identity'"]),
     "identity_file: /k": (5, ["'identity'"]),
     "ciphers: nonsense": (14, ["nonsense"]),
+    "remote: 1080": (13, ["allow"]),
+    "remote: /run/x.sock:h:1": (13, ["libssh", "ssh -R"]),
+    "remote: 2222:22": (13, ["2222:localhost:22"]),
+    "remote: [2222:h:1, '*:2222:h:2']": (24, ["2222", "taken"]),
+    "dynamic: 0": (14, ["port 0"]),
+    "dynamic: 127.0.0.1:1": (14, ["127.0.0.1:1", "taken", "localhost:1"]),
+    "dynamic: {listen: 1080, allow: h}": (36, ["HOST:PORT"]),
+    "dynamic: {listen: 1080, user: u}": (35, ["password"]),
+    "dynamic: {listen: 8000-8010}": (23, ["range"]),
+    "DynamicForward: 1080": (5, ["'dynamic'"]),
+    "Tunnel: point-to-point": (5, ["ssh -w"]),
+    "exit_on_forward_failure: perhaps": (30, ["yes or no"]),
     "user: u": (5, ["user"]),
     "host: h": (5, ["host"]),
 }
@@ -133,6 +145,18 @@ def test_two_tunnels_on_one_port(daemon):
         "  b: {host: h, user: u, identity: /k, local: '7777:h:3'}\n",
     )
     has(lines, ":3:", "7777", "a")
+
+
+def test_a_password_in_a_file_others_can_read(daemon):
+    text = GOOD + "    dynamic: {listen: 1080, user: me, password: open-sesame}\n"
+    daemon.write(text)
+    daemon.config_path.chmod(0o600)
+    assert daemon.check().returncode == 0
+    daemon.config_path.chmod(0o640)
+    result = daemon.check()
+    said = result.stdout + result.stderr
+    assert result.returncode == 1 and f"chmod 600 {daemon.config_path}" in said
+    assert "open-sesame" not in said
 
 
 HUGE = GOOD + "# " + "x" * (2 << 20) + "\n"
