@@ -179,8 +179,10 @@ static int parse_target(const char *text, struct config_end *ret, struct err *er
 		if (strlen(text) > ENDPOINT_HOST_MAX)
 			return err_set(err, ERR_USAGE, "the path is too long for a socket");
 	} else {
-		if (endpoint_parse(text, &endpoint, err) < 0)
+		if (endpoint_parse(text, &endpoint, err) < 0) {
+			err->code = ERR_USAGE; /* not of a configuration */
 			return -1;
+		}
 		if (endpoint.user[0] || !endpoint.port)
 			return err_set(err, ERR_USAGE,
 				       "a target is HOST:PORT or the path of a Unix socket");

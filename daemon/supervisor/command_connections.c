@@ -185,30 +185,44 @@ static void finish_tour(struct tour *tour)
 	}
 }
 
-/* Asks for the next page. False: there is nothing left to ask for. */
-static bool ask_next(struct tour *tour)
+/* The next tunnel that can have connections: where no worker knows of it, it has none. */
+static struct tunnel *find_next(struct tour *tour)
 {
-	struct supervisor *s = tour->supervisor;
+	for (; tour->next < tour->count; next_tunnel(tour)) {
+		struct tunnel *t =
+			tunnels_find_id(&tour->supervisor->tunnels, tour->ids[tour->next]);
 
-	for (; tour->next < tour->count && tour->text.length <= VARLINK_MESSAGE_MAX;
-	     next_tunnel(tour)) {
-		struct tunnel *t = tunnels_find_id(&s->tunnels, tour->ids[tour->next]);
-		uint64_t call = asks_next_call(&s->asks);
-
-		/* Where no worker knows of it, it has no connections. */
-		if (t && t->worker && t->spec_told &&
-		    ask(&s->asks, &tour->ask, t->worker,
-			wire_ask_connections(call, t->id, tour->after), ASK_PATIENCE_MS) == 0)
-			return true;
+		if (t && t->worker && t->spec_told)
+			return t;
 	}
-	return false;
+	return NULL;
+}
+
+static void ask_next(struct tour *tour, const struct tunnel *t)
+{
+	struct asks *asks = &tour->supervisor->asks;
+	json_t *message = wire_ask_connections(asks_next_call(asks), t->id, tour->after);
+	struct err err;
+
+	if (ask(asks, &tour->ask, t->worker, message, ASK_PATIENCE_MS) == 0)
+		return;
+	err_set(&err, ERR_WORKER, "worker %u cannot be asked; it is being replaced",
+		t->worker->index);
+	tour_fail(tour, &err);
 }
 
 static bool tour_step(struct call *call, void *data)
 {
 	struct tour *tour = data;
+	struct tunnel *t;
 
-	if (!ask_is_open(&tour->ask) && !ask_next(tour))
+	if (ask_is_open(&tour->ask))
+		return false;
+	/* What is too long for one reply already is refused, however long it gets. */
+	t = tour->text.length <= VARLINK_MESSAGE_MAX ? find_next(tour) : NULL;
+	if (t)
+		ask_next(tour, t);
+	else
 		finish_tour(tour);
 	return false; /* the answer wakes it */
 }

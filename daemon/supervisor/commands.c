@@ -171,6 +171,8 @@ json_t *commands_error_parameters(const struct err *err, const char *name)
 
 	if (o && name && strcmp(commands_error_name(err->code), MANAGER ".Failed") != 0)
 		json_object_set_new(o, "name", json_string(name));
+	if (o && err->code == ERR_CONFIG) /* it has a list, even when one sentence says it all */
+		json_object_set_new(o, "problems", json_pack("[{s:s}]", "message", err->msg));
 	return o;
 }
 
