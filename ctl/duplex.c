@@ -36,6 +36,7 @@ struct duplex {
 	struct half up, down; /* to the peer, from the peer */
 	int reopened; /* of standard output, owned; -1: not needed, or not possible */
 	bool told_end; /* the peer knows that nothing more comes */
+	bool reset; /* its end will be none */
 	const char *peer;
 };
 
@@ -115,10 +116,10 @@ static void watch(const struct duplex *d, struct pollfd p[WATCHED])
 	const struct half *up = &d->up, *down = &d->down;
 	bool fill_up = !up->ended && !up->deaf && is_empty(up);
 	bool fill_down = !down->ended && is_empty(down);
-	short events = (short)((fill_down ? POLLIN : 0) | (is_empty(up) ? 0 : POLLOUT));
+	short events = POLLPRI | (fill_down ? POLLIN : 0) | (is_empty(up) ? 0 : POLLOUT);
 
 	p[IN] = (struct pollfd){ fill_up ? up->from : -1, POLLIN, 0 };
-	p[SOCKET] = (struct pollfd){ events ? down->from : -1, events, 0 };
+	p[SOCKET] = (struct pollfd){ events == POLLPRI ? -1 : down->from, events, 0 };
 	p[OUT] = (struct pollfd){ down->deaf ? -1 : down->to, is_empty(down) ? 0 : POLLOUT, 0 };
 }
 
@@ -130,11 +131,28 @@ static int read_input(struct duplex *d, const struct pollfd *p, struct failure *
 			   strerror(errno));
 }
 
+static int say_reset(const struct duplex *d, struct failure *f)
+{
+	return failure_set(f, EXIT_FAILED, ERR_LOST, "the connection to %s was reset", d->peer);
+}
+
+/* A Unix socket has no RST. The daemon says by a byte out of band, before it closes, that what was
+ * on its way is lost; otherwise the kernel says so, when not everything we sent was read. */
+static void look_for_reset(struct duplex *d, const struct pollfd *p)
+{
+	char mark;
+
+	if ((p->revents & POLLPRI) &&
+	    recv(d->down.from, &mark, sizeof(mark), MSG_OOB | MSG_DONTWAIT) == 1)
+		d->reset = true;
+}
+
 static int serve_socket(struct duplex *d, const struct pollfd *p, struct failure *f)
 {
 	const short broken = POLLERR | POLLHUP;
 	int rc = 0;
 
+	look_for_reset(d, p);
 	if ((p->revents & (POLLOUT | broken)) && !is_empty(&d->up))
 		rc = half_drain(&d->up);
 	if (rc == 0 && (p->revents & (POLLIN | broken)) && (p->events & POLLIN))
@@ -142,8 +160,7 @@ static int serve_socket(struct duplex *d, const struct pollfd *p, struct failure
 	if (rc == 0)
 		return 0;
 	if (errno == ECONNRESET)
-		return failure_set(f, EXIT_FAILED, ERR_LOST, "the connection to %s was reset",
-				   d->peer);
+		return say_reset(d, f);
 	return failure_set(f, EXIT_FAILED, ERR_LOST, "the connection to %s broke: %s", d->peer,
 			   strerror(errno));
 }
@@ -185,7 +202,7 @@ static int carry(struct duplex *d, struct failure *f)
 			d->told_end = true;
 		}
 	}
-	return 0;
+	return d->reset ? say_reset(d, f) : 0;
 }
 
 int duplex_run(const struct duplex_ends *ends, const char *received, size_t size, struct failure *f)

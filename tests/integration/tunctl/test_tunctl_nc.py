@@ -190,6 +190,16 @@ def test_a_reset_is_a_failure(server):
     process.communicate()
 
 
+def test_a_reset_is_told_out_of_band_and_what_came_before_is_kept(server):
+    def talk(connection):
+        connection.sendall(BIG)
+        connection.send(b"!", socket.MSG_OOB)
+
+    server.answers("Connect", Upgrade(talk))
+    out, err = run(server, stdin=subprocess.DEVNULL, data=None, expect=1)
+    assert out == BIG and err == "tunctl: the connection to h:1 was reset\n"
+
+
 # -- what standard input and output may be ----------------------------------------------------------
 
 
