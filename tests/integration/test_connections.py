@@ -221,7 +221,7 @@ def test_idle_timeout(lab, kind):
 
 
 def set_limit(pid, count):
-    subprocess.run(["prlimit", f"--pid={pid}", f"--nofile={count}:{count}"], check=True)
+    subprocess.run(["prlimit", f"--pid={pid}", f"--nofile={count}:"], check=True)
 
 
 @pytest.mark.parametrize("kind", ["local", "dynamic", "remote"])
@@ -303,13 +303,6 @@ def test_an_end_is_an_end_here(channel):
     with client.connect(channel) as sock:
         sock.sendall(b"end")
         assert client.how_it_ends(sock) == "eof"
-
-
-def test_a_reset_here_is_no_end_there(channel):
-    sock = client.connect(channel)
-    sock.sendall(b"x")
-    peers.reset(sock)
-    assert Channel.ends.get(timeout=10) == "reset"
 
 
 def test_a_target_of_ours_that_resets(lab):

@@ -43,9 +43,9 @@ def test_a_range_is_one_forward(lab, kind, is_mapping):
     assert forward["name"] == f"{kind}:localhost:{span(here)}"
     assert forward["listen"] == f"localhost:{span(here)}"
     assert forward["target"] == f"127.0.0.1:{span(there)}"
-    assert forward["connections_total"] == 11
+    until(lambda: daemon.forward("t")["connections_total"] == 11, 5, "each is counted")
     if kind == "local":
-        assert f"127.0.0.1:{here[5]}" in forward["addresses"]
+        assert f"127.0.0.1:{span(here)}" in forward["addresses"]
 
 
 @pytest.mark.parametrize("kind", ["local", "remote"])
@@ -85,7 +85,7 @@ def test_hundreds_of_ports(lab):
     sshd, echo, here = lab.sshd(), lab.echo(), lab.ports(400)
     spec = f"127.0.0.1:{span(here)}:127.0.0.1:{span(here)}"
     daemon = lab.up({"t": {"host": sshd.address, "local": spec}})
-    assert len(daemon.forward("t")["addresses"]) == 400
+    assert daemon.forward("t")["addresses"] == [f"127.0.0.1:{span(here)}"]
     until(lambda: not any(map(client.is_refused, (here[0], here[399]))), 5, "all listen")
     daemon.assert_no_stall()
     worker = daemon.workers()[0]
@@ -95,10 +95,10 @@ def test_hundreds_of_ports(lab):
 
 
 BAD = {
-    "8000-8010:h:9000-9009": "same",
+    "8000-8010:h:9000-9009": "one length",
     "8010-8000:h:9010-9000": "8010-8000",
     "1-2000:h:1-2000": "1024",
-    "8000-8010:h:80": "same",
+    "8000-8010:h:80": "one length",
     "65530-65540:h:1-11": "65540",
 }
 
