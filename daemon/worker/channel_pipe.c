@@ -149,6 +149,26 @@ static const char *target_of(const struct channel_pipe *c, char text[ENDPOINT_TE
 	return c->port ? endpoint_format(text, c->host, (uint16_t)c->port) : c->host;
 }
 
+/* ... and 2: connect failed. Why it did, servers say in the words of their system. */
+static enum err_code code_of(const char *words)
+{
+	static const struct {
+		const char *part;
+		enum err_code code;
+	} known[] = {
+		{ "refused", ERR_REFUSED },         { "No route", ERR_UNREACHABLE },
+		{ "unreachable", ERR_UNREACHABLE }, { "timed out", ERR_TIMEOUT },
+		{ "not known", ERR_RESOLVE },       { "name resolution", ERR_RESOLVE },
+		{ "nodename", ERR_RESOLVE },        { "No address", ERR_RESOLVE },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		if (strcasestr(words, known[i].part))
+			return known[i].code;
+	}
+	return ERR_TARGET;
+}
+
 /* "Channel opening failure: channel 43 error (2) Connection refused" */
 static void open_error(struct channel_pipe *c, struct err *err)
 {
@@ -163,7 +183,7 @@ static void open_error(struct channel_pipe *c, struct err *err)
 	}
 	words += strlen(") ");
 	str_escape(shown, sizeof(shown), words, strlen(words));
-	/* 1: administratively prohibited (RFC 4254 section 5.1) */
+	/* 1: administratively prohibited (RFC 4254 section 5.1), */
 	if (reason[strlen("error (")] == '1')
 		err_set(err, ERR_PROHIBITED,
 			"the server does not allow forwarding to %s (%s); check %s and the options "
@@ -171,7 +191,7 @@ static void open_error(struct channel_pipe *c, struct err *err)
 			target_of(c, target), shown,
 			c->port ? "AllowTcpForwarding, PermitOpen" : "AllowStreamLocalForwarding");
 	else
-		err_set(err, ERR_TARGET,
+		err_set(err, code_of(words),
 			"%s cannot be reached from the server: %s; check that it listens there",
 			target_of(c, target), shown);
 }

@@ -20,7 +20,8 @@ struct channel_pipe;
 struct session;
 
 struct channel_pipe_ops {
-	/* The server confirmed or refused (err: ERR_PROHIBITED, ERR_TARGET, ...; then the channel
+	/* The server confirmed or refused (err: ERR_PROHIBITED, ERR_REFUSED, ERR_RESOLVE, ...,
+	 * ERR_TARGET when it is not known why; then the channel
 	 * is over and released). Not called for adopted channels. */
 	void (*on_open)(void *data, const struct err *err);
 	/* Bytes arrived. Runs inside libssh: only send(2) is allowed here. Returns how many were

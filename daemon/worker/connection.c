@@ -2,6 +2,7 @@
 #include "daemon/worker/connection.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -19,6 +20,8 @@
 #include "lib/str.h"
 #include "lib/util.h"
 
+#define COMPLAIN_MS 1000
+
 struct connection {
 	struct list link; /* connection_home.list */
 	struct connection_home *home;
@@ -29,6 +32,7 @@ struct connection {
 	struct channel_origin origin;
 
 	bool is_remote; /* the client is on the server's side, the far end on ours */
+	bool is_direct; /* the client is on a Unix socket, which knows no RST */
 	int fd; /* the near end, while nobody else has it; -1 */
 	struct channel_pipe *pipe; /* being opened, or not joined with anything yet */
 	struct outgoing outgoing; /* a far end being connected */
@@ -41,12 +45,12 @@ struct connection {
 	struct loop_grave grave;
 };
 
-/* The only writer of c->state: how many are not open yet is limited. */
+/* The only writer of c->state: those that are not simply open are counted. */
 static void set_state(struct connection *c, enum connection_state state)
 {
 	if (c->listed) {
-		c->home->opening -= c->state != CONNECTION_OPEN;
-		c->home->opening += state != CONNECTION_OPEN;
+		c->home->unsettled -= c->state != CONNECTION_OPEN;
+		c->home->unsettled += state != CONNECTION_OPEN;
 	}
 	c->state = state;
 }
@@ -105,6 +109,10 @@ static void on_relay_end(void *data, bool reset)
 	struct connection *c = data;
 
 	c->relay = NULL;
+	if (c->is_direct && !reset) {
+		set_state(c, CONNECTION_CLOSING); /* see connection_attach() */
+		return;
+	}
 	/* A proxy may still have something to say, or wait for the next request. */
 	if (reset || (!c->proxy && !c->pump))
 		connection_end(c, reset);
@@ -366,13 +374,26 @@ static void on_proxy_request(void *data, const char *host, uint16_t port, bool i
 		proxy_refuse(c->proxy, &err);
 }
 
+/* Clients can do this as often as they like: the log hears of one a second. */
+static void complain(struct connection *c, const struct err *err)
+{
+	uint64_t now = loop_now_ms(c->home->parts->loop);
+
+	if (c->home->complained_ms && now - c->home->complained_ms < COMPLAIN_MS) {
+		log_debug("forward '%s': client %s: %s", c->home->spec->name, c->from, err->msg);
+		return;
+	}
+	c->home->complained_ms = now;
+	log_info("forward '%s': client %s: %s", c->home->spec->name, c->from, err->msg);
+}
+
 static void on_proxy_end(void *data, const struct err *err)
 {
 	struct connection *c = data;
 
 	c->proxy = NULL;
 	if (err)
-		log_debug("forward '%s': client %s: %s", c->home->spec->name, c->from, err->msg);
+		complain(c, err);
 	end_after_relay(c);
 }
 
@@ -433,7 +454,7 @@ static struct connection *begin(struct connection *c, bool good)
 	}
 	list_append(&home->list, &c->link);
 	c->listed = true;
-	home->opening += c->state != CONNECTION_OPEN;
+	home->unsettled += c->state != CONNECTION_OPEN;
 	home->counters.connections++;
 	home->counters.connections_total++;
 	return c;
@@ -498,6 +519,7 @@ struct connection *connection_open_direct(struct connection_home *home,
 		return NULL;
 	snprintf(c->origin.host, sizeof(c->origin.host), "127.0.0.1");
 	c->origin.port = 65535; /* what OpenSSH says of a client without a port */
+	c->is_direct = true;
 	return begin(c, reach_end(c, target, 0, err) == 0);
 }
 
@@ -546,11 +568,15 @@ struct connection *connection_open_remote_dynamic(struct connection_home *home, 
 	return begin(c, false);
 }
 
+/* How it ended, a client on a Unix socket can only tell by whether its peer is still there after the
+ * end of file. So a second descriptor keeps the socket until the client has hung up, unless the
+ * connection is cut off. */
 void connection_attach(struct connection *c, int fd)
 {
 	struct err err;
 
-	if (!c->pipe || join(c, fd, NULL, 0, &err) < 0) {
+	c->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (c->fd < 0 || !c->pipe || join(c, fd, NULL, 0, &err) < 0) {
 		close(fd);
 		connection_end(c, true);
 	}
@@ -558,7 +584,7 @@ void connection_attach(struct connection *c, int fd)
 
 /* ---- looking ---- */
 
-/* A reset shows as an error or as the end of both directions; a half-closed client lives. */
+/* A hangup shows as an error or as the end of both directions; a half-closed client lives. */
 static bool is_abandoned(const struct connection *c)
 {
 	struct pollfd p = { .fd = c->fd };
@@ -578,7 +604,9 @@ void connection_reap(struct connection *c)
 	unsigned idle_ms = c->home->spec->idle_timeout_ms;
 	uint64_t now = loop_now_ms(c->home->parts->loop);
 
-	if (c->state == CONNECTION_OPENING && is_abandoned(c))
+	if (c->state == CONNECTION_CLOSING && is_abandoned(c))
+		connection_end(c, false);
+	else if (c->state == CONNECTION_OPENING && is_abandoned(c))
 		connection_end(c, true);
 	else if (idle_ms > 0 && c->state == CONNECTION_OPEN && now - active_ms(c) >= idle_ms)
 		connection_end(c, true);

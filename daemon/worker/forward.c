@@ -7,7 +7,7 @@
 #include "daemon/worker/session.h"
 #include "lib/util.h"
 
-#define OPENING_MAX 256 /* connections whose far end has not answered */
+#define UNSETTLED_MAX 256 /* connections whose far end has not answered, for the most part */
 #define REAP_MS 1000
 
 /* ---- state ---- */
@@ -72,7 +72,7 @@ bool forward_has_room(const struct forward *f)
 {
 	uint64_t limit = f->spec.max_connections;
 
-	return f->home.session && f->home.opening < OPENING_MAX &&
+	return f->home.session && f->home.unsettled < UNSETTLED_MAX &&
 	       (limit == 0 || f->home.counters.connections < limit) &&
 	       session_member_count(f->home.session) < SESSION_MEMBERS_MAX;
 }
@@ -90,13 +90,30 @@ static void note_room(struct forward *f)
 		f->kind->room(f);
 }
 
+static bool is_about_forward(const struct err *err)
+{
+	return !err || err->code == ERR_PROHIBITED || err->code == ERR_UNSUPPORTED;
+}
+
+/* To a forward with one target, whatever keeps connections from it is one thing. */
+static void note_reached(struct forward *f, const struct err *err)
+{
+	struct err why;
+
+	if (is_about_forward(err)) {
+		set_serve_error(f, err);
+	} else if (f->spec.target.kind != END_PROXY && f->id != 0) {
+		why = *err;
+		why.code = ERR_TARGET;
+		set_serve_error(f, &why);
+	}
+}
+
 static void on_reached(void *data, struct connection *c, const struct err *err)
 {
 	struct forward *f = data;
 
-	if (!err || err->code == ERR_PROHIBITED || err->code == ERR_UNSUPPORTED ||
-	    f->spec.target.kind != END_PROXY)
-		set_serve_error(f, err);
+	note_reached(f, err);
 	if (f->kind->reached)
 		f->kind->reached(f, c, err);
 	note_room(f);
@@ -130,7 +147,8 @@ static void on_reap(void *data)
 {
 	struct forward *f = data;
 	struct connection *c;
-	bool again = f->home.opening > 0 || f->spec.idle_timeout_ms > 0;
+	/* Direct ones (id 0) become unsettled again at their end. */
+	bool again = f->home.unsettled > 0 || f->spec.idle_timeout_ms > 0 || f->id == 0;
 
 	if (again && !list_is_empty(&f->home.list))
 		loop_timer_set(&f->reap_timer, REAP_MS);
@@ -173,9 +191,10 @@ void forward_refuse(struct forward *f)
 	forward_tell_if_changed(f);
 }
 
-bool forward_take_leave(struct forward *f)
+void forward_take_leave(struct forward *f)
 {
-	return f->home.session && f->kind->take_leave && f->kind->take_leave(f);
+	if (f->home.session && f->kind->take_leave)
+		f->kind->take_leave(f);
 }
 
 bool forward_is_waiting(const struct forward *f)

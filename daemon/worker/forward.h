@@ -25,8 +25,8 @@ struct forward_kind {
 	 * none will come by itself. */
 	void (*hold)(struct forward *f, struct session *s);
 	void (*refuse)(struct forward *f, struct session *s);
-	/* The session goes soon, but can still be asked to listen no more. True: it was. */
-	bool (*take_leave)(struct forward *f);
+	/* The session goes soon, but can still be asked to listen no more. */
+	void (*take_leave)(struct forward *f);
 	/* The forward goes, the session s (may be NULL) stays: forward_stopped_listening(), when
 	 * nobody listens for it any more. */
 	void (*retire)(struct forward *f, struct session *s);
@@ -80,8 +80,7 @@ void forward_set_hold(struct forward *f, unsigned hold_ms);
 void forward_serve(struct forward *f, struct session *s); /* connections go through s */
 void forward_hold(struct forward *f); /* no session at the moment */
 void forward_refuse(struct forward *f); /* none will come by itself: reset at once */
-/* The session ends soon: the server is asked to listen no more. False: it does not listen. */
-bool forward_take_leave(struct forward *f);
+void forward_take_leave(struct forward *f); /* the session ends soon */
 
 bool forward_is_waiting(const struct forward *f); /* asks the kernel as well */
 void forward_describe(const struct forward *f, struct wire_forward_state *ret);

@@ -32,6 +32,7 @@ struct remote_port {
 	struct forward_remote *owner;
 	unsigned wanted; /* 0: the server chooses */
 	enum port_state state;
+	bool was_ours; /* the server has listened there for us, in this session or an earlier one */
 	struct session_listener listener;
 	struct session_request request;
 };
@@ -85,7 +86,7 @@ static enum forward_state state(const struct forward *f)
 
 static bool is_loopback(const char *host)
 {
-	return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
+	return strcmp(host, "localhost") == 0 || strcmp(host, "127.0.0.1") == 0 ||
 	       strcmp(host, "::1") == 0;
 }
 
@@ -180,7 +181,7 @@ static void judge(struct forward_remote *f)
 		struct remote_port *p = &f->ports[i];
 		struct remote_refusal refusal = { .address = f->base.spec.listen.host,
 						  .port = p->listener.port,
-						  .was_ours = f->bound_port != 0 };
+						  .was_ours = p->was_ours };
 
 		if (p->state != PORT_REFUSED)
 			continue;
@@ -220,6 +221,7 @@ static void on_answer(void *data, const struct session_answer *answer)
 
 	if (answer->granted) {
 		p->state = PORT_OPEN;
+		p->was_ours = true;
 		p->listener.port = answer->port;
 		if (p == f->ports && answer->port)
 			f->bound_port = (uint16_t)answer->port;
@@ -326,12 +328,9 @@ static void cancel_all(struct forward_remote *f, struct session *s)
 	forget(f, s);
 }
 
-static bool take_leave(struct forward *f)
+static void take_leave(struct forward *f)
 {
-	bool listened = count_in(remote(f), PORT_OPEN) + count_in(remote(f), PORT_ASKED) > 0;
-
 	cancel_all(remote(f), f->home.session);
-	return listened;
 }
 
 static void on_leave_over(void *data, const struct session_answer *answer)
@@ -389,6 +388,7 @@ static void init_port(struct forward_remote *f, size_t i)
 
 	p->owner = f;
 	p->wanted = listen->port ? listen->port + (unsigned)i : 0;
+	p->was_ours = f->bound_port != 0;
 	p->listener.port = p->wanted;
 	p->listener.may_accept = may_accept;
 	p->listener.on_channel = on_channel;

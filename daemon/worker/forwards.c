@@ -95,14 +95,12 @@ void forwards_refuse(struct forwards *fs)
 		forward_refuse(f);
 }
 
-bool forwards_take_leave(struct forwards *fs)
+void forwards_take_leave(struct forwards *fs)
 {
 	struct forward *f;
-	bool asked = false;
 
 	each_forward (f, fs)
-		asked |= forward_take_leave(f);
-	return asked;
+		forward_take_leave(f);
 }
 
 void forwards_set_hold(struct forwards *fs, unsigned hold_ms)

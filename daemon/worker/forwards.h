@@ -24,7 +24,7 @@ void forwards_serve(struct forwards *fs, struct session *s);
 void forwards_go_on(struct forwards *fs);
 void forwards_hold(struct forwards *fs);
 void forwards_refuse(struct forwards *fs);
-bool forwards_take_leave(struct forwards *fs); /* true: a server has been asked for something */
+void forwards_take_leave(struct forwards *fs);
 void forwards_set_hold(struct forwards *fs, unsigned hold_ms);
 void forwards_end_connections(struct forwards *fs, bool reset);
 

@@ -554,6 +554,11 @@ void session_cancel(struct session *s, struct session_listener *listener)
 	session_touch(s);
 }
 
+bool session_is_cancelling(const struct session *s)
+{
+	return session_requests_has_cancel(&s->requests);
+}
+
 void session_forget(struct session *s, struct session_request *request)
 {
 	session_requests_forget(&s->requests, request);

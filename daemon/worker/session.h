@@ -97,6 +97,7 @@ void session_listen(struct session *s, struct session_request *request,
 		    struct session_listener *listener, session_answer_fn on_answer, void *data);
 /* Takes it out, and asks the server to listen there no more; nobody is told. */
 void session_cancel(struct session *s, struct session_listener *listener);
+bool session_is_cancelling(const struct session *s); /* some of these are not answered */
 void session_forget(struct session *s, struct session_request *request);
 
 /* What lives on a session (channels) and takes part in its service pass. */

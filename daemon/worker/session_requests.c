@@ -52,6 +52,17 @@ int session_requests_cancel(struct session_requests *rs, const char *address, un
 	return 0;
 }
 
+bool session_requests_has_cancel(const struct session_requests *rs)
+{
+	const struct session_request *r;
+
+	list_for_each (r, &rs->queue, link) {
+		if (r->kind == REQUEST_CANCEL)
+			return true;
+	}
+	return false;
+}
+
 void session_requests_forget(struct session_requests *rs, struct session_request *r)
 {
 	if (!r->link.next || list_is_empty(&r->link))

@@ -55,6 +55,7 @@ void session_requests_add(struct session_requests *rs, struct session_request *r
 			  session_answer_fn on_answer, void *data);
 /* A cancel that nobody waits for. -1: no memory; then the end of the session will do it. */
 int session_requests_cancel(struct session_requests *rs, const char *address, unsigned port);
+bool session_requests_has_cancel(const struct session_requests *rs);
 void session_requests_forget(struct session_requests *rs, struct session_request *r);
 
 /* Collects an answer, if it is there, and sends the next one, until one has to be waited for.

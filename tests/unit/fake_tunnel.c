@@ -85,8 +85,14 @@ struct session *attempt_take_session(struct attempt *a)
 	return (struct session *)a;
 }
 
+bool session_is_cancelling(const struct session *s)
+{
+	return heard.cancelling;
+}
+
 struct parting *parting_new(struct partings *ps, struct session *s, parting_fn on_over, void *data)
 {
+	heard.cancelling = false;
 	heard.parted = on_over;
 	heard.parting = data;
 	return (struct parting *)&heard;
@@ -197,9 +203,9 @@ void forward_refuse(struct forward *f)
 	fake(f)->told = TOLD_REFUSE;
 }
 
-bool forward_take_leave(struct forward *f)
+void forward_take_leave(struct forward *f)
 {
-	return fake(f)->listens_remotely;
+	heard.cancelling |= fake(f)->listens_remotely;
 }
 
 bool forward_is_waiting(const struct forward *f)

@@ -40,6 +40,7 @@ struct heard {
 	struct wire_tunnel_state last;
 	char states[1024]; /* words, separated by blanks */
 	struct fake_forward *forward; /* the last one made */
+	bool cancelling; /* a server has been asked to listen no more */
 	parting_fn parted; /* a session takes its leave; NULL: none does */
 	void *parting;
 	struct keepalive *keepalive; /* while one is open */
