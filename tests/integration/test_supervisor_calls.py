@@ -157,7 +157,7 @@ def test_what_is_said_before_the_answer_arrives(lab):
             else:
                 rest = talk(client)
                 assert rest == b"tcp:db:1234\nEARLY HELLO"
-    
+
 
 def test_connect_says_why_not(lab):
     house = up(lab, {"t": at(lab.port())})

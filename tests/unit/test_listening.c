@@ -242,19 +242,53 @@ static void test_two_tunnels_of_ours_want_one_port(void **state)
 	listening_close(second);
 }
 
-/* A port that somebody else (this test) has. */
-static int occupy(uint16_t *ret_port)
+/* A port (0: any) that somebody else (this test) has; -1: it is taken. */
+static int occupy_at(uint16_t port)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET };
-	socklen_t length = sizeof(at);
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(listen(fd, 1), 0);
+	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 1) < 0)
+		closep(&fd);
+	return fd;
+}
+
+static int occupy(uint16_t *ret_port)
+{
+	int fd = occupy_at(0);
+	struct sockaddr_in at;
+	socklen_t length = sizeof(at);
+
+	assert_true(fd >= 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &length), 0);
 	*ret_port = ntohs(at.sin_port);
 	return fd;
+}
+
+static bool is_free(uint16_t first, uint16_t count)
+{
+	for (uint16_t i = 0; i < count; i++) {
+		int fd = occupy_at((uint16_t)(first + i));
+
+		if (fd < 0)
+			return false;
+		close(fd);
+	}
+	return true;
+}
+
+/* The first of so many free ports, below those that connections leave from. */
+static uint16_t free_range(uint16_t count)
+{
+	static uint16_t first;
+
+	if (first == 0)
+		first = (uint16_t)(10000 + getpid() % 10000);
+	do
+		first = (uint16_t)(first + count < 32000 ? first + count : 10000);
+	while (!is_free(first, count));
+	return first;
 }
 
 static void test_a_busy_port_names_the_process_and_heals(void **state)
@@ -370,20 +404,19 @@ static void test_a_range_has_all_of_its_ports_or_none(void **state)
 
 	snprintf(pid, sizeof(pid), "(pid %d)", (int)getpid());
 	for (uint16_t i = 0; i < 5; i += 2) {
-		struct listening *l;
-		uint16_t port;
-		int other = occupy(&port);
+		uint16_t first = free_range(5);
+		int other = occupy_at((uint16_t)(first + i));
+		struct listening *l = open_range(f, "127.0.0.1", first, 5);
 
-		l = open_range(f, "127.0.0.1", (uint16_t)(port - i), 5);
 		decide(f, l);
 		assert_int_equal(listening_state(l), LISTENING_FAILED);
 		assert_non_null(strstr(listening_error(l)->msg, pid));
-		assert_int_equal(dial((uint16_t)(port - i + (i == 0 ? 4 : 0))), -1);
+		assert_int_equal(dial((uint16_t)(first + (i == 0 ? 4 : 0))), -1);
 		close(other);
 		decide(f, l);
 		assert_int_equal(listening_state(l), LISTENING_BOUND);
 		for (uint16_t p = 0; p < 5; p++) {
-			int client = dial((uint16_t)(port - i + p));
+			int client = dial((uint16_t)(first + p));
 
 			assert_true(client >= 0);
 			close(client);
@@ -396,21 +429,20 @@ static void test_a_range_has_all_of_its_ports_or_none(void **state)
 static void test_a_range_is_in_order_on_both_loopbacks(void **state)
 {
 	struct fixture *f = *state;
-	struct listening *l;
-	struct listener *const *sockets;
+	uint16_t first = free_range(100);
+	struct listening *l = open_range(f, "localhost", first, 100);
 	size_t count;
-	uint16_t port;
+	struct listener *const *sockets = listening_sockets(l, &count);
+	int client;
 
-	close(occupy(&port));
-	l = open_range(f, "localhost", (uint16_t)(port - 100), 100);
-	sockets = listening_sockets(l, &count);
 	assert_int_equal(listening_state(l), LISTENING_BOUND);
 	assert_true(count == 100 || count == 200);
 	for (size_t i = 0; i < count; i++)
-		assert_int_equal(address_port(&sockets[i]->address), port - 100 + i % 100);
+		assert_int_equal(address_port(&sockets[i]->address), first + i % 100);
 	assert_false(listening_has_waiting(l));
-	close(dial((uint16_t)(port - 1)));
+	client = dial((uint16_t)(first + 99));
 	assert_true(listening_has_waiting(l));
+	close(client);
 	listening_close(l);
 }
 
