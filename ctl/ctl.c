@@ -121,41 +121,6 @@ json_t *ctl_call_items(struct ctl *ctl, const char *method, json_t *parameters, 
 	return items;
 }
 
-json_t *ctl_names(const struct ctl *ctl, struct failure *f)
-{
-	json_t *names = json_array();
-
-	for (size_t i = 0; names && i < ctl->args.operand_count; i++) {
-		/* Fails for what is not UTF-8, which no name is. */
-		if (json_array_append_new(names, json_string(ctl->args.operands[i])) < 0) {
-			json_decref(names);
-			failure_set(f, EXIT_USAGE, ERR_USAGE, "name %zu is not valid UTF-8", i + 1);
-			return NULL;
-		}
-	}
-	if (!names)
-		failure_nomem(f);
-	return names;
-}
-
-json_t *ctl_wanted(const struct ctl *ctl, struct failure *f)
-{
-	json_t *names, *parameters = json_object();
-
-	if (!parameters) {
-		failure_nomem(f);
-		return NULL;
-	}
-	if (ctl->args.operand_count > 0) {
-		names = ctl_names(ctl, f);
-		if (!names || json_object_set_new(parameters, "names", names) < 0) {
-			json_decref(parameters);
-			return NULL;
-		}
-	}
-	return parameters;
-}
-
 void ctl_print_json(const struct ctl *ctl, const json_t *value)
 {
 	/* Terminals obey some characters that JSON need not escape. */

@@ -80,6 +80,9 @@ json_t *ctl_call_items(struct ctl *ctl, const char *method, json_t *parameters, 
  * NULL with f filled. */
 json_t *ctl_wanted(const struct ctl *ctl, struct failure *f);
 
+/* After a failure: says all the names that no tunnel has, when there are several. */
+void ctl_name_unknown(struct ctl *ctl, struct failure *f);
+
 /* The operands as a JSON array, the empty one for --all. NULL: out of memory, f filled. */
 json_t *ctl_names(const struct ctl *ctl, struct failure *f);
 

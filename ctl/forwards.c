@@ -53,20 +53,28 @@ static void note_facts(struct table *t, const json_t *forward)
 		strbuf_add(&text, text.length ? "; listens at " : "listens at ");
 		sheet_join(&text, json_object_get(forward, "addresses"), ", ");
 	}
-	if (strcmp(get_text(forward, "source"), "added") == 0)
-		strbuf_addf(&text, "%sadded", text.length ? "; " : "");
 	if (text.data)
 		table_note(t, STYLE_DIM, text.data);
 	strbuf_fini(&text);
 }
 
-static void add_forward(struct table *t, const json_t *forward, const struct term *term)
+/* All of a tunnel that was added are that, too. */
+static bool is_added(const json_t *forward, const json_t *tunnel)
+{
+	return strcmp(get_text(forward, "source"), "added") == 0 &&
+	       strcmp(get_text(tunnel, "source"), "added") != 0;
+}
+
+static void add_forward(struct table *t, const json_t *forward, const json_t *tunnel,
+			const struct term *term)
 {
 	struct strbuf text = { 0 };
 	char number[HUMAN_MAX];
 
 	table_row(t);
 	describe_forward(&text, forward, term);
+	if (is_added(forward, tunnel))
+		strbuf_add(&text, " (added)");
 	table_set(t, FORWARD, STYLE_NONE, text.data ? text.data : "");
 	table_set(t, STATE, forward_style(forward), get_text(forward, "state"));
 	table_set(t, OPEN, STYLE_NONE, human_count(number, get_count(forward, "connections")));
@@ -82,7 +90,7 @@ static void add_forward(struct table *t, const json_t *forward, const struct ter
 	strbuf_fini(&text);
 }
 
-char *forwards_text(const json_t *forwards, size_t indent, const struct term *term)
+char *forwards_text(const json_t *tunnel, size_t indent, const struct term *term)
 {
 	struct table t;
 	json_t *forward;
@@ -91,8 +99,8 @@ char *forwards_text(const json_t *forwards, size_t indent, const struct term *te
 
 	table_init(&t, columns, COLUMN_COUNT);
 	t.indent = indent;
-	json_array_foreach (forwards, i, forward)
-		add_forward(&t, forward, term);
+	json_array_foreach (json_object_get(tunnel, "forwards"), i, forward)
+		add_forward(&t, forward, tunnel, term);
 	text = table_text(&t, term);
 	table_fini(&t);
 	return text;

@@ -9,4 +9,4 @@
 #include "ctl/term.h"
 
 /* indent: of every line, in spaces. The caller frees; NULL: out of memory. */
-char *forwards_text(const json_t *forwards, size_t indent, const struct term *term);
+char *forwards_text(const json_t *tunnel, size_t indent, const struct term *term);

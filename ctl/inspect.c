@@ -99,12 +99,12 @@ static void add_session(struct sheet *s, const json_t *session)
 		sheet_row(s, rows[i].label, get_text(session, rows[i].key));
 }
 
-static void add_forwards(struct sheet *s, const json_t *forwards)
+static void add_forwards(struct sheet *s, const json_t *tunnel)
 {
-	if (json_array_size(forwards) == 0)
+	if (json_array_size(json_object_get(tunnel, "forwards")) == 0)
 		return;
 	sheet_section(s, "Forwards");
-	sheet_text_taken(s, forwards_text(forwards, SHEET_INDENT, s->term));
+	sheet_text_taken(s, forwards_text(tunnel, SHEET_INDENT, s->term));
 }
 
 /* "every 15s, dead after 3": the milliseconds of a key as a person would write them. */
@@ -181,7 +181,7 @@ static void print_tunnel(const struct ctl *ctl, const json_t *reply)
 	add_headline(&s, tunnel);
 	add_tunnel(&s, tunnel, reply);
 	add_session(&s, json_object_get(reply, "session"));
-	add_forwards(&s, json_object_get(tunnel, "forwards"));
+	add_forwards(&s, tunnel);
 	add_settings(&s, json_object_get(reply, "settings"));
 	add_events(&s, json_object_get(reply, "events"));
 	sheet_print(&s);

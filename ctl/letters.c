@@ -347,7 +347,8 @@ json_t *letters_forwards(const struct args *args, const char *directory, const c
 	return NULL;
 }
 
-json_t *letters_here(letters_fn *read, const struct args *args, struct failure *f)
+/* What read makes of the command line, for where we stand. */
+static json_t *read_here(const struct args *args, letters_fn *read, struct failure *f)
 {
 	CLEANUP(freep) char *directory = getcwd(NULL, 0);
 	struct paths paths;
@@ -365,4 +366,17 @@ json_t *letters_here(letters_fn *read, const struct args *args, struct failure *
 	object = read(args, directory, paths.home, f);
 	paths_fini(&paths);
 	return object;
+}
+
+json_t *letters_parameters(const struct args *args, const char *key, letters_fn *read,
+			   struct failure *f)
+{
+	json_t *object = read_here(args, read, f), *parameters;
+
+	if (!object)
+		return NULL;
+	parameters = json_pack("{s:s,s:o}", "name", args->operands[0], key, object);
+	if (!parameters)
+		failure_set(f, EXIT_USAGE, ERR_USAGE, "the name is not valid UTF-8");
+	return parameters;
 }

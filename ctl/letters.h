@@ -14,5 +14,6 @@ typedef json_t *letters_fn(const struct args *args, const char *directory, const
 letters_fn letters_tunnel; /* a tunnel to the host of the second operand */
 letters_fn letters_forwards; /* its keys local, remote and dynamic only; at least one */
 
-/* Either of them, for where we stand. */
-json_t *letters_here(letters_fn *read, const struct args *args, struct failure *f);
+/* What Add and ForwardAdd are sent: {"name": first operand, KEY: what either of them reads here}. */
+json_t *letters_parameters(const struct args *args, const char *key, letters_fn *read,
+			   struct failure *f);

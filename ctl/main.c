@@ -70,8 +70,11 @@ int main(int argc, char **argv)
 	ctl.json = args_has(&ctl.args, OPTION_JSON);
 	ctl.narrate = isatty(STDERR_FILENO) && !ctl.json;
 	term_init(&ctl.out, STDOUT_FILENO);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = run(&ctl, &f);
+		if (rc < 0)
+			ctl_name_unknown(&ctl, &f);
+	}
 	if (flush_output(&f) < 0)
 		rc = -1;
 	if (rc < 0) {

@@ -73,8 +73,8 @@ def test_inspect_shows_what_there_is_to_know_about_a_forward(server):
         f"remote localhost:41000 → /run/x.sock opening {counts}",
         f"dynamic localhost:1080 → any (proxy) open {counts}",
         "named browse; listens at 127.0.0.1:1080, [::1]:1080",
-        f"/run/pg.sock → /run/postgresql/.s.PGSQL.5432 open {counts}",
-        "added",
+        f"/run/pg.sock → /run/postgresql/.s.PGSQL.5432 (added) open {counts}",
+        "",
     ]
     assert "forward failure ends the attempt (exit_on_forward_failure)" in out
 
@@ -138,6 +138,24 @@ def test_forward_add_of_a_proxy_at_the_server_says_what_is_allowed(server):
     assert server.parameters("ForwardAdd")["forwards"] == {
         "remote": {"listen": "1080", "allow": "any"}
     }
+
+
+def test_forward_add_waits_until_the_server_has_answered(server):
+    states = iter(["opening", "opening", "open"])
+    server.answers("ForwardAdd", reply(tunnels=[tunnel(forwards=[remote(state="closed")])]))
+    server.answers(
+        "List", lambda: reply(tunnels=[tunnel(forwards=[remote(state=next(states))])])
+    )
+    assert " open " in tunctl(server, "forward", "db", "add", "-R", "2222:localhost:22").stdout
+    assert [c["parameters"] for c in server.calls[1:]] == [{"names": ["db"]}] * 3
+
+
+@pytest.mark.parametrize("state", ["stopped", "backoff", "connecting", "failed"])
+def test_forward_add_does_not_wait_without_a_session(server, state):
+    answer = tunnel(state=state, forwards=[remote(state="closed")])
+    server.answers("ForwardAdd", reply(tunnels=[answer]))
+    assert "closed" in tunctl(server, "forward", "db", "add", "-R", "2222:localhost:22").stdout
+    assert len(server.calls) == 1
 
 
 def test_forward_drop(server):

@@ -134,6 +134,17 @@ def test_a_bad_timeout_is_a_usage_error_and_nothing_is_sent(server):
     assert server.calls == []
 
 
+def test_every_name_that_is_wrong_is_told(server):
+    server.answers("Up", error("NoSuchTunnel", name="x", message="there is no tunnel 'x'"))
+    server.answers("List", reply(tunnels=[tunnel("a")], more=True), reply(tunnels=[tunnel("b")]))
+    result = tunctl(server, "up", "a", "x", "b", "y", expect=3)
+    assert result.stderr == "tunctl: there are no tunnels 'x', 'y'\n"
+    assert tunctl(server, "up", "a", "x", expect=3).stderr == "tunctl: there is no tunnel 'x'\n"
+    server.answers("List", error("AccessDenied", message="no"))
+    result = tunctl(server, "up", "x", "y", expect=3)
+    assert result.stderr == "tunctl: there is no tunnel 'x'\n"
+
+
 # -- down, drop, reload, version -------------------------------------------------------------------
 
 
