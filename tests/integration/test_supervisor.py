@@ -311,7 +311,8 @@ def test_reloads_that_wait_become_one(lab):
     for wire in wires:
         wire.send({"method": f"{MANAGER}.Reload"})
     assert all(wire.receive()["parameters"]["unchanged"] == 1 for wire in wires)
-    assert 1 <= house.daemon.log.count("reloaded ") <= 20
+    house.daemon.wait_log("reloaded ")
+    assert house.daemon.log.count("reloaded ") <= 20
     for wire in wires:
         wire.close()
 
