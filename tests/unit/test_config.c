@@ -25,6 +25,8 @@ static void test_words_go_both_ways(void **state)
 		assert_int_equal(forward_type_from_name(forward_type_name(i)), i);
 	for (int i = 0; i < START_MODE_COUNT; i++)
 		assert_int_equal(start_mode_from_name(start_mode_name(i)), i);
+	for (int i = 0; i < END_KIND_COUNT; i++)
+		assert_int_equal(end_kind_from_name(end_kind_name(i)), i);
 	assert_int_equal(log_level_from_name("loud"), -1);
 	assert_int_equal(forward_type_from_name(""), -1);
 	assert_int_equal(start_mode_from_name("never"), -1);

@@ -133,13 +133,51 @@ static void test_format(void **state)
 	assert_int_equal(strlen(endpoint_format(out, host, 65535)), ENDPOINT_HOST_MAX + 8);
 }
 
+static const struct {
+	const char *text;
+	uint16_t first, last; /* 0: refused */
+} ranges[] = {
+	{ "80", 80, 80 },
+	{ "80-80", 80, 80 },
+	{ "1-65535", 1, 65535 },
+	{ "http", 80, 80 },
+	{ "http-alt", 8080, 8080 },
+	{ "", 0, 0 },
+	{ "-", 0, 0 },
+	{ "80-", 0, 0 },
+	{ "-80", 0, 0 },
+	{ "0-80", 0, 0 },
+	{ "80-79", 0, 0 },
+	{ "80-65536", 0, 0 },
+	{ "80-90-100", 0, 0 },
+	{ "80-http", 0, 0 },
+	{ "80 -90", 0, 0 },
+	{ "000000000080-90", 0, 0 },
+};
+
+static void test_ranges(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
+		uint16_t first = 0, last = 0;
+		struct err err = { 0 };
+		int result = port_range_parse(ranges[i].text, &first, &last, &err);
+
+		assert_int_equal(result, ranges[i].first ? 0 : -1);
+		if (result < 0) {
+			assert_int_equal(err.code, ERR_CONFIG);
+			continue;
+		}
+		assert_int_equal(first, ranges[i].first);
+		assert_int_equal(last, ranges[i].last);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_length),
-		cmocka_unit_test(test_format),
+		cmocka_unit_test(test_good),   cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_length), cmocka_unit_test(test_format),
+		cmocka_unit_test(test_ranges),
 	};
 
 	return cmocka_run_group_tests_name("endpoint", tests, NULL, NULL);
