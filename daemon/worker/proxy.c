@@ -345,6 +345,11 @@ void proxy_attach(struct proxy *p, int fd)
 	proxy_reject(p, &err);
 }
 
+void proxy_cut(struct proxy *p)
+{
+	p->exchange.is_cut = true;
+}
+
 bool proxy_is_in_handshake(const struct proxy *p)
 {
 	return !p->has_asked && p->phase != PROXY_OVER;

@@ -47,6 +47,9 @@ void proxy_free(struct proxy *p, bool reset);
 int proxy_release(struct proxy *p, char **ret_early, size_t *ret_early_size);
 /* Says yes to a plain request: fd (taken; connected, non-blocking) leads to the server. */
 void proxy_attach(struct proxy *p, int fd);
+/* What is behind that fd has broken, which the end of a socket pair cannot say: when the end comes,
+ * the response has not ended but was cut. Nothing happens when the response was complete. */
+void proxy_cut(struct proxy *p);
 /* Says no, in the words of the client's protocol as far as it has them: ERR_REFUSED,
  * ERR_UNREACHABLE, ERR_RESOLVE, ERR_TIMEOUT, ERR_TARGET (cannot be reached, it is not known why),
  * ERR_PROHIBITED and ERR_NOT_ALLOWED, ERR_LIMIT; anything else is a general failure. */

@@ -223,7 +223,7 @@ static bool end_stream(struct proxy *p)
 	struct exchange *x = &p->exchange;
 	bool up_ended, down_ended;
 
-	if (x->is_deaf)
+	if (x->is_deaf || (x->is_cut && p->down.eof && flow_is_clear(&p->down)))
 		return end_broken(p, NULL);
 	up_ended = pass_end(&p->up, x->fd, &x->up_ended);
 	down_ended = pass_end(&p->down, p->fd, &x->down_ended);
@@ -243,7 +243,7 @@ static bool check_end(struct proxy *p)
 		return end_stream(p);
 	if (!x->has_head || !flow_is_clear(&p->down))
 		return true;
-	if (p->down.eof && http_body_end(&x->body) < 0) {
+	if (p->down.eof && (x->is_cut ? !x->body.is_over : http_body_end(&x->body) < 0)) {
 		err_set(&err, ERR_LOST, "the server broke off in the middle of its answer");
 		return end_failed(p, &err);
 	}

@@ -159,7 +159,9 @@ static void on_bytes(struct proxy *p)
 			take_head(p);
 			return;
 		case HTTP_SCAN_BAD_LINE:
-			err_set(&err, ERR_PROTOCOL, "a line of the request ends without CR LF");
+			err_set(&err, ERR_PROTOCOL,
+				"a line of the request ends without CR LF; this port is a proxy "
+				"that speaks SOCKS 4, 4a, 5 and HTTP");
 			reject(p, 400, &err);
 			return;
 		case HTTP_SCAN_LONG:

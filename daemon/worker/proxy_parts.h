@@ -57,6 +57,7 @@ struct exchange {
 	bool is_stream; /* after 101 */
 	bool keeps_alive; /* the client was told that it may go on */
 	bool is_deaf; /* the server reads no more of the request; it may still answer */
+	bool is_cut; /* the server's end of file is no orderly one */
 	bool up_ended, down_ended; /* of a stream: the end has been passed on */
 	struct http_body body;
 };

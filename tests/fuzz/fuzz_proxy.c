@@ -19,7 +19,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { SETTING_LOGIN = 1, SETTING_ALLOW = 2, SETTING_REFUSE = 4 };
+enum { SETTING_LOGIN = 1, SETTING_ALLOW = 2, SETTING_REFUSE = 4, SETTING_CUT = 8 };
 
 static struct loop *loop;
 static struct proxy *proxy; /* NULL: ended */
@@ -115,11 +115,14 @@ static size_t play(const uint8_t *data, size_t size)
 	size_t length = MIN((size_t)(data[0] >> 2) * 8 + 1, size - 1);
 	int *speaker = data[0] & 1 ? &server : &client;
 
-	if (data[0] & 2 && length < 32)
+	if (data[0] & 2 && length < 32) {
+		if (settings & SETTING_CUT && proxy)
+			proxy_cut(proxy);
 		closep(speaker);
-	else if (*speaker >= 0 && length > 0 &&
-		 send(*speaker, data + 1, length, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	} else if (*speaker >= 0 && length > 0 &&
+		   send(*speaker, data + 1, length, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
 		closep(speaker);
+	}
 	run(2);
 	discard(client);
 	discard(server);

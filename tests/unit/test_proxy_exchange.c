@@ -353,6 +353,59 @@ static void test_an_answer_that_breaks_off_is_reset(void **state)
 	expect_ended(ERR_LOST);
 }
 
+static void unix_pair(int fds[2])
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+}
+
+/* A socket pair ends in order whatever happened; the owner knows better. */
+static void test_a_cut_answer_is_reset(void **state)
+{
+	start();
+	SAY(GET);
+	attach_with(unix_pair);
+	answer("HTTP/1.0 200 OK\r\n\r\nhalf");
+	HEAR("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf");
+	proxy_cut(fix.proxy);
+	server_ends();
+	expect_reset(fix.client);
+	expect_ended(ERR_LOST);
+}
+
+static void test_a_cut_stream_is_reset(void **state)
+{
+	start();
+	SAY("GET http://h/ HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+	attach_with(unix_pair);
+	answer("HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n");
+	HEAR("HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+	send_text(server, "half");
+	proxy_cut(fix.proxy);
+	server_ends();
+	HEAR("half");
+	expect_reset(fix.client);
+}
+
+/* The answer was complete, or the client has been told already: it is not bothered. */
+static void test_a_cut_after_the_answer(void **state)
+{
+	start();
+	SAY(GET);
+	attach_with(unix_pair);
+	send_text(server, OK);
+	proxy_cut(fix.proxy);
+	server_ends();
+	HEAR(OK);
+	proxy_cut(fix.proxy);
+	SAY(GET);
+	attach_with(unix_pair);
+	answer("HTTP/1.0 200 OK\r\n\r\nall");
+	server_ends();
+	HEAR("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall");
+	proxy_cut(fix.proxy);
+	hear_end();
+}
+
 static void test_malformed_chunks(void **state)
 {
 	ask("POST http://h/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -495,6 +548,9 @@ int main(void)
 		TEST(test_bad_gateways),
 		TEST(test_reset_before_the_answer),
 		TEST(test_an_answer_that_breaks_off_is_reset),
+		TEST(test_a_cut_answer_is_reset),
+		TEST(test_a_cut_stream_is_reset),
+		TEST(test_a_cut_after_the_answer),
 		TEST(test_malformed_chunks),
 		TEST(test_a_request_that_breaks_off_resets_the_server),
 		TEST(test_a_client_that_resets),
