@@ -26,6 +26,7 @@ enum value_kind {
 	VALUE_PATH, /* a file of this machine */
 	VALUE_LISTENS, /* a forward that begins on this machine */
 	VALUE_LEADS, /* a forward that leads to this machine */
+	VALUE_END, /* the end of a forward that is on this machine: a path when it has a '/' */
 };
 
 /* Keys whose values name files or sockets of this machine. */
@@ -33,10 +34,10 @@ static const struct {
 	const char *key;
 	enum value_kind kind;
 } local_keys[] = {
-	{ "identity", VALUE_PATH },
-	{ "known_hosts", VALUE_PATH },
-	{ "local", VALUE_LISTENS },
-	{ "remote", VALUE_LEADS },
+	{ "identity", VALUE_PATH },      { "known_hosts", VALUE_PATH },
+	{ "local", VALUE_LISTENS },      { "local.listen", VALUE_END },
+	{ "remote", VALUE_LEADS },       { "remote.target", VALUE_END },
+	{ "dynamic.listen", VALUE_END },
 };
 
 /* What ssh calls the keys of tunneld.yaml, for people who paste the command line they have. A key
@@ -110,6 +111,8 @@ static char *absolute(const struct making *m, const char *key, const char *text)
 		return spec_absolute(text, SPEC_LISTEN, m->directory, m->home);
 	case VALUE_LEADS:
 		return spec_absolute(text, SPEC_TARGET, m->directory, m->home);
+	case VALUE_END:
+		return strchr(text, '/') ? absolute_path(m, text) : strdup(text);
 	default:
 		return strdup(text);
 	}
