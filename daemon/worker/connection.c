@@ -113,7 +113,13 @@ static void on_relay_end(void *data, bool reset)
 		set_state(c, CONNECTION_CLOSING); /* see connection_attach() */
 		return;
 	}
-	/* A proxy may still have something to say, or wait for the next request. */
+	/* It led to the server of one request; the client may have another. */
+	if (c->proxy && !c->is_remote) {
+		if (reset)
+			proxy_cut(c->proxy);
+		return;
+	}
+	/* A proxy may still have something to say. */
 	if (reset || (!c->proxy && !c->pump))
 		connection_end(c, reset);
 }
