@@ -168,8 +168,11 @@ static const struct pump_ops pump_ops = { .on_end = on_pump_end };
 
 /* ---- the far end is reached ---- */
 
+/* A proxy may find that its client has gone while it is handed what it waited for. */
 static void tell_reached(struct connection *c, const struct err *err)
 {
+	if (c->over)
+		return;
 	c->home->ops->on_reached(c->home->data, c, err);
 }
 
