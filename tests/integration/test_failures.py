@@ -3,6 +3,7 @@ disturbed."""
 
 import concurrent.futures
 import os
+import socket
 
 from harness import build, client, proc
 from harness.lab import local
@@ -67,11 +68,12 @@ def test_a_port_in_use_names_the_process_and_heals(lab):
 
 
 def test_a_port_in_use_by_another_tunnel_of_this_daemon_names_it(lab):
-    """127.0.0.1:P and *:P collide although the words differ."""
-    sshd, port = lab.sshd(), lab.port()
+    """A name and its address collide, which nobody can tell from the words."""
+    sshd, port, name = lab.sshd(), lab.port(), socket.gethostname()
+    address = socket.getaddrinfo(name, port, socket.AF_INET, socket.SOCK_STREAM)[0][4][0]
     tunnels = {
-        "a": {"host": sshd.address, "local": f"127.0.0.1:{port}:h:1"},
-        "b": {"host": sshd.address, "local": f"*:{port}:h:1"},
+        "a": {"host": sshd.address, "local": f"{address}:{port}:h:1"},
+        "b": {"host": sshd.address, "local": f"{name}:{port}:h:1"},
     }
     daemon = lab.daemon(lab.config(tunnels))
     until(

@@ -136,6 +136,12 @@ class Sshd:
             proc.send(pid, signal.SIGKILL)
         return len(pids)
 
+    def lose_sessions(self):
+        """The same, and waits for the next one."""
+        before = self.sessions()
+        self.kill_sessions()
+        until(lambda: self.sessions() - before, 10, "there is another session")
+
     def kill9(self):
         """kill -9 for every process of it at once."""
         pids = set(self._leftover)
