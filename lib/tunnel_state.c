@@ -20,7 +20,6 @@ static const char *const connection_names[CONNECTION_STATE_COUNT] = {
 	[CONNECTION_HANDSHAKE] = "handshake",
 	[CONNECTION_OPENING] = "opening",
 	[CONNECTION_OPEN] = "open",
-	[CONNECTION_CLOSING] = "closing",
 };
 
 static int find_name(const char *const names[], int count, const char *name)

@@ -33,7 +33,6 @@ enum connection_state {
 	CONNECTION_HANDSHAKE, /* a proxy's client has not said where it wants to go */
 	CONNECTION_OPENING, /* the other end is being reached */
 	CONNECTION_OPEN,
-	CONNECTION_CLOSING, /* both ends have ended; the client has yet to hang up */
 	CONNECTION_STATE_COUNT
 };
 

@@ -2,7 +2,6 @@
 #include "daemon/worker/connection.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -32,7 +31,6 @@ struct connection {
 	struct channel_origin origin;
 
 	bool is_remote; /* the client is on the server's side, the far end on ours */
-	bool is_direct; /* the client is on a Unix socket, which knows no RST */
 	int fd; /* the near end, while nobody else has it; -1 */
 	struct channel_pipe *pipe; /* being opened, or not joined with anything yet */
 	struct outgoing outgoing; /* a far end being connected */
@@ -45,12 +43,12 @@ struct connection {
 	struct loop_grave grave;
 };
 
-/* The only writer of c->state: those that are not simply open are counted. */
+/* The only writer of c->state: how many are not open yet is limited. */
 static void set_state(struct connection *c, enum connection_state state)
 {
 	if (c->listed) {
-		c->home->unsettled -= c->state != CONNECTION_OPEN;
-		c->home->unsettled += state != CONNECTION_OPEN;
+		c->home->opening -= c->state != CONNECTION_OPEN;
+		c->home->opening += state != CONNECTION_OPEN;
 	}
 	c->state = state;
 }
@@ -109,10 +107,6 @@ static void on_relay_end(void *data, bool reset)
 	struct connection *c = data;
 
 	c->relay = NULL;
-	if (c->is_direct && !reset) {
-		set_state(c, CONNECTION_CLOSING); /* see connection_attach() */
-		return;
-	}
 	/* It led to the server of one request; the client may have another. */
 	if (c->proxy && !c->is_remote) {
 		if (reset)
@@ -463,7 +457,7 @@ static struct connection *begin(struct connection *c, bool good)
 	}
 	list_append(&home->list, &c->link);
 	c->listed = true;
-	home->unsettled += c->state != CONNECTION_OPEN;
+	home->opening += c->state != CONNECTION_OPEN;
 	home->counters.connections++;
 	home->counters.connections_total++;
 	return c;
@@ -528,7 +522,6 @@ struct connection *connection_open_direct(struct connection_home *home,
 		return NULL;
 	snprintf(c->origin.host, sizeof(c->origin.host), "127.0.0.1");
 	c->origin.port = 65535; /* what OpenSSH says of a client without a port */
-	c->is_direct = true;
 	return begin(c, reach_end(c, target, 0, err) == 0);
 }
 
@@ -577,15 +570,11 @@ struct connection *connection_open_remote_dynamic(struct connection_home *home, 
 	return begin(c, false);
 }
 
-/* How it ended, a client on a Unix socket can only tell by whether its peer is still there after the
- * end of file. So a second descriptor keeps the socket until the client has hung up, unless the
- * connection is cut off. */
 void connection_attach(struct connection *c, int fd)
 {
 	struct err err;
 
-	c->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (c->fd < 0 || !c->pipe || join(c, fd, NULL, 0, &err) < 0) {
+	if (!c->pipe || join(c, fd, NULL, 0, &err) < 0) {
 		close(fd);
 		connection_end(c, true);
 	}
@@ -593,7 +582,7 @@ void connection_attach(struct connection *c, int fd)
 
 /* ---- looking ---- */
 
-/* A hangup shows as an error or as the end of both directions; a half-closed client lives. */
+/* A reset shows as an error or as the end of both directions; a half-closed client lives. */
 static bool is_abandoned(const struct connection *c)
 {
 	struct pollfd p = { .fd = c->fd };
@@ -613,9 +602,7 @@ void connection_reap(struct connection *c)
 	unsigned idle_ms = c->home->spec->idle_timeout_ms;
 	uint64_t now = loop_now_ms(c->home->parts->loop);
 
-	if (c->state == CONNECTION_CLOSING && is_abandoned(c))
-		connection_end(c, false);
-	else if (c->state == CONNECTION_OPENING && is_abandoned(c))
+	if (c->state == CONNECTION_OPENING && is_abandoned(c))
 		connection_end(c, true);
 	else if (idle_ms > 0 && c->state == CONNECTION_OPEN && now - active_ms(c) >= idle_ms)
 		connection_end(c, true);

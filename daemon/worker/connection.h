@@ -32,7 +32,7 @@ struct connection_home {
 	struct session *session; /* to open channels through; NULL: there is none at the moment */
 	struct list list; /* struct connection, oldest first */
 	uint64_t complained_ms; /* when the log last heard of a client that was turned away */
-	unsigned unsettled; /* of them that are in any other state than open */
+	unsigned opening; /* of them that are not open yet */
 	struct wire_counters counters;
 	const struct connection_ops *ops;
 	void *data;
@@ -65,8 +65,7 @@ void connection_attach(struct connection *c, int fd);
 /* Ends it: orderly, or with a reset. on_end is called. */
 void connection_end(struct connection *c, bool reset);
 void connection_end_all(struct connection_home *home, bool reset);
-/* Ends it, if its client has gone while it was opening or closing, or nothing has passed for too
- * long. */
+/* Ends it, if its client has gone while it was opening, or nothing has passed for too long. */
 void connection_reap(struct connection *c);
 
 struct connection *connection_find(const struct connection_home *home, uint64_t id);

@@ -7,7 +7,7 @@
 #include "daemon/worker/session.h"
 #include "lib/util.h"
 
-#define UNSETTLED_MAX 256 /* connections whose far end has not answered, for the most part */
+#define OPENING_MAX 256 /* connections whose far end has not answered */
 #define REAP_MS 1000
 
 /* ---- state ---- */
@@ -72,7 +72,7 @@ bool forward_has_room(const struct forward *f)
 {
 	uint64_t limit = f->spec.max_connections;
 
-	return f->home.session && f->home.unsettled < UNSETTLED_MAX &&
+	return f->home.session && f->home.opening < OPENING_MAX &&
 	       (limit == 0 || f->home.counters.connections < limit) &&
 	       session_member_count(f->home.session) < SESSION_MEMBERS_MAX;
 }
@@ -147,8 +147,7 @@ static void on_reap(void *data)
 {
 	struct forward *f = data;
 	struct connection *c;
-	/* Direct ones (id 0) become unsettled again at their end. */
-	bool again = f->home.unsettled > 0 || f->spec.idle_timeout_ms > 0 || f->id == 0;
+	bool again = f->home.opening > 0 || f->spec.idle_timeout_ms > 0;
 
 	if (again && !list_is_empty(&f->home.list))
 		loop_timer_set(&f->reap_timer, REAP_MS);

@@ -80,7 +80,7 @@ static struct connection *open_connection(struct forward *f, int fd,
 {
 	if (f->spec.type != FORWARD_DYNAMIC)
 		return connection_open_local(&f->home, fd, from, &f->spec.target, port_offset, err);
-	if (f->home.unsettled >= HANDSHAKES_MAX)
+	if (f->home.opening >= HANDSHAKES_MAX)
 		limit_handshakes(f);
 	return connection_open_dynamic(&f->home, fd, from, err);
 }

@@ -56,6 +56,12 @@ static void destroy(void *data)
 void relay_reset_socket(int fd)
 {
 	struct linger now = { .l_onoff = 1 };
+	int domain = 0;
+	socklen_t size = sizeof(domain);
+
+	/* A Unix socket has no RST; who wants to know is told by a byte out of band (Linux 5.15). */
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX)
+		(void)!send(fd, "", 1, MSG_OOB | MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(fd);
