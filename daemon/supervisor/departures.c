@@ -114,17 +114,19 @@ void departures_on_worker_dead(struct departures *ds, const struct worker *w)
 	let_all_go(ds, &ds->leaving, w);
 }
 
-void departures_sweep(struct departures *ds, void (*on_gone)(void *data, uint64_t tunnel),
+bool departures_sweep(struct departures *ds, void (*on_gone)(void *data, uint64_t tunnel),
 		      void *data)
 {
 	struct departure *d;
 
-	listen_service_sweep(ds->listen);
+	if (!listen_service_sweep(ds->listen))
+		return false;
 	list_for_each (d, &ds->gone, link) {
 		if (d->forward)
 			on_gone(data, d->tunnel);
 		departure_free(d);
 	}
+	return true;
 }
 
 bool departures_are_over(const struct departures *ds)

@@ -33,8 +33,9 @@ void departures_acknowledge(struct departures *ds, const struct worker *w, uint6
 			    uint64_t forward);
 void departures_on_worker_dead(struct departures *ds, const struct worker *w);
 
-/* Closes what nobody took; on_gone is called for each forward that has left by now. */
-void departures_sweep(struct departures *ds, void (*on_gone)(void *data, uint64_t tunnel),
+/* Closes what nobody took; on_gone is called for each forward that has left by now. False: there is
+ * more to close. */
+bool departures_sweep(struct departures *ds, void (*on_gone)(void *data, uint64_t tunnel),
 		      void *data);
 
 /* Nothing is to be told or acknowledged. */

@@ -8,6 +8,7 @@
 #include "lib/util.h"
 
 #define BACKLOG 4096
+#define SWEEP_BATCH 256 /* sockets closed in one go; some 2 ms */
 
 void listeners_init(struct listeners *ls)
 {
@@ -192,16 +193,20 @@ void listener_park(struct listeners *ls, struct listener *l)
 	ls->parked++;
 }
 
-void listeners_sweep(struct listeners *ls)
+bool listeners_sweep(struct listeners *ls)
 {
 	struct listener *l;
+	unsigned closed = 0;
 
 	for (size_t i = 0; i < LISTENERS_BUCKETS && ls->parked > 0; i++) {
 		list_for_each (l, &ls->buckets[i], link) {
 			if (l->state != LISTENER_PARKED)
 				continue;
+			if (closed++ == SWEEP_BATCH)
+				return false;
 			listener_close(l);
 			ls->parked--;
 		}
 	}
+	return true;
 }

@@ -59,4 +59,5 @@ void listener_leave(struct listener *l);
 void listener_park(struct listeners *ls,
 		   struct listener *l); /* acknowledged, or never handed out */
 void listener_close(struct listener *l); /* at once: nobody else may have it */
-void listeners_sweep(struct listeners *ls); /* closes what is parked */
+/* Closes some of what is parked; true: nothing is left. */
+bool listeners_sweep(struct listeners *ls);

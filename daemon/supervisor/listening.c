@@ -14,6 +14,7 @@
 #define ASK_AGAIN_MS 5000 /* who has a port is looked up not more often than that */
 #define PENDING_MAX_MS 1000 /* a name that takes longer to resolve counts as failed meanwhile */
 #define POLL_BATCH 64
+#define BIND_BATCH 128 /* sockets bound in one go; some 2 ms */
 
 struct listening {
 	struct list link; /* listen_service.unbound while not bound */
@@ -36,6 +37,7 @@ struct listening {
 	struct listener **sockets; /* NULL: not taken yet; by index of wanted until bound */
 	size_t count; /* of both; once bound, of sockets */
 	size_t first; /* where taking begins: with what was busy last time */
+	bool is_unfinished; /* goes on with the next turn */
 	struct port_question question; /* who has the address that is busy */
 	uint64_t asked_ms;
 };
@@ -203,20 +205,25 @@ static int take_one(struct listening *l, size_t i, struct err *err)
 	return -1;
 }
 
-/* Takes what is not taken yet; as take_one(). */
+/* Takes what is not taken yet, or a good part of it; as take_one(). */
 static int take_all(struct listening *l, struct err *err)
 {
-	bool wait = false;
+	int rc = 0, tried = 0;
 
-	for (size_t n = 0; n < l->count; n++) {
+	l->is_unfinished = false;
+	for (size_t n = 0; n < l->count && rc == 0; n++) {
 		size_t i = (l->first + n) % l->count;
-		int rc = l->sockets[i] ? 0 : take_one(l, i, err);
 
-		if (rc < 0)
-			return -1;
-		wait |= rc > 0;
+		if (l->sockets[i])
+			continue;
+		if (tried++ == BIND_BATCH) {
+			l->is_unfinished = true;
+			loop_defer_schedule(&l->service->more);
+			return 1;
+		}
+		rc = take_one(l, i, err);
 	}
-	return wait;
+	return rc;
 }
 
 /* Closes the gaps of addresses that were skipped. */
@@ -284,6 +291,21 @@ static void hand_on(struct listen_service *s)
 static void on_recheck(void *data)
 {
 	hand_on(data);
+}
+
+/* One of them a turn. */
+static void on_more(void *data)
+{
+	struct listen_service *s = data;
+	struct listening *l;
+
+	list_for_each (l, &s->unbound, link) {
+		if (!l->is_unfinished)
+			continue;
+		try_bind(l);
+		loop_defer_schedule(&s->more); /* for the next one */
+		return;
+	}
 }
 
 static void explain_looking(const struct listening *l, struct err *ret)
@@ -419,10 +441,10 @@ void listen_service_release(struct listen_service *s, struct listener *const *so
 }
 
 /* It may come in the same turn as a release, and before the recheck. */
-void listen_service_sweep(struct listen_service *s)
+bool listen_service_sweep(struct listen_service *s)
 {
 	hand_on(s);
-	listeners_sweep(&s->sockets);
+	return listeners_sweep(&s->sockets);
 }
 
 enum listening_state listening_state(const struct listening *l)
@@ -469,6 +491,7 @@ int listen_service_init(struct listen_service *s, struct loop *loop, struct offl
 	listeners_init(&s->sockets);
 	list_init(&s->unbound);
 	loop_defer_open(&s->recheck, loop, on_recheck, s);
+	loop_defer_open(&s->more, loop, on_more, s);
 	if (loop_timer_open(&s->retry, loop, on_retry, s) < 0)
 		return err_nomem(err);
 	return 0;
@@ -479,5 +502,6 @@ void listen_service_fini(struct listen_service *s)
 	port_search_fini(&s->search);
 	loop_timer_close(&s->retry);
 	loop_defer_close(&s->recheck);
+	loop_defer_close(&s->more);
 	listeners_fini(&s->sockets);
 }

@@ -29,6 +29,7 @@ struct listen_service {
 	unsigned pending; /* of them */
 	struct loop_timer retry;
 	struct loop_defer recheck; /* after a socket of ours became free */
+	struct loop_defer more; /* for who wants more sockets than are bound in one go */
 	bool has_released; /* the recheck has not run yet */
 	struct port_search search;
 	/* The state or the reason of owner's claim is another one; never from within
@@ -56,9 +57,9 @@ struct listener **listening_detach(struct listening *l, size_t *ret_count);
 void listen_service_release(struct listen_service *s, struct listener *const *sockets,
 			    size_t count);
 
-/* Closes what was released and is wanted by nobody; to be called when all claims of a change are
- * made. */
-void listen_service_sweep(struct listen_service *s);
+/* Closes some of what was released and is wanted by nobody; to be called when all claims of a change
+ * are made. True: nothing is left. */
+bool listen_service_sweep(struct listen_service *s);
 
 enum listening_state listening_state(const struct listening *l);
 const struct err *listening_error(const struct listening *l);

@@ -220,11 +220,10 @@ static void on_slice(void *data)
 	do
 		more = step(s);
 	while (more && monotonic_us() < until);
-	if (more) {
+	if (more || !departures_sweep(&s->departures, on_forward_gone, s)) {
 		loop_defer_schedule(&s->slice);
 		return;
 	}
-	departures_sweep(&s->departures, on_forward_gone, s);
 	if (s->listen->pending == 0)
 		s->on_settled(s->data);
 }

@@ -109,7 +109,10 @@ class Worker:
         self.specs[place] = message["spec"]
         self.ports[place] = message["bound_port"]
         self.missing = message["sockets"] - len(fds)
-        self.open_if_complete(place)
+        if message["error"]:
+            del self.forwards[place]  # the supervisor has said so by itself
+        else:
+            self.open_if_complete(place)
 
     def on_forward_sockets(self, message, fds):
         place = message["tunnel"], message["forward"]
