@@ -279,7 +279,7 @@ struct session *session_new(struct loop *loop, const struct session_ops *ops, vo
 	list_init(&s->attention);
 	list_init(&s->blocked);
 	list_init(&s->listeners);
-	session_requests_init(&s->requests, &s->raw_counter.in_packets);
+	session_requests_init(&s->requests);
 	loop_defer_open(&s->service, loop, on_service, s);
 	return s;
 }

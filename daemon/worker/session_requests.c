@@ -8,9 +8,9 @@
 
 #include "lib/util.h"
 
-void session_requests_init(struct session_requests *rs, const uint64_t *packets)
+void session_requests_init(struct session_requests *rs)
 {
-	*rs = (struct session_requests){ .packets = packets };
+	*rs = (struct session_requests){ 0 };
 	list_init(&rs->queue);
 	list_init(&rs->orphan.link);
 }
@@ -75,15 +75,22 @@ void session_requests_forget(struct session_requests *rs, struct session_request
 	list_prepend(&rs->queue, &rs->orphan.link);
 }
 
+/* Text and code of an error are the session's, and stay until the next error of anybody; what was
+ * denied an hour ago must not be taken for an answer. A wrong option leaves an error behind that is
+ * no denial. */
+static void forget_error(ssh_session ssh)
+{
+	ssh_options_set(ssh, SSH_OPTIONS_PORT, NULL);
+}
+
 /* "keepalive@openssh.com" with want_reply: every server answers it, and none does anything else (a
  * request to cancel a forward that does not exist makes asyncssh hang up). True when the answer came
  * within the call: then libssh has collected it, and says so in its error text. */
-static bool send_probe(const struct session_requests *rs, ssh_session ssh)
+static bool send_probe(ssh_session ssh)
 {
-	uint64_t packets = *rs->packets;
-
+	forget_error(ssh);
 	ssh_send_keepalive(ssh);
-	return packets != *rs->packets && strstr(ssh_get_error(ssh), "keepalive@openssh.com");
+	return strstr(ssh_get_error(ssh), "keepalive@openssh.com");
 }
 
 static bool is_denied(ssh_session ssh)
@@ -94,35 +101,27 @@ static bool is_denied(ssh_session ssh)
 /* ssh_send_keepalive() does not tell when the answer is there, but while one is outstanding or not
  * collected, any other global request sends nothing and returns that answer (ssh_global_request() in
  * channels.c, 0.10 to 0.12). That is how it is collected here, exactly. */
-static bool ask_probe(const struct session_requests *rs, struct session_request *r, ssh_session ssh)
+static bool ask_probe(const struct session_request *r, ssh_session ssh)
 {
 	int rc;
 
-	if (!r->sent && send_probe(rs, ssh))
+	if (!r->sent && send_probe(ssh))
 		return true;
 	rc = ssh_channel_cancel_forward(ssh, "keepalive.invalid", 1);
 	return rc == SSH_OK || (rc == SSH_ERROR && is_denied(ssh));
 }
 
-/* The error code is the session's, and stays until the next error of anybody. A wrong option leaves
- * one behind that is no denial. */
-static void forget_denial(ssh_session ssh)
-{
-	ssh_options_set(ssh, SSH_OPTIONS_PORT, NULL);
-}
-
 /* An error that is no denial: libssh looked for the number of the port in another packet than the
  * answer (channels.c, all versions). The server does listen; its first connection tells where. A
  * session that broke meanwhile is noticed by its owner. */
-static bool ask_listen(struct session_request *r, ssh_session ssh, struct session_answer *answer)
+static bool ask_listen(const struct session_request *r, ssh_session ssh,
+		       struct session_answer *answer)
 {
 	int bound = 0;
 	int rc;
 
-	if (r->port == 0)
-		forget_denial(ssh);
+	forget_error(ssh);
 	rc = ssh_channel_listen_forward(ssh, r->address, (int)r->port, &bound);
-
 	if (rc == SSH_AGAIN || (rc == SSH_ERROR && !ssh_is_connected(ssh)))
 		return false;
 	answer->granted = rc == SSH_OK || !is_denied(ssh);
@@ -131,15 +130,14 @@ static bool ask_listen(struct session_request *r, ssh_session ssh, struct sessio
 }
 
 /* True: answer is filled. */
-static bool ask(const struct session_requests *rs, struct session_request *r, ssh_session ssh,
-		struct session_answer *answer)
+static bool ask(const struct session_request *r, ssh_session ssh, struct session_answer *answer)
 {
 	int rc;
 
 	*answer = (struct session_answer){ .granted = true };
 	switch (r->kind) {
 	case REQUEST_PROBE:
-		return ask_probe(rs, r, ssh);
+		return ask_probe(r, ssh);
 	case REQUEST_LISTEN:
 		return ask_listen(r, ssh, answer);
 	case REQUEST_CANCEL:
@@ -170,7 +168,7 @@ unsigned session_requests_serve(struct session_requests *rs, ssh_session ssh)
 
 		if (!r->sent)
 			r->sent_us = monotonic_us();
-		answered = ask(rs, r, ssh, &answer);
+		answered = ask(r, ssh, &answer);
 		r->sent = true;
 		if (!answered)
 			break;

@@ -42,10 +42,9 @@ struct session_request {
 struct session_requests {
 	struct list queue; /* struct session_request */
 	struct session_request orphan; /* what was sent and then forgotten */
-	const uint64_t *packets; /* received so far */
 };
 
-void session_requests_init(struct session_requests *rs, const uint64_t *packets);
+void session_requests_init(struct session_requests *rs);
 /* Nobody is told; requests may be used again. */
 void session_requests_fini(struct session_requests *rs);
 
