@@ -165,6 +165,18 @@ def test_the_server_may_have_bound_loopback_only(lab, bind):
     assert "GatewayPorts" in daemon.ctl("inspect", "t", check=0).stdout
 
 
+def test_one_port_on_two_addresses(lab):
+    """The server says on which a client came; each leads to its own."""
+    sshd, port = lab.sshd(GatewayPorts="clientspecified"), lab.port()
+    sites = [lab.server(peers.source(name)) for name in (b"one", b"two")]
+    hosts = ["127.0.0.1", "127.0.0.2"]
+    forwards = [remote(port, site.port, host) for host, site in zip(hosts, sites)]
+    lab.up({"t": {"host": sshd.address, "remote": forwards}})
+    for host, name in zip(hosts, (b"one", b"two")):
+        with client.connect(port, host) as sock:
+            assert client.read_all(sock) == name
+
+
 # -- ports the server chooses ----------------------------------------------------------------------
 
 
@@ -219,6 +231,22 @@ def test_port_0_that_was_taken_meanwhile_is_another(lab):
     until(lambda: daemon.forward("t")["state"] == "open", 15, "it listens somewhere")
     assert bound_port(daemon) != port
     assert client.exchange(bound_port(daemon)) == b"hello"
+
+
+def test_port_0_whose_target_a_reload_changes(lab):
+    """Another forward, so perhaps another port; in the same session, and the old one is closed."""
+    sshd, one, two = lab.sshd(), lab.echo(), lab.server(peers.source(b"two"))
+    spec = {"name": "web", "listen": 0, "target": f"127.0.0.1:{one.port}"}
+    daemon = lab.up({"t": {"host": sshd.address, "remote": spec}})
+    port, before = bound_port(daemon), sshd.sessions()
+    spec["target"] = f"127.0.0.1:{two.port}"
+    daemon.write(lab.config({"t": {"host": sshd.address, "remote": spec}}))
+    daemon.ctl("reload", check=0)
+    until(lambda: daemon.forward("t")["state"] == "open" and bound_port(daemon), 5, "it listens")
+    with client.connect(bound_port(daemon)) as sock:
+        assert client.read_all(sock) == b"two"
+    assert sshd.sessions() == before
+    assert bound_port(daemon) == port or client.is_refused(port)
 
 
 # -- several and mixed -----------------------------------------------------------------------------
@@ -359,3 +387,26 @@ def test_a_target_changed_by_reload_reuses_the_port(lab):
 
     until(lambda: daemon.forward("t")["state"] == "open" and is_two(), 5, "it leads to the other")
     assert not CANNOT_LISTEN.search(sshd.log)
+
+
+@pytest.mark.parametrize("way", ["down", "restart", "SIGTERM", "reload"])
+def test_a_server_that_is_frozen_does_not_keep_us(lab, way):
+    """The cancels are asked for, their answers not waited for for ever."""
+    sshd, port, daemon = tunnel_from(lab, lab.echo())
+    sshd.freeze()
+    with Stopwatch() as watch:
+        if way == "SIGTERM":
+            daemon.stop()
+        elif way == "reload":
+            daemon.write({**daemon.config, "tunnels": {}})
+            daemon.ctl("reload", check=0)
+        elif way == "down":
+            daemon.ctl("down", "t", check=0)
+        else:
+            daemon.call("Restart", names=["t"])
+            daemon.wait_state("t", ("connecting", "verifying", "backoff"), 10)
+    assert watch.seconds < build.limit(5)
+    sshd.thaw()
+    if way == "restart":
+        daemon.wait_state("t", "up", 30)
+        client.wait_served(port, build.limit(10))
