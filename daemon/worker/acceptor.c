@@ -14,7 +14,7 @@
 #include "lib/util.h"
 
 #define ACCEPT_BATCH 64 /* connections a turn */
-#define PAUSE_MS 100 /* when descriptors or memory ran out */
+#define PAUSE_MS 100 /* when descriptors or memory ran out, or a forward is full */
 #define COMPLAIN_MS 10000 /* how often that is logged */
 
 struct listener {
@@ -29,11 +29,14 @@ struct listener {
 /* Holding disarms while somebody waits: the event would fire for as long as they do. */
 void acceptor_rearm(struct acceptor *a)
 {
-	bool listen = a->count == a->expected && !loop_timer_is_set(&a->pause_timer);
+	bool listen = a->count == a->expected && !a->paused;
 
-	if (a->mode == ACCEPTOR_SERVES)
-		listen = listen && a->ops->has_room(a->data);
-	else if (a->mode == ACCEPTOR_HOLDS)
+	if (a->mode == ACCEPTOR_SERVES && !a->ops->has_room(a->data)) {
+		/* Room may also come from forwards that share the session, and they do not tell. */
+		listen = false;
+		if (!loop_timer_is_set(&a->pause_timer))
+			loop_timer_set(&a->pause_timer, PAUSE_MS);
+	} else if (a->mode == ACCEPTOR_HOLDS)
 		listen = listen && !a->holding;
 	for (size_t i = 0; i < a->count; i++)
 		loop_io_want(&a->listeners[i].io, listen ? LOOP_READ : 0);
@@ -49,6 +52,7 @@ static void pause_accepting(struct acceptor *a, int sys)
 		log_warning("forward '%s': cannot accept: %s; trying again", a->name,
 			    strerror(sys));
 	}
+	a->paused = true;
 	loop_timer_set(&a->pause_timer, PAUSE_MS);
 	acceptor_rearm(a);
 }
@@ -130,7 +134,10 @@ static void on_reset_more(void *data)
 
 static void on_pause_over(void *data)
 {
-	acceptor_rearm(data);
+	struct acceptor *a = data;
+
+	a->paused = false;
+	acceptor_rearm(a);
 }
 
 static void serve_backlog(struct listener *l)

@@ -42,6 +42,7 @@ struct acceptor {
 	size_t count, expected;
 	bool holding; /* clients are in the backlog, the hold timer runs */
 	struct loop_timer hold_timer, pause_timer;
+	bool paused; /* descriptors or memory ran out */
 	struct loop_defer reset_more; /* a backlog is reset by turns */
 	uint64_t short_since_ms; /* when descriptors ran out; 0: there are some */
 	uint64_t complained_ms; /* when it last logged that it cannot accept; 0: never */

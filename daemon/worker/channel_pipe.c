@@ -30,6 +30,8 @@ struct channel_pipe {
 	const struct channel_pipe_ops *ops; /* NULL: released */
 	void *data;
 	enum channel_phase phase;
+	bool again; /* it was refused, for a reason that was lost, and asked for once more */
+	unsigned number; /* as libssh names it in errors; 0: not asked for yet */
 	char *host; /* or the path of a Unix socket; NULL: the server opened it */
 	unsigned port; /* 0: host is a path */
 	struct channel_origin origin;
@@ -169,6 +171,15 @@ static enum err_code code_of(const char *words)
 	return ERR_TARGET;
 }
 
+/* The text is the session's: of two channels refused in one pump, both find that of the last. */
+static bool is_of_another(const struct channel_pipe *c, const char *text)
+{
+	const char *number = strstr(text, "channel ");
+	unsigned long n = number ? strtoul(number + strlen("channel "), NULL, 10) : 0;
+
+	return n > 0 && n != c->number;
+}
+
 /* "Channel opening failure: channel 43 error (2) Connection refused" */
 static void open_error(struct channel_pipe *c, struct err *err)
 {
@@ -179,6 +190,13 @@ static void open_error(struct channel_pipe *c, struct err *err)
 
 	if (ssh_get_error_code(session_libssh(c->member.session)) != SSH_REQUEST_DENIED || !words) {
 		session_error(c->member.session, "opening a channel", err);
+		return;
+	}
+	if (is_of_another(c, text)) {
+		err_set(err, ERR_TARGET,
+			"%s cannot be reached from the server; it refused several connections at "
+			"once, and libssh keeps only the last reason",
+			target_of(c, target));
 		return;
 	}
 	words += strlen(") ");
@@ -196,12 +214,34 @@ static void open_error(struct channel_pipe *c, struct err *err)
 			target_of(c, target), shown);
 }
 
+/* The reason was lost, and with it what to tell the client: asked again, it may come alone. */
+static bool open_again(struct channel_pipe *c)
+{
+	ssh_session ssh = session_libssh(c->member.session);
+
+	if (c->again || !is_of_another(c, ssh_get_error(ssh)) ||
+	    ssh_get_error_code(ssh) != SSH_REQUEST_DENIED)
+		return false;
+	ssh_remove_channel_callbacks(c->ssh, &c->callbacks);
+	ssh_channel_free(c->ssh);
+	c->ssh = ssh_channel_new(ssh);
+	if (!c->ssh)
+		return false;
+	ssh_set_channel_callbacks(c->ssh, &c->callbacks);
+	c->again = true;
+	c->number = 0;
+	session_attend(&c->member);
+	return true;
+}
+
 static void step_open(struct channel_pipe *c)
 {
 	const struct channel_pipe_ops *ops;
 	struct err err;
 	int rc;
 
+	if (c->number == 0)
+		c->number = session_number_channel(c->member.session);
 	if (c->port)
 		rc = ssh_channel_open_forward(c->ssh, c->host, (int)c->port, c->origin.host,
 					      (int)c->origin.port);
@@ -218,6 +258,8 @@ static void step_open(struct channel_pipe *c)
 			c->ops->on_open(c->data, NULL);
 		return;
 	}
+	if (c->ops && open_again(c))
+		return;
 	open_error(c, &err);
 	ops = TAKE(c->ops);
 	finish(c);
@@ -357,6 +399,7 @@ struct channel_pipe *channel_pipe_adopt(struct session *s, ssh_channel ssh,
 		return NULL;
 	}
 	c->phase = CHANNEL_OPEN;
+	c->number = session_number_channel(s);
 	join(c, s);
 	return c;
 }

@@ -344,6 +344,7 @@ static void set_target(struct connection *c, const char *host, uint16_t port)
 static int reach(struct connection *c, const char *host, uint16_t port, struct err *err)
 {
 	set_state(c, CONNECTION_OPENING);
+	c->home->ops->on_opening(c->home->data);
 	set_target(c, host, port);
 	if (c->is_remote)
 		return outgoing_start(&c->outgoing, c->home->parts, host, port, &outgoing_ops, c,

@@ -18,6 +18,8 @@
 struct connection;
 
 struct connection_ops {
+	/* It is on its way somewhere, for the first time or again. */
+	void (*on_opening)(void *data);
 	/* The far end was reached (err NULL), or not; for a proxy's client any number of times. */
 	void (*on_reached)(void *data, struct connection *c, const struct err *err);
 	/* It is over, has left its list, and is freed after the turn. */

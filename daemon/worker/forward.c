@@ -8,6 +8,7 @@
 #include "lib/util.h"
 
 #define OPENING_MAX 256 /* connections whose far end has not answered */
+#define HANDSHAKES_MAX 128 /* of those: proxies' clients that have not said where they want to go */
 #define REAP_MS 1000
 
 /* ---- state ---- */
@@ -25,7 +26,7 @@ void forward_describe(const struct forward *f, struct wire_forward_state *ret)
 void forward_tell(struct forward *f)
 {
 	f->told = f->kind->state(f);
-	if (f->ops)
+	if (!f->retired)
 		f->ops->on_change(f->data, f);
 }
 
@@ -77,35 +78,74 @@ bool forward_has_room(const struct forward *f)
 	       session_member_count(f->home.session) < SESSION_MEMBERS_MAX;
 }
 
-void forward_begun(struct forward *f)
+static void reap_later(struct forward *f)
 {
 	if (!loop_timer_is_set(&f->reap_timer))
 		loop_timer_set(&f->reap_timer, REAP_MS);
+}
+
+void forward_begun(struct forward *f)
+{
+	reap_later(f);
 	report_want_stats(f->parts->report);
+}
+
+static void on_opening(void *data)
+{
+	reap_later(data);
+}
+
+/* Whoever keeps silent must not keep others out: when there are too many, the oldest goes. */
+void forward_limit_handshakes(struct forward *f)
+{
+	struct connection *c, *oldest = NULL;
+	unsigned count = 0;
+
+	if (f->home.opening < HANDSHAKES_MAX)
+		return;
+	for (struct list *link = f->home.list.next; link != &f->home.list; link = link->next) {
+		c = connection_from_link(link);
+		if (connection_state(c) != CONNECTION_HANDSHAKE)
+			continue;
+		oldest = oldest ? oldest : c;
+		count++;
+	}
+	if (count >= HANDSHAKES_MAX)
+		connection_end(oldest, true);
 }
 
 static void note_room(struct forward *f)
 {
-	if (f->ops && f->kind->room)
+	if (!f->retired && f->kind->room)
 		f->kind->room(f);
 }
 
-static bool is_about_forward(const struct err *err)
+/* To a forward with one target, whatever keeps connections from it is one thing. */
+static void note_target(struct forward *f, const struct err *err)
 {
-	return !err || err->code == ERR_PROHIBITED || err->code == ERR_UNSUPPORTED;
+	struct err why = *err;
+
+	if (err->code != ERR_PROHIBITED && err->code != ERR_UNSUPPORTED)
+		why.code = ERR_TARGET;
+	set_serve_error(f, &why);
 }
 
-/* To a forward with one target, whatever keeps connections from it is one thing. */
+/* What clients choose says little about the forward: only that nothing is permitted to any. */
+static void note_choice(struct forward *f, const struct err *err)
+{
+	if (err->code == ERR_PROHIBITED && !f->has_served)
+		set_serve_error(f, err);
+}
+
 static void note_reached(struct forward *f, const struct err *err)
 {
-	struct err why;
-
-	if (is_about_forward(err)) {
-		set_serve_error(f, err);
-	} else if (f->spec.target.kind != END_PROXY && f->id != 0) {
-		why = *err;
-		why.code = ERR_TARGET;
-		set_serve_error(f, &why);
+	if (!err) {
+		f->has_served = true;
+		set_serve_error(f, NULL);
+	} else if (f->spec.target.kind == END_PROXY) {
+		note_choice(f, err);
+	} else if (f->id != 0) {
+		note_target(f, err);
 	}
 }
 
@@ -121,8 +161,10 @@ static void on_reached(void *data, struct connection *c, const struct err *err)
 
 static void free_if_done(struct forward *f)
 {
-	if (!f->ops && !f->listens && list_is_empty(&f->home.list))
-		forward_free(f);
+	if (!f->retired || f->listens || !list_is_empty(&f->home.list))
+		return;
+	f->ops->on_gone(f->data, f);
+	forward_free(f);
 }
 
 static void on_connection_end(void *data, struct connection *c)
@@ -137,6 +179,7 @@ static void on_connection_end(void *data, struct connection *c)
 }
 
 static const struct connection_ops connection_ops = {
+	.on_opening = on_opening,
 	.on_reached = on_reached,
 	.on_end = on_connection_end,
 };
@@ -164,6 +207,7 @@ static void on_reap(void *data)
 void forward_serve(struct forward *f, struct session *s)
 {
 	f->home.session = s;
+	f->has_served = false;
 	err_clear(&f->serve_error);
 	if (f->kind->serve)
 		f->kind->serve(f);
@@ -239,8 +283,9 @@ struct forward *forward_new(const struct worker_parts *parts, const struct wire_
 
 void forward_free(struct forward *f)
 {
-	f->ops = NULL;
-	f->listens = true; /* nobody frees it a second time */
+	if (f->retired && f->listens)
+		report_forward_removed(f->parts->report, f->tunnel, f->id);
+	f->retired = f->listens = true; /* nobody frees it a second time */
 	connection_end_all(&f->home, false);
 	f->kind->free(f);
 	loop_timer_close(&f->reap_timer);
@@ -258,9 +303,7 @@ void forward_stopped_listening(struct forward *f)
 
 void forward_retire(struct forward *f)
 {
-	f->ops = NULL;
-	f->listens = true;
-	list_remove(&f->link);
+	f->retired = f->listens = true;
 	f->kind->retire(f, TAKE(f->home.session));
 }
 

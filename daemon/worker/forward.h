@@ -16,6 +16,8 @@ struct forward_ops {
 	void (*on_change)(void *data, struct forward *f); /* state, error, port or note changed */
 	void (*on_waiting)(void *data,
 			   struct forward *f); /* a client waits and nobody can serve it */
+	/* A retired one has nothing left, and is about to be freed. */
+	void (*on_gone)(void *data, struct forward *f);
 };
 
 /* What the kinds differ in; all but free may be NULL. */
@@ -42,17 +44,19 @@ struct forward_kind {
 
 /* The first member of every kind. */
 struct forward {
-	struct list link; /* tunnel.forwards */
+	struct list link; /* forwards.all or .retired */
 	const struct worker_parts *parts;
 	const struct forward_kind *kind;
 	uint64_t tunnel, id; /* on the wire */
 	struct config_forward spec;
-	const struct forward_ops *ops; /* NULL: retired */
+	const struct forward_ops *ops;
 	void *data;
-	bool listens; /* somewhere, or may still: it cannot go yet */
+	bool retired; /* takes no more connections */
+	bool listens; /* retired, but the server may still listen: it cannot go yet */
 
 	struct err setup_error; /* why it does not listen */
 	struct err serve_error; /* of the last connection, until one succeeds */
+	bool has_served; /* this session has reached a target */
 	enum forward_state told;
 
 	struct connection_home home;
@@ -66,8 +70,8 @@ struct forward *forward_new(const struct worker_parts *parts, const struct wire_
 			    const struct forward_ops *ops, void *data, struct err *err);
 /* Ends its connections as well. */
 void forward_free(struct forward *f);
-/* It listens no more; its connections go on, and it frees itself when the last one has ended. The
- * supervisor is told when the first is done. */
+/* It listens no more, and the supervisor is told when that is done; its connections go on, and it
+ * frees itself when the last one has ended. */
 void forward_retire(struct forward *f);
 
 /* Replaces the listening sockets by those (taken: set to -1) and as many as are still to come.
@@ -98,6 +102,7 @@ void forward_tell(struct forward *f);
 void forward_tell_if_changed(struct forward *f);
 void forward_set_setup_error(struct forward *f, const struct err *err); /* NULL: none */
 bool forward_has_room(const struct forward *f); /* for one more connection */
+void forward_limit_handshakes(struct forward *f); /* before a proxy's client is let in */
 void forward_begun(struct forward *f); /* a connection was opened */
 void forward_stopped_listening(struct forward *f); /* after retire() */
 

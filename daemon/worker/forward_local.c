@@ -14,8 +14,6 @@
 #include "daemon/worker/forward.h"
 #include "daemon/worker/session.h"
 
-#define HANDSHAKES_MAX 128 /* proxies' clients that have not said where they want to go */
-
 struct forward_local {
 	struct forward base;
 	struct acceptor acceptor;
@@ -57,31 +55,13 @@ static void origin_of(const struct sockaddr_storage *from, struct channel_origin
 	}
 }
 
-/* Whoever keeps silent must not keep others out: when there are too many, the oldest goes. */
-static void limit_handshakes(struct forward *f)
-{
-	struct connection *c, *oldest = NULL;
-	unsigned count = 0;
-
-	for (struct list *link = f->home.list.next; link != &f->home.list; link = link->next) {
-		c = connection_from_link(link);
-		if (connection_state(c) != CONNECTION_HANDSHAKE)
-			continue;
-		oldest = oldest ? oldest : c;
-		count++;
-	}
-	if (count >= HANDSHAKES_MAX)
-		connection_end(oldest, true);
-}
-
 static struct connection *open_connection(struct forward *f, int fd,
 					  const struct channel_origin *from, unsigned port_offset,
 					  struct err *err)
 {
 	if (f->spec.type != FORWARD_DYNAMIC)
 		return connection_open_local(&f->home, fd, from, &f->spec.target, port_offset, err);
-	if (f->home.opening >= HANDSHAKES_MAX)
-		limit_handshakes(f);
+	forward_limit_handshakes(f);
 	return connection_open_dynamic(&f->home, fd, from, err);
 }
 
@@ -113,7 +93,7 @@ static void on_waiting(void *data)
 {
 	struct forward *f = data;
 
-	if (f->ops)
+	if (!f->retired)
 		f->ops->on_waiting(f->data, f);
 }
 

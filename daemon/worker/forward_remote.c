@@ -16,7 +16,7 @@
 #include "daemon/worker/session.h"
 #include "lib/util.h"
 
-#define ANSWER_MS 5000 /* for all that was asked; then the tunnel goes on without */
+#define ANSWER_MS 5000 /* for an answer to anything; then the tunnel goes on without */
 #define VERDICT_MS 3000 /* for finding out what a refusal means */
 #define REMOVE_MS 2000 /* for the answer to a cancel, when the forward goes */
 #define RETRY_MS 2000 /* while the last session's listener may be in the way, and a little more */
@@ -115,8 +115,11 @@ static void describe(const struct forward *f, struct wire_forward_state *ret)
 static bool may_accept(void *data)
 {
 	struct remote_port *p = data;
+	struct forward *f = &p->owner->base;
 
-	return forward_has_room(&p->owner->base);
+	if (f->spec.target.kind == END_PROXY)
+		forward_limit_handshakes(f);
+	return forward_has_room(f);
 }
 
 static void learn_port(struct remote_port *p, unsigned port)
@@ -190,6 +193,11 @@ static void judge(struct forward_remote *f)
 	}
 }
 
+static bool is_unjudged(const struct forward_remote *f)
+{
+	return f->base.setup_error.code == ERR_NONE || f->base.setup_error.code == ERR_TIMEOUT;
+}
+
 /* The answers are complete, or time is up. */
 static void conclude(struct forward_remote *f)
 {
@@ -199,7 +207,7 @@ static void conclude(struct forward_remote *f)
 	if (count_in(f, PORT_REFUSED) > 0) {
 		f->tries++;
 		retry_later(f);
-		if (f->base.setup_error.code == ERR_NONE || remote_verdict_is_old(&f->verdict))
+		if (is_unjudged(f) || remote_verdict_is_old(&f->verdict))
 			judge(f);
 		if (remote_verdict_is_pending(&f->verdict))
 			loop_timer_set(&f->limit, VERDICT_MS);
@@ -253,6 +261,7 @@ static void ask(struct forward_remote *f)
 		p->listener.port = port_to_ask(p);
 		session_listen(f->base.home.session, &p->request, &p->listener, on_answer, p);
 	}
+	f->late = false;
 	loop_timer_set(&f->limit, ANSWER_MS);
 }
 
@@ -267,6 +276,7 @@ static void on_leave_over(void *data, const struct session_answer *answer);
 static void on_limit(void *data)
 {
 	struct forward_remote *f = data;
+	unsigned waited_ms;
 	struct err err;
 
 	if (f->leaving) {
@@ -278,11 +288,16 @@ static void on_limit(void *data)
 		remote_verdict_give_up(&f->verdict);
 		return;
 	}
+	waited_ms = session_unanswered_ms(f->base.home.session);
+	if (waited_ms < ANSWER_MS) { /* it answers others, one after the other */
+		loop_timer_set(&f->limit, ANSWER_MS - waited_ms);
+		return;
+	}
 	f->late = true;
 	err_set(&err, ERR_TIMEOUT,
-		"the server has not answered within %u s whether it listens on port %u; it may be "
-		"overloaded, or no server that forwards ports",
-		ANSWER_MS / 1000, f->ports[0].wanted);
+		"the server has not answered a request for %u s; it may be overloaded, or no server "
+		"that forwards ports",
+		waited_ms / 1000);
 	forward_set_setup_error(&f->base, &err);
 	conclude(f);
 }

@@ -5,15 +5,18 @@
 #include <string.h>
 
 /* f may leave the list in the body. */
-#define each_forward(f, fs)                                                                        \
-	for (struct list *_link = (fs)->all.next, *_next = _link->next;                            \
-	     _link != &(fs)->all && ((f) = forward_from_link(_link), 1);                           \
+#define each_in(f, head)                                                                           \
+	for (struct list *_link = (head)->next, *_next = _link->next;                              \
+	     _link != (head) && ((f) = forward_from_link(_link), 1);                               \
 	     _link = _next, _next = _link->next)
+
+#define each_forward(f, fs) each_in (f, &(fs)->all)
 
 void forwards_init(struct forwards *fs)
 {
 	*fs = (struct forwards){ 0 };
 	list_init(&fs->all);
+	list_init(&fs->retired);
 }
 
 void forwards_free(struct forwards *fs)
@@ -22,11 +25,33 @@ void forwards_free(struct forwards *fs)
 
 	each_forward (f, fs)
 		forward_free(f);
+	each_in (f, &fs->retired)
+		forward_free(f);
 }
 
 void forwards_add(struct forwards *fs, struct forward *f)
 {
 	list_append(&fs->all, &f->link);
+}
+
+void forwards_retire(struct forwards *fs, struct forward *f)
+{
+	list_remove(&f->link);
+	list_append(&fs->retired, &f->link);
+	forward_retire(f);
+}
+
+static void add_counters(struct wire_counters *sum, const struct wire_counters *c)
+{
+	sum->bytes_in += c->bytes_in;
+	sum->bytes_out += c->bytes_out;
+	sum->connections += c->connections;
+	sum->connections_total += c->connections_total;
+}
+
+void forwards_gone(struct forwards *fs, const struct forward *f)
+{
+	add_counters(&fs->past, &f->home.counters);
 }
 
 struct forward *forwards_find(const struct forwards *fs, uint64_t id)
@@ -117,6 +142,8 @@ void forwards_end_connections(struct forwards *fs, bool reset)
 
 	each_forward (f, fs)
 		connection_end_all(&f->home, reset);
+	each_in (f, &fs->retired)
+		connection_end_all(&f->home, reset);
 }
 
 /* ---- what it wants to know ---- */
@@ -183,25 +210,32 @@ int forwards_count(const struct forwards *fs, struct wire_stats *stats)
 		if (f->id != 0)
 			stats->forwards[stats->forward_count++] =
 				(struct wire_forward_stats){ f->id, *c };
-		stats->counters.bytes_in += c->bytes_in;
-		stats->counters.bytes_out += c->bytes_out;
-		stats->counters.connections += c->connections;
-		stats->counters.connections_total += c->connections_total;
+		add_counters(&stats->counters, c);
 	}
+	each_in (f, &fs->retired)
+		add_counters(&stats->counters, &f->home.counters);
+	add_counters(&stats->counters, &fs->past);
 	return 0;
 }
 
-struct connection *forwards_find_connection(const struct forwards *fs, uint64_t id)
+static struct connection *find_in(const struct list *head, uint64_t id)
 {
 	struct connection *c = NULL;
 	struct forward *f;
 
-	each_forward (f, fs) {
+	each_in (f, head) {
 		c = connection_find(&f->home, id);
 		if (c)
 			break;
 	}
 	return c;
+}
+
+struct connection *forwards_find_connection(const struct forwards *fs, uint64_t id)
+{
+	struct connection *c = find_in(&fs->all, id);
+
+	return c ? c : find_in(&fs->retired, id);
 }
 
 /* Keeps the smallest ids, in order. */
@@ -225,15 +259,21 @@ static void insert(struct wire_connections *to, const struct connection *c, uint
 	to->items[slot] = found;
 }
 
-void forwards_list(const struct forwards *fs, uint64_t after, struct wire_connections *ret)
+static void list_in(const struct list *head, uint64_t after, struct wire_connections *ret)
 {
 	struct forward *f;
 
-	ret->count = 0;
-	ret->more = false;
-	each_forward (f, fs) {
+	each_in (f, head) {
 		for (struct list *link = f->home.list.next; link != &f->home.list;
 		     link = link->next)
 			insert(ret, connection_from_link(link), after);
 	}
+}
+
+void forwards_list(const struct forwards *fs, uint64_t after, struct wire_connections *ret)
+{
+	ret->count = 0;
+	ret->more = false;
+	list_in(&fs->all, after, ret);
+	list_in(&fs->retired, after, ret);
 }

@@ -8,6 +8,8 @@
 
 struct forwards {
 	struct list all; /* struct forward */
+	struct list retired; /* the same: dropped, but some of their connections go on */
+	struct wire_counters past; /* of those that have gone */
 	struct session *session; /* NULL: none */
 	bool others_wait; /* for the ports that the server chooses */
 };
@@ -15,6 +17,8 @@ struct forwards {
 void forwards_init(struct forwards *fs);
 void forwards_free(struct forwards *fs);
 void forwards_add(struct forwards *fs, struct forward *f);
+void forwards_retire(struct forwards *fs, struct forward *f);
+void forwards_gone(struct forwards *fs, const struct forward *f); /* its counters stay */
 struct forward *forwards_find(const struct forwards *fs, uint64_t id);
 
 /* Ports that the server chooses are asked for first, and the others follow when they are answered

@@ -21,6 +21,7 @@
 #include "lib/util.h"
 
 #define PUMP_MAX 64 /* reads of 4 KiB a turn, so that one session cannot hold the loop */
+#define FIRST_CHANNEL 42 /* what libssh counts channels from (channels.h, 0.10 to 0.12) */
 #define SERVICE_MAX 256 /* members a turn */
 
 enum session_phase { SESSION_NEW, SESSION_BANNER, SESSION_SSH, SESSION_UP, SESSION_LOST };
@@ -47,6 +48,7 @@ struct session {
 
 	struct list members;
 	unsigned member_count;
+	unsigned last_channel; /* libssh's number of it */
 	struct list attention, blocked; /* session_member.queue */
 	bool touched; /* since blocked members were last asked */
 	bool in_handshake; /* inside a turn of it, which looks after itself */
@@ -275,6 +277,7 @@ struct session *session_new(struct loop *loop, const struct session_ops *ops, vo
 		return NULL;
 	}
 	*s = (struct session){ .loop = loop, .ops = ops, .data = data, .fd = -1, .dup_fd = -1 };
+	s->last_channel = FIRST_CHANNEL;
 	list_init(&s->members);
 	list_init(&s->attention);
 	list_init(&s->blocked);
@@ -497,6 +500,11 @@ uint64_t session_heard_ms(const struct session *s)
 	return s->heard_ms;
 }
 
+unsigned session_number_channel(struct session *s)
+{
+	return ++s->last_channel;
+}
+
 unsigned session_member_count(const struct session *s)
 {
 	return s->member_count;
@@ -552,6 +560,11 @@ void session_cancel(struct session *s, struct session_listener *listener)
 	if (listener->port != 0)
 		session_requests_cancel(&s->requests, listener->address, listener->port);
 	session_touch(s);
+}
+
+unsigned session_unanswered_ms(const struct session *s)
+{
+	return session_requests_unanswered_ms(&s->requests);
 }
 
 bool session_is_cancelling(const struct session *s)

@@ -97,6 +97,7 @@ void session_listen(struct session *s, struct session_request *request,
 		    struct session_listener *listener, session_answer_fn on_answer, void *data);
 /* Takes it out, and asks the server to listen there no more; nobody is told. */
 void session_cancel(struct session *s, struct session_listener *listener);
+unsigned session_unanswered_ms(const struct session *s); /* of the one that was sent; 0: none is */
 bool session_is_cancelling(const struct session *s); /* some of these are not answered */
 void session_forget(struct session *s, struct session_request *request);
 
@@ -112,6 +113,9 @@ void session_join(struct session *s, struct session_member *m);
 void session_leave(struct session_member *m);
 void session_attend(struct session_member *m); /* serve it in the next pass */
 void session_block(struct session_member *m); /* ... once the server takes bytes again */
+/* libssh numbers the channels of a session in the order they are opened or accepted in, and errors
+ * name the number: to be called once for each, right before. */
+unsigned session_number_channel(struct session *s);
 #define SESSION_MEMBERS_MAX 8192 /* more have to wait */
 unsigned session_member_count(const struct session *s);
 bool session_can_send(const struct session *s); /* TCP has taken everything so far */

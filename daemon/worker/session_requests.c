@@ -52,6 +52,15 @@ int session_requests_cancel(struct session_requests *rs, const char *address, un
 	return 0;
 }
 
+unsigned session_requests_unanswered_ms(const struct session_requests *rs)
+{
+	const struct session_request *r = list_first(&rs->queue, struct session_request, link);
+
+	if (!r || !r->sent)
+		return 0;
+	return (unsigned)((monotonic_us() - r->sent_us) / 1000);
+}
+
 bool session_requests_has_cancel(const struct session_requests *rs)
 {
 	const struct session_request *r;

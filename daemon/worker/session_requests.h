@@ -54,6 +54,8 @@ void session_requests_add(struct session_requests *rs, struct session_request *r
 			  session_answer_fn on_answer, void *data);
 /* A cancel that nobody waits for. -1: no memory; then the end of the session will do it. */
 int session_requests_cancel(struct session_requests *rs, const char *address, unsigned port);
+/* For how long the server has not answered what was sent; 0: it has answered everything. */
+unsigned session_requests_unanswered_ms(const struct session_requests *rs);
 bool session_requests_has_cancel(const struct session_requests *rs);
 void session_requests_forget(struct session_requests *rs, struct session_request *r);
 

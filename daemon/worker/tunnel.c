@@ -109,7 +109,6 @@ static void drop_session(struct tunnel *t, bool reset)
 	if (t->serving && !reset)
 		part(t);
 	t->serving = false;
-	t->stopping = false;
 	loop_timer_stop(&t->deadline);
 	loop_timer_stop(&t->phase);
 	loop_timer_stop(&t->retry);
@@ -482,13 +481,15 @@ static void replace_upkeep(struct tunnel *t, struct config_tunnel *spec)
 
 void tunnel_set(struct tunnel *t, struct config_tunnel *spec, bool reconnect)
 {
+	bool stopped = t->stopping || t->state == TUNNEL_STOPPED;
+
 	if (reconnect)
 		replace_spec(t, spec);
 	else
 		replace_upkeep(t, spec);
 	apply_reconnect_bounds(t);
 	forwards_set_hold(&t->forwards, t->spec->upkeep.hold_ms);
-	if (reconnect && t->state != TUNNEL_STOPPED)
+	if (reconnect && !stopped)
 		tunnel_restart(t);
 }
 
@@ -511,6 +512,7 @@ void tunnel_stop(struct tunnel *t)
 
 void tunnel_restart(struct tunnel *t)
 {
+	t->stopping = false;
 	drop_session(t, false);
 	forwards_hold(&t->forwards);
 	retry_reset(&t->policy);

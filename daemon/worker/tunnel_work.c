@@ -31,7 +31,15 @@ static void on_forward_waiting(void *data, struct forward *f)
 	tunnel_hurry(data);
 }
 
+static void on_forward_gone(void *data, struct forward *f)
+{
+	struct tunnel *t = data;
+
+	forwards_gone(&t->forwards, f);
+}
+
 static const struct forward_ops forward_ops = {
+	.on_gone = on_forward_gone,
 	.on_change = on_forward_change,
 	.on_waiting = on_forward_waiting,
 };
@@ -80,7 +88,7 @@ void tunnel_remove_forward(struct tunnel *t, uint64_t id)
 	struct forward *f = forwards_find(&t->forwards, id);
 
 	if (f)
-		forward_retire(f);
+		forwards_retire(&t->forwards, f);
 	else
 		report_forward_removed(t->parts->report, t->id, id);
 	loop_defer_schedule(&t->settle);
