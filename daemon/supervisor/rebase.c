@@ -17,13 +17,26 @@ static struct forward *take_equal(struct tunnel *t, const struct config_forward 
 	return NULL;
 }
 
+/* A forward that leads elsewhere now still listens in the same place, also where the server chose it. */
+static void inherit_port(struct forward *to, const struct list *gone)
+{
+	const struct forward *f;
+
+	list_for_each (f, gone, link) {
+		if (f->spec->type == FORWARD_REMOTE && to->spec->type == FORWARD_REMOTE &&
+		    f->bound_port && config_end_equal(&f->spec->listen, &to->spec->listen))
+			to->bound_port = f->bound_port;
+	}
+}
+
 int rebase(struct supervisor *s, struct tunnel *t, const struct config_tunnel *spec)
 {
-	struct list kept;
+	struct list kept, gone;
 	struct forward *f;
 	int rc = 0;
 
 	list_init(&kept);
+	list_init(&gone);
 	for (size_t i = 0; i < spec->forward_count; i++) {
 		f = take_equal(t, &spec->forwards[i]);
 		if (!f)
@@ -33,7 +46,8 @@ int rebase(struct supervisor *s, struct tunnel *t, const struct config_tunnel *s
 	}
 	list_for_each (f, &t->forwards, link) {
 		sync_give_up(&s->sync, f);
-		forward_free(f);
+		list_remove(&f->link);
+		list_append(&gone, &f->link);
 	}
 	t->spec = spec;
 	for (size_t i = 0; i < spec->forward_count; i++) {
@@ -41,9 +55,15 @@ int rebase(struct supervisor *s, struct tunnel *t, const struct config_tunnel *s
 		if (f && f->spec == &spec->forwards[i]) {
 			list_remove(&f->link);
 			list_append(&t->forwards, &f->link);
-		} else if (!forward_new(t, &spec->forwards[i])) {
-			rc = -1;
+			continue;
 		}
+		f = forward_new(t, &spec->forwards[i]);
+		if (f)
+			inherit_port(f, &gone);
+		else
+			rc = -1;
 	}
+	list_for_each (f, &gone, link)
+		forward_free(f);
 	return rc;
 }

@@ -171,13 +171,16 @@ static enum err_code code_of(const char *words)
 	return ERR_TARGET;
 }
 
-/* The text is the session's: of two channels refused in one pump, both find that of the last. */
-static bool is_of_another(const struct channel_pipe *c, const char *text)
+/* The text is the session's: of two channels refused in one pump, both find that of the last; and a
+ * request that is answered meanwhile leaves its own. */
+static bool is_reason_lost(const struct channel_pipe *c)
 {
-	const char *number = strstr(text, "channel ");
-	unsigned long n = number ? strtoul(number + strlen("channel "), NULL, 10) : 0;
+	ssh_session ssh = session_libssh(c->member.session);
+	const char *number = strstr(ssh_get_error(ssh), "failure: channel ");
 
-	return n > 0 && n != c->number;
+	if (!ssh_is_connected(ssh))
+		return false;
+	return !number || strtoul(number + strlen("failure: channel "), NULL, 10) != c->number;
 }
 
 /* "Channel opening failure: channel 43 error (2) Connection refused" */
@@ -188,15 +191,15 @@ static void open_error(struct channel_pipe *c, struct err *err)
 	const char *words = reason ? strstr(reason, ") ") : NULL;
 	char shown[128], target[ENDPOINT_TEXT_MAX];
 
-	if (ssh_get_error_code(session_libssh(c->member.session)) != SSH_REQUEST_DENIED || !words) {
-		session_error(c->member.session, "opening a channel", err);
-		return;
-	}
-	if (is_of_another(c, text)) {
+	if (is_reason_lost(c)) {
 		err_set(err, ERR_TARGET,
 			"%s cannot be reached from the server; it refused several connections at "
 			"once, and libssh keeps only the last reason",
 			target_of(c, target));
+		return;
+	}
+	if (!words) {
+		session_error(c->member.session, "opening a channel", err);
 		return;
 	}
 	words += strlen(") ");
@@ -219,8 +222,7 @@ static bool open_again(struct channel_pipe *c)
 {
 	ssh_session ssh = session_libssh(c->member.session);
 
-	if (c->again || !is_of_another(c, ssh_get_error(ssh)) ||
-	    ssh_get_error_code(ssh) != SSH_REQUEST_DENIED)
+	if (c->again || !is_reason_lost(c))
 		return false;
 	ssh_remove_channel_callbacks(c->ssh, &c->callbacks);
 	ssh_channel_free(c->ssh);

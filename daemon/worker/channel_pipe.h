@@ -34,6 +34,7 @@ struct channel_pipe_ops {
 };
 
 /* Who connected to us, for the server's log. */
+#define CHANNEL_NO_PORT 65535 /* what OpenSSH says of a client without one */
 struct channel_origin {
 	char host[ENDPOINT_HOST_MAX + 1];
 	unsigned port;

@@ -170,6 +170,20 @@ static void tell_reached(struct connection *c, const struct err *err)
 	c->home->ops->on_reached(c->home->data, c, err);
 }
 
+/* Dead peers are noticed, and small answers sent at once. Fails on Unix sockets, which need
+ * neither. */
+static void set_socket_options(int fd)
+{
+	int on = 1, idle_s = 120, interval_s = 30, count = 5;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0)
+		return;
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
 /* One end of a pair goes to a relay, the other to whoever talks with the client. -1: returned with
  * err. */
 static int join_pair(struct connection *c, struct err *err)
@@ -221,10 +235,27 @@ static int join_reached_channel(struct connection *c, struct err *err)
 	return 0;
 }
 
+/* The far end is not reached. */
+static void not_reached(struct connection *c, const struct err *err)
+{
+	tell_reached(c, err);
+	if (c->over)
+		return;
+	if (c->proxy)
+		proxy_refuse(c->proxy, err);
+	else
+		connection_end(c, true);
+}
+
+/* It is, but there is nothing to join it with. */
 static void give_up(struct connection *c, const struct err *err)
 {
-	log_debug("forward '%s': connection from %s: %s", c->home->spec->name, c->from, err->msg);
-	connection_end(c, true);
+	connection_home_complain(c->home, c->from, err);
+	drop_pipe(c);
+	if (c->proxy)
+		proxy_refuse(c->proxy, err);
+	else
+		connection_end(c, true);
 }
 
 static void on_channel_open(void *data, const struct err *err)
@@ -240,13 +271,7 @@ static void on_channel_open(void *data, const struct err *err)
 		return;
 	}
 	c->pipe = NULL;
-	tell_reached(c, err);
-	if (c->over)
-		return;
-	if (c->proxy)
-		proxy_refuse(c->proxy, err);
-	else
-		connection_end(c, true);
+	not_reached(c, err);
 }
 
 /* Nothing can be taken before there is somewhere to put it. */
@@ -283,6 +308,7 @@ static void on_connected(void *data, int fd)
 	struct err err;
 	int near;
 
+	set_socket_options(fd);
 	if (!c->proxy) { /* remote */
 		if (join(c, fd, NULL, 0, &err) < 0) {
 			close(fd);
@@ -311,15 +337,7 @@ static void on_connected(void *data, int fd)
 
 static void on_not_connected(void *data, const struct err *err)
 {
-	struct connection *c = data;
-
-	tell_reached(c, err);
-	if (c->over)
-		return;
-	if (c->proxy)
-		proxy_refuse(c->proxy, err);
-	else
-		connection_end(c, true);
+	not_reached(data, err);
 }
 
 static const struct outgoing_ops outgoing_ops = {
@@ -378,17 +396,16 @@ static void on_proxy_request(void *data, const char *host, uint16_t port, bool i
 		proxy_refuse(c->proxy, &err);
 }
 
-/* Clients can do this as often as they like: the log hears of one a second. */
-static void complain(struct connection *c, const struct err *err)
+void connection_home_complain(struct connection_home *home, const char *from, const struct err *err)
 {
-	uint64_t now = loop_now_ms(c->home->parts->loop);
+	uint64_t now = loop_now_ms(home->parts->loop);
 
-	if (c->home->complained_ms && now - c->home->complained_ms < COMPLAIN_MS) {
-		log_debug("forward '%s': client %s: %s", c->home->spec->name, c->from, err->msg);
+	if (home->complained_ms && now - home->complained_ms < COMPLAIN_MS) {
+		log_debug("forward '%s': client %s: %s", home->spec->name, from, err->msg);
 		return;
 	}
-	c->home->complained_ms = now;
-	log_info("forward '%s': client %s: %s", c->home->spec->name, c->from, err->msg);
+	home->complained_ms = now;
+	log_info("forward '%s': client %s: %s", home->spec->name, from, err->msg);
 }
 
 static void on_proxy_end(void *data, const struct err *err)
@@ -397,7 +414,7 @@ static void on_proxy_end(void *data, const struct err *err)
 
 	c->proxy = NULL;
 	if (err)
-		complain(c, err);
+		connection_home_complain(c->home, c->from, err);
 	end_after_relay(c);
 }
 
@@ -464,20 +481,6 @@ static struct connection *begin(struct connection *c, bool good)
 	return c;
 }
 
-/* Dead clients are noticed, and small answers sent at once. Fails on Unix sockets, which need
- * neither. */
-static void set_socket_options(int fd)
-{
-	int on = 1, idle_s = 120, interval_s = 30, count = 5;
-
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0)
-		return;
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-}
-
 static struct connection *new_accepted(struct connection_home *home, int fd,
 				       const struct channel_origin *from, struct err *err)
 {
@@ -485,7 +488,7 @@ static struct connection *new_accepted(struct connection_home *home, int fd,
 	struct connection *c;
 
 	endpoint_format(text, from->host, (uint16_t)from->port);
-	c = new_connection(home, text, err);
+	c = new_connection(home, from->port == CHANNEL_NO_PORT ? "a Unix socket" : text, err);
 	if (!c)
 		return NULL;
 	c->origin = *from;
@@ -522,7 +525,7 @@ struct connection *connection_open_direct(struct connection_home *home,
 	if (!c)
 		return NULL;
 	snprintf(c->origin.host, sizeof(c->origin.host), "127.0.0.1");
-	c->origin.port = 65535; /* what OpenSSH says of a client without a port */
+	c->origin.port = CHANNEL_NO_PORT;
 	return begin(c, reach_end(c, target, 0, err) == 0);
 }
 
@@ -590,6 +593,8 @@ static bool is_abandoned(const struct connection *c)
 
 	if (c->proxy)
 		return proxy_is_abandoned(c->proxy);
+	if (c->relay)
+		return relay_is_abandoned(c->relay);
 	return c->fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP));
 }
 
@@ -598,12 +603,12 @@ static uint64_t active_ms(const struct connection *c)
 	return c->traffic.active_ms ? c->traffic.active_ms : c->opened_ms;
 }
 
-void connection_reap(struct connection *c)
+void connection_reap(struct connection *c, bool all)
 {
 	unsigned idle_ms = c->home->spec->idle_timeout_ms;
 	uint64_t now = loop_now_ms(c->home->parts->loop);
 
-	if (c->state == CONNECTION_OPENING && is_abandoned(c))
+	if ((c->state == CONNECTION_OPENING || all) && is_abandoned(c))
 		connection_end(c, true);
 	else if (idle_ms > 0 && c->state == CONNECTION_OPEN && now - active_ms(c) >= idle_ms)
 		connection_end(c, true);

@@ -67,11 +67,17 @@ void connection_attach(struct connection *c, int fd);
 /* Ends it: orderly, or with a reset. on_end is called. */
 void connection_end(struct connection *c, bool reset);
 void connection_end_all(struct connection_home *home, bool reset);
-/* Ends it, if its client has gone while it was opening, or nothing has passed for too long. */
-void connection_reap(struct connection *c);
+/* Ends it, if its client has gone while it was opening (all: or later), or nothing has passed for too
+ * long. */
+void connection_reap(struct connection *c, bool all);
 
 struct connection *connection_find(const struct connection_home *home, uint64_t id);
 enum connection_state connection_state(const struct connection *c);
 void connection_describe(const struct connection *c, struct wire_connection *ret);
+
+/* A client was turned away: they can do that as often as they like, so the log hears of one a
+ * second. */
+void connection_home_complain(struct connection_home *home, const char *from,
+			      const struct err *err);
 
 struct connection *connection_from_link(struct list *link);

@@ -8,8 +8,11 @@
 #include "lib/util.h"
 
 #define OPENING_MAX 256 /* connections whose far end has not answered */
+#define OPENING_ANYWHERE_MAX 4096 /* the same of a proxy: one dead target must not block others */
 #define HANDSHAKES_MAX 128 /* of those: proxies' clients that have not said where they want to go */
 #define REAP_MS 1000
+#define SWEEP_MS                                                                                   \
+	30000 /* for open connections: a socket nobody waits at tells of a reset only when asked */
 
 /* ---- state ---- */
 
@@ -72,15 +75,19 @@ const struct err *forward_error(const struct forward *f)
 bool forward_has_room(const struct forward *f)
 {
 	uint64_t limit = f->spec.max_connections;
+	unsigned opening_max =
+		f->spec.target.kind == END_PROXY ? OPENING_ANYWHERE_MAX : OPENING_MAX;
 
-	return f->home.session && f->home.opening < OPENING_MAX &&
+	return f->home.session && f->home.opening < opening_max &&
 	       (limit == 0 || f->home.counters.connections < limit) &&
 	       session_member_count(f->home.session) < SESSION_MEMBERS_MAX;
 }
 
 static void reap_later(struct forward *f)
 {
-	if (!loop_timer_is_set(&f->reap_timer))
+	uint64_t due = loop_now_ms(f->parts->loop) + REAP_MS;
+
+	if (!loop_timer_is_set(&f->reap_timer) || f->reap_timer.due_ms > due)
 		loop_timer_set(&f->reap_timer, REAP_MS);
 }
 
@@ -190,16 +197,19 @@ static void on_reap(void *data)
 {
 	struct forward *f = data;
 	struct connection *c;
-	bool again = f->home.opening > 0 || f->spec.idle_timeout_ms > 0;
+	uint64_t now = loop_now_ms(f->parts->loop);
+	bool all = now - f->swept_ms >= SWEEP_MS;
 
-	if (again && !list_is_empty(&f->home.list))
-		loop_timer_set(&f->reap_timer, REAP_MS);
-	for (struct list *link = f->home.list.next, *next; again && link != &f->home.list;
-	     link = next) {
+	f->swept_ms = all ? now : f->swept_ms;
+	for (struct list *link = f->home.list.next, *next; link != &f->home.list; link = next) {
 		c = connection_from_link(link);
 		next = link->next;
-		connection_reap(c);
+		connection_reap(c, all);
 	}
+	if (!list_is_empty(&f->home.list) && !loop_timer_is_set(&f->reap_timer))
+		loop_timer_set(&f->reap_timer, f->home.opening > 0 || f->spec.idle_timeout_ms > 0
+						       ? REAP_MS
+						       : SWEEP_MS);
 }
 
 /* ---- what its tunnel says ---- */

@@ -60,7 +60,8 @@ struct forward {
 	enum forward_state told;
 
 	struct connection_home home;
-	struct loop_timer reap_timer; /* while a connection may have to be ended */
+	struct loop_timer reap_timer; /* while there are connections */
+	uint64_t swept_ms; /* when open ones were last asked whether anybody is there */
 	struct loop_grave grave;
 };
 

@@ -127,7 +127,7 @@ bool forward_direct_attach(struct forward *f, uint64_t call, int *fd)
 {
 	struct direct_client *client = find(f, call);
 
-	if (!client || !client->connection)
+	if (!client || !client->connection || !client->told)
 		return false;
 	connection_attach(client->connection, TAKE_FD(*fd));
 	if (!list_is_empty(&client->link))

@@ -45,7 +45,7 @@ static void origin_of(const struct sockaddr_storage *from, struct channel_origin
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
 
-	*ret = (struct channel_origin){ .host = "127.0.0.1", .port = 65535 };
+	*ret = (struct channel_origin){ .host = "127.0.0.1", .port = CHANNEL_NO_PORT };
 	if (from->ss_family == AF_INET) {
 		inet_ntop(AF_INET, &v4->sin_addr, ret->host, sizeof(ret->host));
 		ret->port = ntohs(v4->sin_port);
@@ -77,7 +77,7 @@ static void on_client(void *data, int fd, const struct sockaddr_storage *from, u
 		return;
 	}
 	relay_reset_socket(fd);
-	log_warning("forward '%s': %s", f->spec.name, err.msg);
+	connection_home_complain(&f->home, origin.host, &err);
 	if (err.code == ERR_UNSUPPORTED && f->serve_error.code != err.code) {
 		f->serve_error = err;
 		forward_tell(f);

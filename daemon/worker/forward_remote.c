@@ -146,7 +146,7 @@ static void on_channel(void *data, const struct session_incoming *in, ssh_channe
 	if (c)
 		forward_begun(f);
 	else
-		log_warning("forward '%s': %s", f->spec.name, err.msg);
+		connection_home_complain(&f->home, in->originator, &err);
 }
 
 /* ---- asking ---- */
@@ -167,7 +167,7 @@ static void retry_later(struct forward_remote *f)
 	} else if (now - f->refused_since_ms > RETRY_PATIENCE_MS) {
 		f->retry_ms = MIN(f->retry_ms * 3 / 2, (unsigned)RETRY_MAX_MS);
 	}
-	loop_timer_set(&f->retry, f->retry_ms + (unsigned)random() % RETRY_SPREAD_MS);
+	loop_timer_set(&f->retry, f->retry_ms + (unsigned)(monotonic_us() % RETRY_SPREAD_MS));
 }
 
 static void on_verdict(void *data, const struct err *why)
@@ -262,7 +262,8 @@ static void ask(struct forward_remote *f)
 		session_listen(f->base.home.session, &p->request, &p->listener, on_answer, p);
 	}
 	f->late = false;
-	loop_timer_set(&f->limit, ANSWER_MS);
+	if (count_in(f, PORT_ASKED) > 0)
+		loop_timer_set(&f->limit, ANSWER_MS);
 }
 
 static void on_retry(void *data)
@@ -331,7 +332,13 @@ static void forget(struct forward_remote *f, struct session *s)
 
 static void hold(struct forward *f, struct session *s)
 {
-	forget(remote(f), s);
+	struct forward_remote *r = remote(f);
+
+	forget(r, s);
+	if (r->leaving) { /* a session that goes listens for nobody */
+		session_forget(r->leaving, &r->farewell);
+		on_leave_over(r, NULL);
+	}
 }
 
 static void cancel_all(struct forward_remote *f, struct session *s)
@@ -418,6 +425,7 @@ struct forward *forward_remote_new(const struct worker_parts *parts,
 				   const struct forward_ops *ops, void *data, struct err *err)
 {
 	struct forward_remote *f = calloc(1, sizeof(*f));
+	size_t count;
 
 	if (!f || forward_init(&f->base, &kind, parts, about, spec, ops, data, err) < 0) {
 		free(f);
@@ -425,17 +433,16 @@ struct forward *forward_remote_new(const struct worker_parts *parts,
 		return NULL;
 	}
 	f->bound_port = about->bound_port;
-	f->count = MAX(f->base.spec.port_count, 1);
-	f->ports = calloc(f->count, sizeof(*f->ports));
+	count = MAX(f->base.spec.port_count, 1);
+	f->ports = calloc(count, sizeof(*f->ports));
 	remote_verdict_init(&f->verdict, parts->loop);
 	if (!f->ports || loop_timer_open(&f->limit, parts->loop, on_limit, f) < 0 ||
 	    loop_timer_open(&f->retry, parts->loop, on_retry, f) < 0) {
-		f->count = f->ports ? f->count : 0;
 		forward_free(&f->base);
 		err_nomem(err);
 		return NULL;
 	}
-	for (size_t i = 0; i < f->count; i++)
-		init_port(f, i);
+	for (f->count = 0; f->count < count; f->count++)
+		init_port(f, f->count);
 	return &f->base;
 }

@@ -109,6 +109,8 @@ void forwards_hold(struct forwards *fs)
 	fs->session = NULL;
 	each_forward (f, fs)
 		forward_hold(f);
+	each_in (f, &fs->retired)
+		forward_hold(f);
 }
 
 void forwards_refuse(struct forwards *fs)
@@ -118,6 +120,8 @@ void forwards_refuse(struct forwards *fs)
 	fs->session = NULL;
 	each_forward (f, fs)
 		forward_refuse(f);
+	each_in (f, &fs->retired)
+		forward_hold(f);
 }
 
 void forwards_take_leave(struct forwards *fs)

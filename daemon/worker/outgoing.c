@@ -136,7 +136,7 @@ int outgoing_start(struct outgoing *o, const struct worker_parts *parts, const c
 		loop_defer_schedule(&o->unix_connect);
 		return 0;
 	}
-	if (resolve_start(parts->resolver, &o->lookup, host, on_resolved, o, err) < 0) {
+	if (resolve_start(parts->targets, &o->lookup, host, on_resolved, o, err) < 0) {
 		outgoing_stop(o);
 		return -1;
 	}

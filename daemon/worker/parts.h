@@ -12,7 +12,8 @@
 
 struct worker_parts {
 	struct loop *loop;
-	struct resolver *resolver;
+	struct resolver *resolver; /* of servers */
+	struct resolver *targets; /* of what clients want to reach: they must not delay servers */
 	struct offload *files; /* keys and known_hosts */
 	struct gate *gate;
 	struct report *report;

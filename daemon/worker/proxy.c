@@ -179,9 +179,18 @@ void proxy_ask(struct proxy *p, bool is_stream)
 		return;
 	}
 	p->phase = PROXY_ASKING;
-	p->has_asked = true;
 	loop_timer_stop(&p->limit);
 	p->ops->on_request(p->data, r->host, r->port, is_stream);
+}
+
+static void skip_line_ends(struct proxy *p)
+{
+	const char *bytes = buffer_bytes(&p->up.bytes);
+	size_t n = 0;
+
+	while (n < p->up.bytes.size && (bytes[n] == '\r' || bytes[n] == '\n'))
+		n++;
+	buffer_drop(&p->up.bytes, n);
 }
 
 /* The bytes that have come are a request, a part of one, or none. */
@@ -190,6 +199,9 @@ static void read_request(struct proxy *p)
 	if (p->up.bytes.size == 0)
 		return;
 	if (p->between) {
+		skip_line_ends(p); /* RFC 9112 section 2.2 */
+		if (p->up.bytes.size == 0)
+			return;
 		p->between = false;
 		loop_timer_set(&p->limit, PROXY_HANDSHAKE_MS);
 	}
@@ -350,16 +362,10 @@ void proxy_cut(struct proxy *p)
 	p->exchange.is_cut = true;
 }
 
-bool proxy_is_in_handshake(const struct proxy *p)
-{
-	return !p->has_asked && p->phase != PROXY_OVER;
-}
-
-/* A reset shows as an error or as the end of both directions; a half-closed client lives. */
 bool proxy_is_abandoned(const struct proxy *p)
 {
 	struct pollfd client = { .fd = p->fd };
 
-	return p->phase == PROXY_ASKING && poll(&client, 1, 0) > 0 &&
+	return p->phase != PROXY_OVER && poll(&client, 1, 0) > 0 &&
 	       (client.revents & (POLLERR | POLLHUP));
 }

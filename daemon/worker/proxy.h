@@ -55,7 +55,5 @@ void proxy_cut(struct proxy *p);
  * ERR_PROHIBITED and ERR_NOT_ALLOWED, ERR_LIMIT; anything else is a general failure. */
 void proxy_refuse(struct proxy *p, const struct err *err);
 
-/* The client has not said yet where it wants to go (for the first time). */
-bool proxy_is_in_handshake(const struct proxy *p);
-/* Waits for the owner's answer, and the client has reset its connection meanwhile. */
+/* The client has reset its connection, or does not answer: to be asked while nothing is sent to it. */
 bool proxy_is_abandoned(const struct proxy *p);

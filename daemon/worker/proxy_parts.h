@@ -71,7 +71,6 @@ struct proxy {
 	struct loop_defer first; /* looks for what the client sent while it was accepted */
 	struct loop_timer limit;
 	enum proxy_phase phase;
-	bool has_asked; /* ever */
 	bool between; /* listening, and not a byte of the next request is there */
 	const struct proxy_language *language; /* NULL: not a byte yet */
 	struct flow up; /* what the client has sent */

@@ -2,6 +2,7 @@
 #include "daemon/worker/relay.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -317,4 +318,11 @@ void relay_drain(struct relay *r)
 {
 	r->draining = true;
 	channel_pipe_attend(r->channel);
+}
+
+bool relay_is_abandoned(const struct relay *r)
+{
+	struct pollfd p = { .fd = r->fd };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP));
 }

@@ -52,5 +52,9 @@ void relay_end(struct relay *r, bool reset);
 /* Ends it when all that the local side has sent is passed on; nothing more is expected from it. */
 void relay_drain(struct relay *r);
 
+/* The local side has reset its connection, or does not answer, and nothing was sent since that could
+ * have told. */
+bool relay_is_abandoned(const struct relay *r);
+
 /* Closes fd so that its peer sees a reset, not an orderly end. */
 void relay_reset_socket(int fd);

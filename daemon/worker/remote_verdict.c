@@ -84,7 +84,7 @@ static bool is_special(const struct remote_refusal *r)
 /* False: there was no memory. */
 static bool ask(struct remote_verdict *v, const char *host)
 {
-	struct channel_origin origin = { .host = "127.0.0.1", .port = 65535 };
+	struct channel_origin origin = { .host = "127.0.0.1", .port = CHANNEL_NO_PORT };
 	struct err err;
 
 	v->pipe = channel_pipe_open(v->session, host, v->refusal.port, &origin, &pipe_ops, v, &err);

@@ -16,6 +16,7 @@ struct resolver {
 	struct loop *loop;
 	struct offload *pool;
 	struct list queries;
+	unsigned count, max; /* of queries */
 };
 
 /* One name that is being asked for. */
@@ -23,6 +24,7 @@ struct resolve_query {
 	struct list link; /* resolver.queries, until answered */
 	struct list requests; /* struct resolve_request */
 	struct resolver *resolver;
+	struct offload_job *job; /* NULL: it is numeric, or being answered */
 	struct loop_defer numeric_defer; /* answers a numeric one from the loop */
 	int rc; /* of getaddrinfo */
 	int sys;
@@ -74,16 +76,24 @@ static void query_error(const struct resolve_query *q, struct err *err)
 			q->rc ? gai_strerror(q->rc) : "no address");
 }
 
+static void leave_resolver(struct resolve_query *q)
+{
+	list_remove(&q->link);
+	q->resolver->count--;
+}
+
 static void answer(void *data)
 {
 	struct resolve_query *q = data;
 	struct resolve_request *request;
 	struct err err;
 
-	list_remove(&q->link);
+	q->job = NULL;
+	leave_resolver(q);
 	query_error(q, &err);
 	while ((request = list_first(&q->requests, struct resolve_request, link))) {
 		list_remove(&request->link);
+		request->query = NULL;
 		if (q->count > 0)
 			request->on_done(request->data, q->addresses, q->count, NULL);
 		else
@@ -116,8 +126,13 @@ static struct resolve_query *query_start(struct resolver *resolver, const char *
 					 struct err *err)
 {
 	size_t size = strlen(host) + 1;
-	struct resolve_query *q = calloc(1, sizeof(*q) + size);
+	struct resolve_query *q;
 
+	if (resolver->count >= resolver->max) {
+		err_set(err, ERR_LIMIT, "too many names are being resolved at the moment");
+		return NULL;
+	}
+	q = calloc(1, sizeof(*q) + size);
 	if (!q) {
 		err_nomem(err);
 		return NULL;
@@ -130,16 +145,21 @@ static struct resolve_query *query_start(struct resolver *resolver, const char *
 	if (is_numeric(host)) {
 		look_up(q, AI_NUMERICHOST);
 		loop_defer_schedule(&q->numeric_defer);
-	} else if (!offload_submit(resolver->pool, work, answer, free, q)) {
-		free(q);
-		err_nomem(err);
-		return NULL;
+	} else {
+		q->job = offload_submit(resolver->pool, work, answer, free, q);
+		if (!q->job) {
+			free(q);
+			err_nomem(err);
+			return NULL;
+		}
 	}
 	list_append(&resolver->queries, &q->link);
+	resolver->count++;
 	return q;
 }
 
-struct resolver *resolver_new(struct loop *loop, struct err *err)
+struct resolver *resolver_new(struct loop *loop, const char *name, unsigned queries_max,
+			      struct err *err)
 {
 	struct resolver *resolver = calloc(1, sizeof(*resolver));
 
@@ -148,8 +168,9 @@ struct resolver *resolver_new(struct loop *loop, struct err *err)
 		return NULL;
 	}
 	resolver->loop = loop;
+	resolver->max = queries_max;
 	list_init(&resolver->queries);
-	resolver->pool = offload_new(loop, "names", THREADS, err);
+	resolver->pool = offload_new(loop, name, THREADS, err);
 	if (!resolver->pool) {
 		free(resolver);
 		return NULL;
@@ -185,14 +206,23 @@ int resolve_start(struct resolver *resolver, struct resolve_request *request, co
 		return -1;
 	request->on_done = on_done;
 	request->data = data;
+	request->query = q;
 	list_append(&q->requests, &request->link);
 	return 0;
 }
 
 void resolve_cancel(struct resolve_request *request)
 {
-	if (request->link.next)
-		list_remove(&request->link);
+	struct resolve_query *q = TAKE(request->query);
+
+	if (!q)
+		return;
+	list_remove(&request->link);
+	if (q->job && list_is_empty(&q->requests)) {
+		leave_resolver(q);
+		loop_defer_close(&q->numeric_defer);
+		offload_cancel(TAKE(q->job));
+	}
 }
 
 void address_format(const struct address *address, char *out, size_t size)

@@ -172,6 +172,7 @@ static void ask_blocked(struct session *s)
 	s->touched = false;
 	while ((m = list_first(&s->blocked, struct session_member, queue))) {
 		list_remove(&m->queue);
+		m->attended = true;
 		list_append(&s->attention, &m->queue);
 	}
 }
@@ -186,9 +187,11 @@ static void serve_members(struct session *s)
 		if (!m)
 			return;
 		list_remove(&m->queue);
+		m->attended = false;
 		m->on_service(m);
 	}
-	loop_defer_schedule(&s->service);
+	if (!s->closed)
+		loop_defer_schedule(&s->service);
 }
 
 static void rearm(struct session *s)
@@ -606,12 +609,15 @@ void session_attend(struct session_member *m)
 	if (!m->session)
 		return;
 	list_remove(&m->queue);
+	m->attended = true;
 	list_append(&m->session->attention, &m->queue);
 	session_touch(m->session);
 }
 
 void session_block(struct session_member *m)
 {
+	if (m->attended)
+		return; /* it has news already */
 	list_remove(&m->queue);
 	list_append(&m->session->blocked, &m->queue);
 }

@@ -106,6 +106,7 @@ struct session_member {
 	struct session *session; /* NULL: not a member (any more) */
 	struct list link; /* session.members */
 	struct list queue; /* session.attention or session.blocked, while it is in one */
+	bool attended; /* the first of these */
 	void (*on_service)(struct session_member *m);
 	void (*on_lost)(struct session_member *m); /* the session ends; it has left already */
 };

@@ -66,7 +66,7 @@ bool session_requests_has_cancel(const struct session_requests *rs)
 	const struct session_request *r;
 
 	list_for_each (r, &rs->queue, link) {
-		if (r->kind == REQUEST_CANCEL)
+		if (r->kind == REQUEST_CANCEL || (r == &rs->orphan && r->kind == REQUEST_LISTEN))
 			return true;
 	}
 	return false;
@@ -157,13 +157,24 @@ static bool ask(const struct session_request *r, ssh_session ssh, struct session
 	return rc == SSH_OK || (rc == SSH_ERROR && is_denied(ssh));
 }
 
+/* Whoever waits behind counts on what was asked for before him to be over. */
+static void cancel_next(struct session_requests *rs, const char *address, unsigned port)
+{
+	if (session_requests_cancel(rs, address, port) == 0) {
+		struct list *last = rs->queue.prev;
+
+		list_remove(last);
+		list_prepend(&rs->queue, last);
+	}
+}
+
 static void deliver(struct session_requests *rs, struct session_request *r,
 		    const struct session_answer *answer)
 {
 	if (r->on_answer)
 		r->on_answer(r->data, answer);
 	else if (r->kind == REQUEST_LISTEN && answer->granted && answer->port)
-		session_requests_cancel(rs, r->address, answer->port);
+		cancel_next(rs, r->address, answer->port);
 }
 
 unsigned session_requests_serve(struct session_requests *rs, ssh_session ssh)

@@ -2,6 +2,7 @@
 #include "daemon/worker/worker.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 
 #define FILE_THREADS 4
 #define HANDSHAKES_DEFAULT 8
+#define TARGETS_MAX 512 /* names that clients want to reach, resolved at a time */
 #define FAREWELL_MS 10 /* how often it is asked whether all sessions are closed */
 
 struct worker {
@@ -371,8 +373,9 @@ static int open_parts(struct worker *w, int fd, struct err *err)
 {
 	struct worker_parts *p = &w->parts;
 
-	p->resolver = resolver_new(p->loop, err);
-	p->files = p->resolver ? offload_new(p->loop, "files", FILE_THREADS, err) : NULL;
+	p->resolver = resolver_new(p->loop, "names", UINT_MAX, err);
+	p->targets = p->resolver ? resolver_new(p->loop, "targets", TARGETS_MAX, err) : NULL;
+	p->files = p->targets ? offload_new(p->loop, "files", FILE_THREADS, err) : NULL;
 	if (!p->files)
 		return -1;
 	p->gate = gate_new(p->loop, HANDSHAKES_DEFAULT);
@@ -422,6 +425,7 @@ void worker_free(struct worker *w)
 	loop_timer_close(&w->farewell);
 	gate_free(w->parts.gate);
 	offload_free(w->parts.files);
+	resolver_free(w->parts.targets);
 	resolver_free(w->parts.resolver);
 	free(w->parts.scratch);
 	free(w);

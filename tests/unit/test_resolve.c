@@ -103,7 +103,7 @@ static int set_up(void **state)
 	struct err err;
 
 	loop = real_loop_new();
-	resolver = resolver_new(loop, &err);
+	resolver = resolver_new(loop, "names", 512, &err);
 	assert_non_null(resolver);
 	memset(askers, 0, sizeof(askers));
 	asked = 0;
@@ -270,7 +270,7 @@ static void test_free_with_queries_under_way(void **state)
 	sem_post(&may_answer);
 	real_loop_turns(loop, 2);
 	assert_int_equal(askers[0].answers + askers[1].answers, 0);
-	resolver = resolver_new(loop, &err);
+	resolver = resolver_new(loop, "names", 512, &err);
 	assert_non_null(resolver);
 }
 
