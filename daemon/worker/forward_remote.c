@@ -277,6 +277,7 @@ static void on_leave_over(void *data, const struct session_answer *answer);
 static void on_limit(void *data)
 {
 	struct forward_remote *f = data;
+	char listen[CONFIG_END_TEXT_MAX];
 	unsigned waited_ms;
 	struct err err;
 
@@ -295,10 +296,11 @@ static void on_limit(void *data)
 		return;
 	}
 	f->late = true;
+	config_end_text(listen, sizeof(listen), &f->base.spec.listen, f->base.spec.port_count);
 	err_set(&err, ERR_TIMEOUT,
-		"the server has not answered a request for %u s; it may be overloaded, or no server "
-		"that forwards ports",
-		waited_ms / 1000);
+		"the server has not said for %u s whether it listens on %s; it may be overloaded, or "
+		"no server that forwards ports",
+		waited_ms / 1000, listen);
 	forward_set_setup_error(&f->base, &err);
 	conclude(f);
 }

@@ -81,6 +81,8 @@ static int teardown(void **state)
 
 	if (stage->tunnel)
 		tunnel_free(stage->tunnel);
+	if (heard.parted)
+		heard.parted(heard.parting);
 	fake_loop_advance(the_loop, 0);
 	gate_free(stage->parts.gate);
 	fake_loop_free(the_loop);
