@@ -298,7 +298,7 @@ static void on_limit(void *data)
 	f->late = true;
 	config_end_text(listen, sizeof(listen), &f->base.spec.listen, f->base.spec.port_count);
 	err_set(&err, ERR_TIMEOUT,
-		"the server has not said for %u s whether it listens on %s; it may be overloaded, or "
+		"the server has not answered for %u s whether it listens on %s; it may be overloaded, or "
 		"no server that forwards ports",
 		waited_ms / 1000, listen);
 	forward_set_setup_error(&f->base, &err);
