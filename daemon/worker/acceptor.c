@@ -251,6 +251,7 @@ int acceptor_add_sockets(struct acceptor *a, int *fds, size_t count)
 		if (loop_io_open(&l->io, a->parts->loop, l->fd, 0, on_arrival, l) < 0)
 			return -1;
 		l->port_offset = port_offset(a, l->fd);
+		relay_tune_socket(l->fd);
 		fds[i] = -1;
 		a->count++;
 	}

@@ -2,8 +2,6 @@
 #include "daemon/worker/connection.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,20 +168,6 @@ static void tell_reached(struct connection *c, const struct err *err)
 	c->home->ops->on_reached(c->home->data, c, err);
 }
 
-/* Dead peers are noticed, and small answers sent at once. Fails on Unix sockets, which need
- * neither. */
-static void set_socket_options(int fd)
-{
-	int on = 1, idle_s = 120, interval_s = 30, count = 5;
-
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0)
-		return;
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-}
-
 /* One end of a pair goes to a relay, the other to whoever talks with the client. -1: returned with
  * err. */
 static int join_pair(struct connection *c, struct err *err)
@@ -308,7 +292,7 @@ static void on_connected(void *data, int fd)
 	struct err err;
 	int near;
 
-	set_socket_options(fd);
+	relay_tune_socket(fd);
 	if (!c->proxy) { /* remote */
 		if (join(c, fd, NULL, 0, &err) < 0) {
 			close(fd);
@@ -481,7 +465,7 @@ static struct connection *begin(struct connection *c, bool good)
 	return c;
 }
 
-static struct connection *new_accepted(struct connection_home *home, int fd,
+static struct connection *new_accepted(struct connection_home *home,
 				       const struct channel_origin *from, struct err *err)
 {
 	char text[ENDPOINT_TEXT_MAX];
@@ -492,7 +476,6 @@ static struct connection *new_accepted(struct connection_home *home, int fd,
 	if (!c)
 		return NULL;
 	c->origin = *from;
-	set_socket_options(fd);
 	return c;
 }
 
@@ -501,7 +484,7 @@ struct connection *connection_open_local(struct connection_home *home, int fd,
 					 const struct config_end *target, unsigned port_offset,
 					 struct err *err)
 {
-	struct connection *c = new_accepted(home, fd, from, err);
+	struct connection *c = new_accepted(home, from, err);
 
 	if (!c || !begin(c, reach_end(c, target, port_offset, err) == 0))
 		return NULL;
@@ -512,7 +495,7 @@ struct connection *connection_open_local(struct connection_home *home, int fd,
 struct connection *connection_open_dynamic(struct connection_home *home, int fd,
 					   const struct channel_origin *from, struct err *err)
 {
-	struct connection *c = new_accepted(home, fd, from, err);
+	struct connection *c = new_accepted(home, from, err);
 
 	return c ? begin(c, start_proxy(c, fd, err) == 0) : NULL;
 }

@@ -56,5 +56,9 @@ void relay_drain(struct relay *r);
  * have told. */
 bool relay_is_abandoned(const struct relay *r);
 
+/* Dead peers are noticed, and small answers sent at once. What a listening socket has, the sockets
+ * accepted from it inherit. Fails on Unix sockets, which need neither. */
+void relay_tune_socket(int fd);
+
 /* Closes fd so that its peer sees a reset, not an orderly end. */
 void relay_reset_socket(int fd);
