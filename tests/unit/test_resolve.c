@@ -13,6 +13,7 @@
 #include <netdb.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -46,6 +47,8 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 
 /* ---- who asks ---- */
 
+#define RESOLVE_THREADS 8 /* of a resolver: that many names are asked for at the same time */
+
 struct asker {
 	struct resolve_request request;
 	unsigned answers;
@@ -58,7 +61,7 @@ struct asker {
 
 static struct loop *loop;
 static struct resolver *resolver;
-static struct asker askers[3];
+static struct asker askers[RESOLVE_THREADS + 2];
 
 static void ask(struct asker *a, const char *host);
 
@@ -257,6 +260,96 @@ static void test_an_answer_asks_again(void **state)
 	assert_int_equal(asked, 2);
 }
 
+static unsigned count_answers(void)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(askers); i++)
+		count += askers[i].answers;
+	return count;
+}
+
+static void ask_for_numbered(size_t i)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "scripted%zu.example", i);
+	askers[i].quits = true;
+	ask(&askers[i], name);
+}
+
+/* Clients that gave up leave no work behind that others would have to wait for. */
+static void test_a_name_nobody_waits_for_is_not_asked_for(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(askers); i++)
+		ask_for_numbered(i);
+	resolve_cancel(&askers[RESOLVE_THREADS].request); /* all threads are busy with others */
+	for (size_t i = 0; i < ARRAY_SIZE(askers) - 1; i++)
+		sem_post(&may_answer);
+	while (count_answers() < ARRAY_SIZE(askers) - 1)
+		real_loop_run(loop);
+	assert_int_equal(askers[RESOLVE_THREADS].answers, 0);
+	assert_int_equal(asked, ARRAY_SIZE(askers) - 1);
+}
+
+static void test_a_name_that_another_waits_for_is(void **state)
+{
+	for (size_t i = 0; i < RESOLVE_THREADS; i++)
+		ask_for_numbered(i);
+	ask(&askers[RESOLVE_THREADS], "scripted.example");
+	ask(&askers[RESOLVE_THREADS + 1], "scripted.example");
+	resolve_cancel(&askers[RESOLVE_THREADS].request);
+	askers[RESOLVE_THREADS + 1].quits = true;
+	for (size_t i = 0; i < RESOLVE_THREADS + 1; i++)
+		sem_post(&may_answer);
+	while (count_answers() < RESOLVE_THREADS + 1)
+		real_loop_run(loop);
+	assert_int_equal(askers[RESOLVE_THREADS].answers, 0);
+	assert_int_equal(askers[RESOLVE_THREADS + 1].answers, 1);
+}
+
+/* ---- the limit ---- */
+
+static void use_resolver_with(unsigned queries_max)
+{
+	struct err err;
+
+	resolver_free(resolver);
+	resolver = resolver_new(loop, "names", queries_max, &err);
+	assert_non_null(resolver);
+}
+
+static void test_too_many_names(void **state)
+{
+	struct asker late = { 0 };
+	struct err err;
+
+	use_resolver_with(2);
+	ask(&askers[0], "scripted.one");
+	ask(&askers[1], "scripted.two");
+	assert_int_equal(
+		resolve_start(resolver, &late.request, "scripted.three", on_done, &late, &err), -1);
+	assert_int_equal(err.code, ERR_LIMIT);
+	resolve_cancel(&late.request); /* nothing */
+	ask(&askers[2], "scripted.two"); /* is being asked for already */
+	askers[0].quits = askers[1].quits = true;
+	sem_post(&may_answer);
+	sem_post(&may_answer);
+	while (count_answers() < 3)
+		real_loop_run(loop);
+	assert_int_equal(late.answers, 0);
+	run_one("localhost"); /* there is room again */
+}
+
+static void test_a_canceled_name_makes_room(void **state)
+{
+	use_resolver_with(1);
+	ask(&askers[1], "scripted.stuck");
+	resolve_cancel(&askers[1].request);
+	run_one("localhost");
+	sem_post(&may_answer);
+}
+
 /* Numeric, queued and stuck: free waits for none of them. */
 static void test_free_with_queries_under_way(void **state)
 {
@@ -307,6 +400,10 @@ int main(void)
 		CASE(test_canceling_a_numeric_one),
 		CASE(test_an_answer_cancels_the_next),
 		CASE(test_an_answer_asks_again),
+		CASE(test_a_name_nobody_waits_for_is_not_asked_for),
+		CASE(test_a_name_that_another_waits_for_is),
+		CASE(test_too_many_names),
+		CASE(test_a_canceled_name_makes_room),
 		CASE(test_free_with_queries_under_way),
 		CASE(test_addresses_with_ports),
 	};
