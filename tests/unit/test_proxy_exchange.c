@@ -463,6 +463,29 @@ static void test_time_between_requests(void **state)
 	hear_page("408", "did not finish its request");
 }
 
+/* RFC 9112 section 2.2: old clients send one after a body; it begins no request. */
+static void test_a_line_end_after_a_body(void **state)
+{
+	static const char post[] = "POST http://h/ HTTP/1.1\r\nContent-Length: 3\r\n\r\n";
+
+	start();
+	SAY(post);
+	attach();
+	SAY("abc\r\n");
+	answer(OK);
+	HEAR(OK);
+	SAY("\r\n");
+	SAY(GET);
+	attach();
+	answer(OK);
+	HEAR(OK);
+	assert_int_equal(fix.requests, 2);
+	SAY("\r\n");
+	expire(); /* the wait for the next request, not for the rest of this */
+	hear_end();
+	expect_ended(ERR_NONE);
+}
+
 /* ---- bounds ---- */
 
 /* Sends until the proxy takes no more; it then holds no more than it may. */
@@ -556,6 +579,7 @@ int main(void)
 		TEST(test_a_client_that_resets),
 		TEST(test_the_second_request_is_bad),
 		TEST(test_time_between_requests),
+		TEST(test_a_line_end_after_a_body),
 		TEST(test_a_client_that_does_not_read),
 		TEST(test_a_server_that_does_not_read),
 		TEST(test_interim_responses_are_bounded),
