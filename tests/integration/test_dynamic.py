@@ -180,6 +180,51 @@ def test_prohibited_by_the_server(lab, kind):
     assert_answer(one.port, kind, "127.0.0.1", echo.port, FORBIDDEN[kind])
 
 
+def test_two_refused_at_once_get_their_own_answer(lab):
+    """libssh keeps one reason for all: that of the last."""
+    one = Dynamic(lab, lab.sshd(PermitOpen="127.0.0.1:1"))
+    for _ in range(10):
+        with one.connect() as refused, one.connect() as prohibited:
+            for sock in (refused, prohibited):
+                sock.sendall(socks.greeting5(0))
+                assert client.read_exactly(sock, 2) == b"\5\0"
+            refused.sendall(socks.request5("127.0.0.1", 1))
+            prohibited.sendall(socks.request5("127.0.0.1", 2))
+            answers = [socks.read_reply5(sock) for sock in (refused, prohibited)]
+            assert answers == [socks.REFUSED5, socks.PROHIBITED5]
+
+
+def events(daemon):
+    """The tunnel's history, when the worker has told all it knows: the question about connections
+    goes there and back, behind whatever it had to report."""
+    daemon.call("Connections")
+    return [(e["state"], e["error"] and e["error"]["code"]) for e in daemon.inspect("t")["events"]]
+
+
+def test_prohibited_targets_do_not_make_it_flap(lab):
+    """What clients choose says little about the forward, and must not fill the journal: told once,
+    as long as the server has permitted nothing at all."""
+    echo = lab.echo()
+    one = Dynamic(lab, lab.sshd(PermitOpen=f"127.0.0.1:{echo.port}"))
+
+    def visit(port, answer):
+        sock, got = socks.open5(one.port, "127.0.0.1", port)
+        sock.close()
+        assert got == answer
+
+    before = events(one.daemon)
+    visit(1, socks.PROHIBITED5)
+    assert events(one.daemon)[len(before) :] == [("degraded", "forward-prohibited")]
+    visit(echo.port, socks.GRANTED5)
+    healed = events(one.daemon)
+    assert [state for state, _ in healed[len(before) :]] == ["degraded", "up"]
+    for port in range(1, 11):
+        visit(port, socks.PROHIBITED5)
+        visit(echo.port, socks.GRANTED5)
+    assert events(one.daemon) == healed
+    assert one.daemon.log.count("degraded") <= 1
+
+
 @pytest.mark.parametrize("kind", OPEN)
 def test_not_on_the_list(lab, kind):
     echo, other = lab.echo(), lab.echo()

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from harness import build, client, peers, proc, socks
-from harness.dynamic import Dynamic, GARBAGE, handshake
+from harness.dynamic import Dynamic, GARBAGE, RemoteDynamic, handshake
 from harness.wait import Stopwatch, until
 
 
@@ -91,3 +91,18 @@ def test_aborted_handshakes_leave_nothing(lab, dynamic):
     sock, answer = socks.open5(dynamic.port, "127.0.0.1", echo.port)
     sock.close()
     assert answer == socks.GRANTED5
+
+
+def test_silent_clients_of_a_remote_one_make_room(lab):
+    """At the server's side too, whoever keeps silent does not keep others out: the oldest goes."""
+    echo, one = lab.echo(), RemoteDynamic(lab, allow="any")
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(one.connect()) for _ in range(300)]
+        sock, answer = socks.open5(one.port, "127.0.0.1", echo.port)
+        with sock:
+            assert answer == socks.GRANTED5
+            client.ping(sock)
+        assert client.how_it_ends(silent[0]) in ("eof", "reset")
+        silent[-1].settimeout(0.05)
+        assert client.how_it_ends(silent[-1]) == "open"
+    until(lambda: one.daemon.forward("t")["connections"] == 0, 5, "none is counted")

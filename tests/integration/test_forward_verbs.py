@@ -81,6 +81,47 @@ def test_connections_of_a_dropped_forward_go_on(lab, simple, add):
         assert client.is_refused(port)
 
 
+def test_connections_of_a_dropped_forward_stay_in_sight(lab, simple, add):
+    """They are counted and listed and can be ended, and counters do not run backwards."""
+    port, daemon = lab.port(), simple.daemon
+    spec = ("-L", local(port, simple.echo.port))
+    add("add", *spec)
+
+    def wait_counted(connections, size):
+        def check():
+            row = daemon.tunnel("t")
+            assert (row["connections"], row["bytes_in"]) == (connections, size), row
+            return True
+
+        until(check, 5, f"{connections} connections and {size} bytes are counted")
+
+    with client.connect(port) as sock:
+        client.ping(sock, b"x" * 1000)  # and what the other one has carried: 2 * "ping" by now
+        wait_counted(2, 1008)
+        (one,) = [c for c in daemon.ctl_json("connections", "t") if str(port) in c["forward"]]
+        add("drop", *spec)
+        client.ping(sock, b"y" * 1000)
+        wait_counted(2, 2012)
+        assert one["id"] in [c["id"] for c in daemon.ctl_json("connections", "t")]
+        daemon.ctl("kill", one["id"], check=0)
+        assert client.how_it_ends(sock) == "reset"
+    wait_counted(1, 2012)
+    assert one["id"] not in [c["id"] for c in daemon.ctl_json("connections", "t")]
+
+
+def test_down_ends_connections_of_a_dropped_forward(lab, simple):
+    port, daemon = lab.port(), simple.daemon
+    spec = ("-L", local(port, simple.echo.port))
+    daemon.ctl("forward", "t", "add", *spec, check=0)
+    with client.connect(port) as sock:
+        client.ping(sock)
+        daemon.ctl("forward", "t", "drop", *spec, check=0)
+        daemon.ctl("down", "t", check=0)
+        assert client.how_it_ends(sock) in ("eof", "reset")
+    assert daemon.tunnel("t")["connections"] == 0
+    assert not daemon.ctl_json("connections")
+
+
 def test_added_forwards_survive_a_restart_of_the_daemon(lab, simple):
     one, two = lab.port(), lab.port()
     daemon, echo = simple.daemon, simple.echo.port

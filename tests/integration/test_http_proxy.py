@@ -238,3 +238,26 @@ def test_idle_clients_may_stay(lab, dynamic):
             assert through.socket.recv(1), "closed after the handshake's deadline"
         through.socket.settimeout(10)
         assert through.ask("GET", site.url())[1] == b"site"
+
+
+def test_a_client_that_resets_in_its_second_request(lab):
+    """The target does not answer, so nothing but looking after it tells that the client has gone."""
+    server, site, port = lab.asyncssh(), lab.website(), lab.port()
+    daemon = lab.up({"t": {"host": server.address, "dynamic": f"127.0.0.1:{port}"}})
+    request = f"GET {site.url()} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+    def only():
+        (one,) = daemon.call("Connections")["connections"]
+        return one
+
+    with client.connect(port) as sock:
+        sock.sendall(request)
+        assert socks.read_head(sock)[0] == 200
+        assert client.read_exactly(sock, 4) == b"site"
+        until(lambda: only()["idle_ms"] > 1200, 5, "nobody looks after it any more")
+        server.never_opens_channels = True
+        sock.sendall(request)
+        until(lambda: only()["state"] == "opening", 5, "the second request is under way")
+        peers.reset(sock)
+    until(lambda: not daemon.call("Connections")["connections"], build.limit(5), "it is forgotten")
+    until(lambda: daemon.forward("t")["connections"] == 0, 5, "none is counted")

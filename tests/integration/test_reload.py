@@ -1,14 +1,16 @@
 """Reload by difference: what did not change goes on, what changed changes in place, a broken
 configuration changes nothing and says why."""
 
+import concurrent.futures
 import copy
 import itertools
+import threading
 
 import pytest
 
 from harness import build, client, proc
-from harness.lab import local
-from harness.wait import Stopwatch, settled, until
+from harness.lab import local, remote
+from harness.wait import Stopwatch, holds, settled, until
 
 
 class Two:
@@ -293,3 +295,27 @@ def test_a_thousand_reloads_while_clients_connect(lab):
         growth = [proc.memory_kib(pid) - before for pid, before in zip(pids, memory)]
         assert max(growth) < 2048, f"KiB more in supervisor and worker: {growth}"
     two.daemon.assert_no_stall()
+
+
+def test_a_stop_is_kept_over_a_reload(lab):
+    """The tunnel is being stopped, its server takes its time with the remote forward, and the reload
+    changes the connection: it must not log in again."""
+    server, echo, port, told = lab.asyncssh(), lab.echo(), lab.port(), threading.Event()
+    spec = {"host": server.address, "remote": remote(port, echo.port)}
+    daemon = lab.up({"t": spec})
+
+    async def keep_cancels(connection):
+        connection._process_cancel_tcpip_forward_global_request = lambda packet: told.set()
+
+    server.run(keep_cancels)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        down = pool.submit(daemon.ctl, "down", "t", check=0)
+        assert told.wait(10), "the server has not been asked to listen no more"
+        daemon.write(lab.config({"t": {**spec, "ciphers": "aes256-ctr"}}))
+        assert daemon.ctl_json("reload")["changed"] == ["t"]
+        down.result(build.limit(10))
+    daemon.wait_state("t", "stopped")
+    holds(lambda: daemon.tunnel("t")["state"] == "stopped", 0.5, "it stays so")
+    assert server.connections == 1
+    daemon.ctl("up", "t", check=0)
+    assert server.connections == 2 and client.exchange(port) == b"hello"

@@ -3,6 +3,7 @@ the session stays, that forward alone is tried again."""
 
 import asyncio
 import signal
+import threading
 
 import asyncssh
 import pytest
@@ -180,6 +181,48 @@ def test_a_server_that_ignores_all_requests(lab):
 
     until(lambda: codes() & {"keepalive-timeout", "timeout"}, build.limit(30), "noticed")
     pair.daemon.assert_no_stall()
+
+
+def test_a_late_refusal_is_judged(lab):
+    """After the time in which a server has to answer: what it says then counts."""
+    may_answer = threading.Event()
+
+    async def refuse():
+        while not may_answer.is_set():
+            await asyncio.sleep(0.02)
+        return False
+
+    server = lab.asyncssh(answers_forward=refuse)
+    pair = Pair(lab, server.address)
+    pair.wait_failed("timeout", build.limit(10))
+    may_answer.set()
+    pair.wait_failed("forward-refused", build.limit(5))
+    assert server.connections == 1
+
+
+def test_many_forwards_at_a_slow_server(lab):
+    """Each is answered in time, all of them together take longer than one may: none has failed, and
+    nobody reconnects for it."""
+
+    async def grant_slowly():
+        await asyncio.sleep(0.28)
+        return True
+
+    server, echo = lab.asyncssh(answers_forward=grant_slowly), lab.echo()
+    tunnels = {"a": {}, "b": {"exit_on_forward_failure": "yes"}}
+    for spec in tunnels.values():
+        spec["host"] = server.address
+        spec["remote"] = [remote(lab.port(), echo.port) for _ in range(20)]
+    daemon = lab.daemon(lab.config(tunnels))
+    with Stopwatch() as watch:
+        daemon.wait_all("up", build.limit(20))
+    assert watch.seconds > 5.2, "the server was not slow enough to prove anything"
+    for name in tunnels:
+        told = daemon.inspect(name)
+        assert not any(e["error"] for e in told["events"]), told["events"]
+        assert all(f["state"] == "open" for f in daemon.tunnel(name)["forwards"])
+    assert server.connections == 2
+    assert "degraded" not in daemon.log
 
 
 ROGUE = {

@@ -129,6 +129,8 @@ class _Server(asyncssh.SSHServer):
 
     def server_requested(self, listen_host, listen_port):
         """tcpip-forward: an answer that never comes, a no, or a real listener."""
+        if self.owner.answers_forward:
+            return self.owner.answers_forward()
         return asyncio.Event().wait() if self.owner.never_opens_forwards else True
 
     def connection_requested(self, dest_host, dest_port, orig_host, orig_port):
@@ -150,6 +152,7 @@ class AsyncsshServer:
         never_finishes_auth=False,
         never_opens_channels=False,
         never_opens_forwards=False,
+        answers_forward=None,
         channel_session=None,
         accepts_keys=True,
         mends_cancel=True,
@@ -160,6 +163,7 @@ class AsyncsshServer:
         self.never_finishes_auth = never_finishes_auth
         self.never_opens_channels = never_opens_channels
         self.never_opens_forwards = never_opens_forwards
+        self.answers_forward = answers_forward  # a coroutine function: is a tcpip-forward granted?
         self.channel_session = channel_session  # makes the SSHTCPSession of a direct-tcpip channel
         self.current = None  # the last connection
         self.accepts_keys = accepts_keys
