@@ -201,44 +201,17 @@ static void rearm(struct session *s)
 	loop_io_want(&s->io, LOOP_READ | (write ? LOOP_WRITE : 0));
 }
 
-static bool has_several(const struct list *head)
-{
-	return head->next != head->prev;
-}
-
-/* libssh sends packet by packet, and each would wake the server for itself. Where only one member has
- * something to say, it would cost more than it saves. */
-static bool cork(struct session *s)
-{
-	int on = 1;
-
-	if (!has_several(&s->attention) && !has_several(&s->blocked))
-		return false;
-	return setsockopt(s->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)) == 0;
-}
-
-static void uncork(struct session *s)
-{
-	int off = 0;
-
-	setsockopt(s->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
-}
-
 static void turn_up(struct session *s)
 {
 	uint64_t packets;
-	bool corked;
 
 	session_pump(s);
-	corked = cork(s);
 	packets = s->raw_counter.in_packets;
 	serve_members(s);
 	serve_requests(s);
 	/* libssh asks for POLLOUT after every send; take it now, an epoll round costs more. */
 	if (!s->closed && (ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING))
 		ssh_event_dopoll(s->event, 0);
-	if (corked && !s->closed)
-		uncork(s);
 	if (packets != s->raw_counter.in_packets)
 		session_touch(s); /* a nested poll has read something for somebody served before */
 }
