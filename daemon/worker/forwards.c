@@ -144,8 +144,9 @@ void forwards_end_connections(struct forwards *fs, bool reset)
 {
 	struct forward *f;
 
+	/* Direct ones (id 0) have clients who ask how it ended: not by their own doing. */
 	each_forward (f, fs)
-		connection_end_all(&f->home, reset);
+		connection_end_all(&f->home, reset || f->id == 0);
 	each_in (f, &fs->retired)
 		connection_end_all(&f->home, reset);
 }
