@@ -191,23 +191,25 @@ static bool is_name_used(const struct config_forward *forwards, size_t count, co
 	return false;
 }
 
-/* "local:localhost:5432". Only where the server chooses the port can there be several of one name. */
+/* "local:localhost:5432". Where the server chooses the port, there can be several that listen alike:
+ * "remote:localhost:0:web:80". A name does not depend on what stands before it, because the chosen port
+ * is remembered by it; only exact copies are numbered. */
 static char *derive_name(const struct config_forward *forwards, size_t index)
 {
 	const struct config_forward *f = &forwards[index];
-	char text[CONFIG_END_TEXT_MAX];
-	size_t number = 1;
+	char listen[CONFIG_END_TEXT_MAX], target[CONFIG_END_TEXT_MAX];
+	size_t number = 2;
 	char *name;
 
-	config_end_text(text, sizeof(text), &f->listen, f->port_count);
-	name = str_printf("%s:%s", forward_type_name(f->type), text);
+	config_end_text(listen, sizeof(listen), &f->listen, f->port_count);
 	if (f->listen.kind != END_TCP || f->listen.port != 0)
-		return name;
-	for (size_t i = 0; i < index; i++)
-		number += config_end_equal(&forwards[i].listen, &f->listen);
+		return str_printf("%s:%s", forward_type_name(f->type), listen);
+	config_end_text(target, sizeof(target), &f->target, f->port_count);
+	name = str_printf("%s:%s:%s", forward_type_name(f->type), listen, target);
 	for (; name && is_name_used(forwards, index, name); number++) {
 		free(name);
-		name = str_printf("%s:%s#%zu", forward_type_name(f->type), text, number);
+		name = str_printf("%s:%s:%s#%zu", forward_type_name(f->type), listen, target,
+				  number);
 	}
 	return name;
 }

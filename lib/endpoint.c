@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/str.h"
 #include "lib/util.h"
@@ -47,7 +48,7 @@ int port_parse(const char *text, uint16_t *ret, struct err *err)
 	size_t digits = strspn(text, "0123456789");
 
 	for (size_t i = 0; i < ARRAY_SIZE(services); i++) {
-		if (strcmp(services[i].name, text) == 0) {
+		if (strcasecmp(services[i].name, text) == 0) {
 			*ret = services[i].port;
 			return 0;
 		}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/supervisor/rebase.h"
 
+#include <string.h>
+
 #include "lib/config_diff.h"
 
 /* The forward of t that is as spec says, taken out of its list. */
@@ -17,14 +19,15 @@ static struct forward *take_equal(struct tunnel *t, const struct config_forward 
 	return NULL;
 }
 
-/* A forward that leads elsewhere now still listens in the same place, also where the server chose it. */
+/* A forward of the same name that leads elsewhere now still listens in the same place, also where the
+ * server chose it. One of another name does not: nobody would look for it there. */
 static void inherit_port(struct forward *to, const struct list *gone)
 {
 	const struct forward *f;
 
 	list_for_each (f, gone, link) {
-		if (f->spec->type == FORWARD_REMOTE && to->spec->type == FORWARD_REMOTE &&
-		    f->bound_port && config_end_equal(&f->spec->listen, &to->spec->listen))
+		if (f->bound_port && strcmp(f->spec->name, to->spec->name) == 0 &&
+		    config_end_equal(&f->spec->listen, &to->spec->listen))
 			to->bound_port = f->bound_port;
 	}
 }

@@ -49,8 +49,9 @@ static void pause_accepting(struct acceptor *a, int sys)
 
 	if (a->complained_ms == 0 || now - a->complained_ms >= COMPLAIN_MS) {
 		a->complained_ms = now;
-		log_warning("forward '%s': cannot accept: %s; trying again", a->name,
-			    strerror(sys));
+		log_warning(
+			"forward '%s': cannot accept: %s; trying again%s", a->name, strerror(sys),
+			sys == EMFILE ? "; raise LimitNOFILE= of the service, or ulimit -n" : "");
 	}
 	a->paused = true;
 	loop_timer_set(&a->pause_timer, PAUSE_MS);

@@ -212,9 +212,9 @@ static void open_error(struct channel_pipe *c, struct err *err)
 			target_of(c, target), shown,
 			c->port ? "AllowTcpForwarding, PermitOpen" : "AllowStreamLocalForwarding");
 	else
-		err_set(err, code_of(words),
-			"%s cannot be reached from the server: %s; check that it listens there",
-			target_of(c, target), shown);
+		err_set(err, code_of(words), "%s cannot be reached from the server: %s%s",
+			target_of(c, target), shown,
+			code_of(words) == ERR_REFUSED ? "; check that it listens there" : "");
 }
 
 /* The reason was lost, and with it what to tell the client: asked again, it may come alone. */

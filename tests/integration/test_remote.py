@@ -249,6 +249,22 @@ def test_port_0_whose_target_a_reload_changes(lab):
     assert bound_port(daemon) == port or client.is_refused(port)
 
 
+def test_ports_0_stay_with_their_forwards_when_one_goes(lab):
+    """A port that people know must not lead to another service after a reload."""
+    sshd = lab.sshd()
+    sites = [lab.server(peers.source(b"site %d" % i)) for i in range(3)]
+    remotes = [f"0:127.0.0.1:{s.port}" for s in sites]
+    daemon = lab.up({"t": {"host": sshd.address, "remote": remotes}})
+    ports = [bound_port(daemon, i) for i in range(3)]
+    daemon.write(lab.config({"t": {"host": sshd.address, "remote": remotes[1:]}}))
+    daemon.ctl("reload")
+    assert [bound_port(daemon, i) for i in range(2)] == ports[1:]
+    for number, port in list(enumerate(ports))[1:]:
+        with client.connect(port) as sock:
+            assert client.read_all(sock) == b"site %d" % number
+    assert client.is_refused(ports[0])
+
+
 # -- several and mixed -----------------------------------------------------------------------------
 
 

@@ -88,7 +88,7 @@ static void test_forwards_come_and_go(void **state)
 	assert_string_equal(a->forwards[3].name, "local:localhost:5");
 	assert_string_equal(a->forwards[4].name, "n");
 	assert_string_equal(a->forwards[5].name, "dynamic:localhost:1081");
-	assert_string_equal(a->forwards[6].name, "remote:localhost:0");
+	assert_string_equal(a->forwards[6].name, "remote:localhost:0:/run/x.sock");
 	assert_string_equal(a->forwards[6].target.host, "/run/x.sock");
 	assert_true(only_forwards_differ(same, config));
 
@@ -112,15 +112,15 @@ static void test_ports_the_server_chooses(void **state)
 	apply(f, config_with_forwards, config, "a", "{\"remote\": [\"0:x:1\", \"0:x:2\"]}");
 	apply(f, config_with_forwards, config, "a", "{\"remote\": [\"0:x:3\", \"*:0:x:4\"]}");
 	a = config_find(config, "a");
-	assert_string_equal(a->forwards[3].name, "remote:localhost:0");
-	assert_string_equal(a->forwards[4].name, "remote:localhost:0#2");
-	assert_string_equal(a->forwards[5].name, "remote:localhost:0#3");
-	assert_string_equal(a->forwards[6].name, "remote:*:0");
+	assert_string_equal(a->forwards[3].name, "remote:localhost:0:x:1");
+	assert_string_equal(a->forwards[4].name, "remote:localhost:0:x:2");
+	assert_string_equal(a->forwards[5].name, "remote:localhost:0:x:3");
+	assert_string_equal(a->forwards[6].name, "remote:*:0:x:4");
 	apply(f, config_without_forwards, config, "a", "{\"remote\": \"0:x:2\"}");
 	apply(f, config_with_forwards, config, "a", "{\"remote\": [\"0:x:5\"]}");
 	a = config_find(config, "a");
 	assert_int_equal(a->forward_count, 7);
-	assert_string_equal(a->forwards[6].name, "remote:localhost:0#4");
+	assert_string_equal(a->forwards[6].name, "remote:localhost:0:x:5");
 	refused(f, config_without_forwards, config, "a", "{\"remote\": \"0:x:2\"}",
 		"tunnel 'a' has no remote forward that listens on localhost:0");
 	apply(f, config_without_forwards, config, "a", "{\"remote\": 0}");

@@ -47,7 +47,7 @@ static const struct {
 } expected[] = {
 	{ FORWARD_REMOTE, "remote:localhost:2222", "localhost:2222", "localhost:22", END_TCP,
 	  END_TCP },
-	{ FORWARD_REMOTE, "remote:*:0", "*:0", "/run/pg.sock", END_TCP, END_UNIX },
+	{ FORWARD_REMOTE, "remote:*:0:/run/pg.sock", "*:0", "/run/pg.sock", END_TCP, END_UNIX },
 	{ FORWARD_REMOTE, "remote:localhost:1080", "localhost:1080", "any", END_TCP, END_PROXY },
 	{ FORWARD_REMOTE, "inward", "localhost:0", "any", END_TCP, END_PROXY },
 	{ FORWARD_REMOTE, "remote:[::]:9000-9009", "[::]:9000-9009", "h:8000-8009", END_TCP,
