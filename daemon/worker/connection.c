@@ -472,7 +472,7 @@ static struct connection *new_accepted(struct connection_home *home,
 	struct connection *c;
 
 	endpoint_format(text, from->host, (uint16_t)from->port);
-	c = new_connection(home, from->port == CHANNEL_NO_PORT ? "a Unix socket" : text, err);
+	c = new_connection(home, from->port == CHANNEL_NO_PORT ? "unix" : text, err);
 	if (!c)
 		return NULL;
 	c->origin = *from;
