@@ -68,7 +68,6 @@ enum err_actor {
 	X(ERR_NOT_ADDED,           "not-added",             PERSON) \
 	X(ERR_NOT_CONNECTED,       "not-connected",         NOBODY) \
 	X(ERR_NO_SUCH_CONNECTION,  "no-such-connection",    PERSON) \
-	X(ERR_NO_SUCH_FORWARD,     "no-such-forward",       PERSON) \
 	X(ERR_ACCESS,              "access-denied",         PERSON) \
 	X(ERR_NOT_REACHABLE,       "daemon-not-reachable",  PERSON) \
 	X(ERR_ALREADY_RUNNING,     "already-running",       PERSON)

@@ -149,7 +149,6 @@ static const struct {
 	{ ERR_NO_SUCH_TUNNEL, MANAGER ".NoSuchTunnel" },
 	{ ERR_TUNNEL_EXISTS, MANAGER ".TunnelExists" },
 	{ ERR_NOT_ADDED, MANAGER ".NotAdded" },
-	{ ERR_NO_SUCH_FORWARD, MANAGER ".NoSuchForward" },
 	{ ERR_NO_SUCH_CONNECTION, MANAGER ".NoSuchConnection" },
 	{ ERR_NOT_CONNECTED, MANAGER ".NotConnected" },
 	{ ERR_CONFIG, MANAGER ".InvalidConfig" },

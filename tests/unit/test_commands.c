@@ -119,7 +119,6 @@ static void test_errors_have_the_names_of_the_interface(void **state)
 	assert_string_equal(commands_error_name(ERR_NOT_ADDED), MANAGER ".NotAdded");
 	assert_string_equal(commands_error_name(ERR_CONFIG), MANAGER ".InvalidConfig");
 	assert_string_equal(commands_error_name(ERR_ACCESS), MANAGER ".AccessDenied");
-	assert_string_equal(commands_error_name(ERR_NO_SUCH_FORWARD), MANAGER ".NoSuchForward");
 	assert_string_equal(commands_error_name(ERR_NO_SUCH_CONNECTION),
 			    MANAGER ".NoSuchConnection");
 	assert_string_equal(commands_error_name(ERR_NOT_CONNECTED), MANAGER ".NotConnected");

@@ -163,7 +163,10 @@ def test_forward_drop(server):
     assert tunctl(server, "forward", "db", "drop", "-D1080").stdout == "no forwards\n"
     assert server.parameters("ForwardDrop") == {"name": "db", "forwards": {"dynamic": "1080"}}
     message = "'db' has no added forward that listens there"
-    server.answers("ForwardDrop", error("NoSuchForward", code="no-such-forward", message=message))
+    problem = {"file": None, "line": None, "column": None, "message": message}
+    server.answers(
+        "ForwardDrop", error("InvalidConfig", problems=[problem], code="config", message=message)
+    )
     result = tunctl(server, "forward", "db", "drop", "-D1080", expect=1)
     assert result.stderr == f"tunctl: {message}\n"
 
