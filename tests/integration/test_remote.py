@@ -180,9 +180,16 @@ def test_one_port_on_two_addresses(lab):
 # -- ports the server chooses ----------------------------------------------------------------------
 
 
+def exact_sshd(lab):
+    """It listens where it was told. For "localhost" it would choose a port on ::1 and shrug when that
+    is taken on 127.0.0.1, by a server of these tests for example."""
+    return lab.sshd(GatewayPorts="clientspecified")
+
+
+
 def test_port_0_is_reported_and_kept_over_reconnects(lab):
-    sshd, echo = lab.sshd(), lab.echo()
-    daemon = lab.up({"t": {"host": sshd.address, "remote": f"0:127.0.0.1:{echo.port}"}})
+    sshd, echo = exact_sshd(lab), lab.echo()
+    daemon = lab.up({"t": {"host": sshd.address, "remote": f"127.0.0.1:0:127.0.0.1:{echo.port}"}})
     port = bound_port(daemon)
     assert port and client.exchange(port) == b"hello"
     for _ in range(3):
@@ -193,8 +200,8 @@ def test_port_0_is_reported_and_kept_over_reconnects(lab):
 
 
 def test_port_0_is_kept_when_the_worker_dies(lab):
-    sshd, echo = lab.sshd(), lab.echo()
-    daemon = lab.up({"t": {"host": sshd.address, "remote": f"0:127.0.0.1:{echo.port}"}})
+    sshd, echo = exact_sshd(lab), lab.echo()
+    daemon = lab.up({"t": {"host": sshd.address, "remote": f"127.0.0.1:0:127.0.0.1:{echo.port}"}})
     port, worker = bound_port(daemon), daemon.workers()[0]
     proc.send(worker, signal.SIGKILL)
     until(lambda: daemon.workers() not in ([], [worker]), 5, "another worker")
@@ -204,9 +211,9 @@ def test_port_0_is_kept_when_the_worker_dies(lab):
 
 
 def test_several_ports_0_each_lead_to_their_own(lab):
-    sshd = lab.sshd()
+    sshd = exact_sshd(lab)
     sites = [lab.server(peers.source(b"site %d" % i)) for i in range(8)]
-    spec = {"host": sshd.address, "remote": [f"0:127.0.0.1:{s.port}" for s in sites]}
+    spec = {"host": sshd.address, "remote": [f"127.0.0.1:0:127.0.0.1:{s.port}" for s in sites]}
     daemon = lab.up({"t": spec})
     ports = [bound_port(daemon, i) for i in range(8)]
     assert len(set(ports)) == 8
@@ -221,7 +228,7 @@ def test_several_ports_0_each_lead_to_their_own(lab):
 
 def test_port_0_that_was_taken_meanwhile_is_another(lab):
     """Kept when the server allows; when somebody else has it, a new one is better than none."""
-    sshd, echo = lab.sshd(), lab.echo()
+    sshd, echo = exact_sshd(lab), lab.echo()
     daemon = lab.up({"t": {"host": sshd.address, "remote": f"127.0.0.1:0:127.0.0.1:{echo.port}"}})
     port = bound_port(daemon)
     daemon.ctl("down", "t", check=0)
@@ -235,8 +242,8 @@ def test_port_0_that_was_taken_meanwhile_is_another(lab):
 
 def test_port_0_whose_target_a_reload_changes(lab):
     """Another forward, so perhaps another port; in the same session, and the old one is closed."""
-    sshd, one, two = lab.sshd(), lab.echo(), lab.server(peers.source(b"two"))
-    spec = {"name": "web", "listen": 0, "target": f"127.0.0.1:{one.port}"}
+    sshd, one, two = exact_sshd(lab), lab.echo(), lab.server(peers.source(b"two"))
+    spec = {"name": "web", "listen": "127.0.0.1:0", "target": f"127.0.0.1:{one.port}"}
     daemon = lab.up({"t": {"host": sshd.address, "remote": spec}})
     port, before = bound_port(daemon), sshd.sessions()
     spec["target"] = f"127.0.0.1:{two.port}"
@@ -251,9 +258,9 @@ def test_port_0_whose_target_a_reload_changes(lab):
 
 def test_ports_0_stay_with_their_forwards_when_one_goes(lab):
     """A port that people know must not lead to another service after a reload."""
-    sshd = lab.sshd()
+    sshd = exact_sshd(lab)
     sites = [lab.server(peers.source(b"site %d" % i)) for i in range(3)]
-    remotes = [f"0:127.0.0.1:{s.port}" for s in sites]
+    remotes = [f"127.0.0.1:0:127.0.0.1:{s.port}" for s in sites]
     daemon = lab.up({"t": {"host": sshd.address, "remote": remotes}})
     ports = [bound_port(daemon, i) for i in range(3)]
     daemon.write(lab.config({"t": {"host": sshd.address, "remote": remotes[1:]}}))
