@@ -169,7 +169,7 @@ static unsigned sessions_of(const struct worker *w)
 
 static json_t *worker_snapshot(const struct worker *w)
 {
-	json_t *pid = w->pid ? json_integer(w->pid) : json_null();
+	json_t *pid = w->process.pid ? json_integer(w->process.pid) : json_null();
 
 	return json_pack("{s:I, s:o, s:s, s:I, s:I, s:I, s:I, s:o}", "index", (json_int_t)w->index,
 			 "pid", pid, "state", worker_state_name(w->machine.state), "tunnels",

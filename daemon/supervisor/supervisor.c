@@ -191,9 +191,10 @@ static int open_parts(struct supervisor *s, struct err *err)
 					    on_listening_change, s, err) < 0)
 		return -1;
 	sync_init(&s->sync, s->loop, &s->tunnels, &s->listen, on_settled, s);
-	if (changes_init(&s->changes, s) < 0 || asks_init(&s->asks, s->loop) < 0)
+	if (changes_init(&s->changes, s) < 0 || asks_init(&s->asks, s->loop) < 0 ||
+	    children_init(&s->children, s->loop) < 0)
 		return err_nomem(err);
-	s->workers = workers_new(s->loop, &worker_ops, on_all_gone, s, err);
+	s->workers = workers_new(s->loop, &s->children, &worker_ops, on_all_gone, s, err);
 	s->sync.workers = s->workers;
 	if (!s->workers || control_open(&s->control, s->loop, s->socket_path, s->is_system,
 					commands_dispatch, s, err) < 0)
@@ -258,6 +259,7 @@ void supervisor_fini(struct supervisor *s)
 		asks_fini(&s->asks);
 		sync_fini(&s->sync);
 		listen_service_fini(&s->listen);
+		children_fini(&s->children);
 		for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
 			loop_signal_close(&s->signals[i]);
 		loop_timer_close(&s->watchdog);

@@ -10,6 +10,7 @@
 #include "daemon/common/offload.h"
 #include "daemon/supervisor/asks.h"
 #include "daemon/supervisor/changes.h"
+#include "daemon/supervisor/children.h"
 #include "daemon/supervisor/control.h"
 #include "daemon/supervisor/listening.h"
 #include "daemon/supervisor/load.h"
@@ -31,6 +32,7 @@ struct supervisor {
 	struct tunnels tunnels;
 	struct listen_service listen;
 	struct sync sync;
+	struct children children;
 	struct workers *workers;
 	struct changes changes;
 	struct asks asks; /* what commands wait for workers to answer */

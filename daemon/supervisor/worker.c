@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "daemon/common/log.h"
 #include "daemon/common/wire.h"
@@ -87,18 +86,19 @@ static void close_port(struct worker *w)
 	packet_port_free(TAKE(w->port));
 }
 
+static void on_exit_of(void *data, int wait_status);
+
 static int open_process(struct worker *w, struct err *err)
 {
 	int fd;
 
-	if (worker_process_spawn(w->house->program, &w->pid, &fd, err) < 0) {
-		w->pid = 0;
+	if (worker_process_spawn(w->house->program, &w->pid, &fd, err) < 0)
 		return -1;
-	}
+	child_watch(w->house->children, &w->process, w->pid, on_exit_of, w);
 	w->port = packet_port_new(w->house->loop, fd, &port_ops, w, err);
 	if (w->port)
 		return 0;
-	closep(&fd); /* it ends by itself; SIGCHLD finds it */
+	closep(&fd); /* it ends by itself and is collected */
 	return -1;
 }
 
@@ -113,7 +113,7 @@ static void do_spawn(struct worker *w)
 		log_debug("worker %u: pid %d", w->index, (int)w->pid);
 		return;
 	}
-	if (w->pid) {
+	if (w->process.pid) {
 		give_up(w, &err);
 		return;
 	}
@@ -145,8 +145,7 @@ static void do_kill(struct worker *w)
 		log_error("worker %u (pid %d): %s; killing it", w->index, (int)w->pid,
 			  w->broken.msg);
 	close_port(w);
-	if (w->pid)
-		kill(w->pid, SIGKILL);
+	child_signal(&w->process, SIGKILL);
 }
 
 /* One sentence about a death: who, how, and what comes next. */
@@ -177,7 +176,6 @@ static void do_mourn(struct worker *w, const char *how)
 	describe_death(w, how, &w->death);
 	log_error("%s", w->death.msg);
 	close_port(w);
-	w->pid = 0;
 	w->house->ops->on_dead(w->house->data, w, &w->death);
 }
 
@@ -191,7 +189,7 @@ static void do_forget(struct worker *w)
 	struct worker_house *house = w->house;
 
 	close_port(w);
-	w->pid = 0;
+	child_forget(&w->process);
 	house->ops->on_dead(house->data, w, NULL);
 	loop_timer_close(&w->timer);
 	list_remove(&w->link);
@@ -271,14 +269,12 @@ static void on_timer(void *data)
 	heartbeat(w);
 }
 
-void worker_check_exit(struct worker *w)
+static void on_exit_of(void *data, int wait_status)
 {
+	struct worker *w = data;
 	char how[96];
-	int status;
 
-	if (!w->pid || waitpid(w->pid, &status, WNOHANG) != w->pid)
-		return;
-	worker_process_end_text(how, sizeof(how), status);
+	child_end_text(how, sizeof(how), wait_status);
 	perform(w, worker_machine_input(&w->machine, WORKER_EV_EXITED, monotonic_ms()), how);
 }
 
@@ -313,8 +309,7 @@ void worker_retire(struct worker *w)
 
 void worker_kill(struct worker *w)
 {
-	if (w->pid)
-		kill(w->pid, SIGKILL);
+	child_signal(&w->process, SIGKILL);
 }
 
 void worker_forget(struct worker *w)

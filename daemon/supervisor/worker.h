@@ -11,6 +11,7 @@
 
 #include "daemon/common/loop.h"
 #include "daemon/common/packet.h"
+#include "daemon/supervisor/children.h"
 #include "daemon/supervisor/worker_machine.h"
 #include "lib/config.h"
 
@@ -29,6 +30,7 @@ struct worker_ops {
 /* What all workers have in common. */
 struct worker_house {
 	struct loop *loop;
+	struct children *children; /* borrowed */
 	const struct worker_ops *ops;
 	void *data;
 	char *program;
@@ -43,7 +45,8 @@ struct worker {
 	struct worker_house *house;
 	unsigned index; /* from 1; what people see */
 	struct worker_machine machine;
-	pid_t pid; /* 0: no process */
+	struct child process; /* pid 0: there is none */
+	pid_t pid; /* of the process, or of the last one */
 	uint32_t generation; /* of the process; ids of connections begin with it */
 	struct packet_port *port; /* NULL: no process, or its line broke */
 	struct err broken; /* why it was given up, if it was */
@@ -66,7 +69,6 @@ void worker_start(struct worker *w);
 void worker_retire(struct worker *w); /* politely; it is forgotten when the process has ended */
 void worker_kill(struct worker *w);
 void worker_forget(struct worker *w); /* now, whatever its process does */
-void worker_check_exit(struct worker *w); /* after SIGCHLD */
 void worker_tell_settings(struct worker *w);
 
 bool worker_is_running(const struct worker *w);

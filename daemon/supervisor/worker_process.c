@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/supervisor/process.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -63,30 +63,9 @@ static int prepare_attributes(posix_spawnattr_t *attr)
 	return 0;
 }
 
-/* Ours without what the service manager gave to us alone; the strings are borrowed. */
-static char **worker_environment(void)
-{
-	static const char *const ours[] = { "NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=" };
-	size_t count = 0, kept = 0;
-	char **copy;
-
-	while (environ[count])
-		count++;
-	copy = calloc(count + 1, sizeof(*copy));
-	for (size_t i = 0; copy && i < count; i++) {
-		bool is_ours = false;
-
-		for (size_t j = 0; j < ARRAY_SIZE(ours); j++)
-			is_ours |= strncmp(environ[i], ours[j], strlen(ours[j])) == 0;
-		if (!is_ours)
-			copy[kept++] = environ[i];
-	}
-	return copy;
-}
-
 static int spawn_with_line(const char *program, int line, pid_t *ret_pid)
 {
-	CLEANUP(freep) char **environment = worker_environment();
+	CLEANUP(freep) char **environment = process_environment();
 	char *argv[] = { (char *)PROGRAM, NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -123,14 +102,4 @@ int worker_process_spawn(const char *program, pid_t *ret_pid, int *ret_fd, struc
 	}
 	*ret_fd = pair[0];
 	return 0;
-}
-
-char *worker_process_end_text(char *out, size_t size, int wait_status)
-{
-	if (WIFSIGNALED(wait_status))
-		snprintf(out, size, "was killed by signal %d (%s)", WTERMSIG(wait_status),
-			 strsignal(WTERMSIG(wait_status)));
-	else
-		snprintf(out, size, "exited with status %d", WEXITSTATUS(wait_status));
-	return out;
 }

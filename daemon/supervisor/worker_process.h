@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting the program that carries tunnels, and saying how it ended. The worker finds its end of
+ * Starting the program that carries tunnels. The worker finds its end of
  * the line as descriptor 3; nothing else of ours leaks into it.
  */
 #pragma once
@@ -18,6 +18,3 @@ char *worker_process_find(void);
 
 /* ret_fd: our end of the line, non-blocking. */
 int worker_process_spawn(const char *program, pid_t *ret_pid, int *ret_fd, struct err *err);
-
-/* "was killed by signal 9 (Killed)", "exited with status 3"; returns out. */
-char *worker_process_end_text(char *out, size_t size, int wait_status);

@@ -2,7 +2,6 @@
 #include "daemon/supervisor/workers.h"
 
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "daemon/common/wire.h"
@@ -17,19 +16,9 @@ struct workers {
 	void (*on_all_gone)(void *data);
 	struct list all; /* struct worker, by index */
 	unsigned count, limit;
-	struct loop_signal sigchld;
 	struct loop_defer gone_defer;
 	bool shutting_down;
 };
-
-static void on_sigchld(void *data, int signo)
-{
-	struct workers *ws = data;
-	struct worker *w;
-
-	list_for_each (w, &ws->all, link)
-		worker_check_exit(w);
-}
 
 static void tell_settings(struct workers *ws)
 {
@@ -71,8 +60,9 @@ static void on_gone(void *data)
 	ws->on_all_gone(ws->house.data);
 }
 
-struct workers *workers_new(struct loop *loop, const struct worker_ops *ops,
-			    void (*on_all_gone)(void *data), void *data, struct err *err)
+struct workers *workers_new(struct loop *loop, struct children *children,
+			    const struct worker_ops *ops, void (*on_all_gone)(void *data),
+			    void *data, struct err *err)
 {
 	struct workers *ws = calloc(1, sizeof(*ws));
 
@@ -81,6 +71,7 @@ struct workers *workers_new(struct loop *loop, const struct worker_ops *ops,
 		return NULL;
 	}
 	ws->house = (struct worker_house){ .loop = loop,
+					   .children = children,
 					   .ops = ops,
 					   .data = data,
 					   .log_level = LOG_INFO,
@@ -90,8 +81,7 @@ struct workers *workers_new(struct loop *loop, const struct worker_ops *ops,
 	list_init(&ws->all);
 	loop_defer_open(&ws->gone_defer, loop, on_gone, ws);
 	ws->house.program = worker_process_find();
-	if (!ws->house.program ||
-	    loop_signal_open(&ws->sigchld, loop, SIGCHLD, on_sigchld, ws) < 0) {
+	if (!ws->house.program) {
 		workers_free(ws);
 		err_nomem(err);
 		return NULL;
@@ -108,7 +98,6 @@ void workers_free(struct workers *ws)
 	list_for_each (w, &ws->all, link)
 		worker_forget(w);
 	loop_defer_close(&ws->gone_defer);
-	loop_signal_close(&ws->sigchld);
 	free(ws->house.program);
 	free(ws);
 }

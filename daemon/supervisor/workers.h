@@ -10,8 +10,9 @@
 struct workers;
 
 /* on_all_gone is called after workers_shut_down(), when the last process has ended. */
-struct workers *workers_new(struct loop *loop, const struct worker_ops *ops,
-			    void (*on_all_gone)(void *data), void *data, struct err *err);
+struct workers *workers_new(struct loop *loop, struct children *children,
+			    const struct worker_ops *ops, void (*on_all_gone)(void *data),
+			    void *data, struct err *err);
 void workers_free(struct workers *ws); /* kills what still runs */
 
 /* 0: min(CPUs, 4). Counts for workers started from now on. */

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork(2), not posix_spawn(3), because only between fork and exec can a process ask to be killed
+ * with its parent. What runs there calls nothing that is not safe after a fork of a program with
+ * threads.
+ */
+#include "daemon/supervisor/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "lib/str.h"
+#include "lib/util.h"
+
+#define FILES_SOFT 1024 /* open files; what select(2) takes, and what programs expect */
+
+/* Where a shell looks when nobody says where. */
+static const char default_path[] = "/usr/local/bin:/usr/bin:/bin";
+
+struct birth {
+	const char *path;
+	char *const *argv;
+	char *const *environment;
+	int fds[3];
+	int report; /* errno of what failed goes here; closed by exec */
+	pid_t parent;
+};
+
+char *process_find(const char *name, struct err *err)
+{
+	const char *path = getenv("PATH");
+	char shown[80];
+
+	path = path && *path ? path : default_path;
+	if (strchr(name, '/'))
+		return strdup(name);
+	for (const char *part = path; *part && *name; part += strspn(part, ":")) {
+		size_t length = strcspn(part, ":");
+		char *found = str_printf("%.*s/%s", (int)length, part, name);
+
+		if (found && access(found, X_OK) == 0)
+			return found;
+		free(found);
+		part += length;
+	}
+	str_escape(shown, sizeof(shown), name, strlen(name));
+	err_set(err, ERR_CONFIG,
+		"there is no program '%s' in %.200s; install it, or write its path", shown, path);
+	return NULL;
+}
+
+char **process_environment(void)
+{
+	static const char *const ours[] = { "NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=" };
+	size_t count = 0, kept = 0;
+	char **copy;
+
+	while (environ[count])
+		count++;
+	copy = calloc(count + 1, sizeof(*copy));
+	for (size_t i = 0; copy && i < count; i++) {
+		bool is_ours = false;
+
+		for (size_t j = 0; j < ARRAY_SIZE(ours); j++)
+			is_ours |= strncmp(environ[i], ours[j], strlen(ours[j])) == 0;
+		if (!is_ours)
+			copy[kept++] = environ[i];
+	}
+	return copy;
+}
+
+/* ---- in the child ---- */
+
+static void reset_signals(void)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int signo = 1; signo < NSIG; signo++)
+		sigaction(signo, &action, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* We raised it for ourselves. */
+static void reset_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= FILES_SOFT)
+		return;
+	limit.rlim_cur = FILES_SOFT;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int place_descriptors(const int fds[3])
+{
+	for (int i = 0; i < 3; i++) {
+		if (fds[i] == i ? fcntl(i, F_SETFD, 0) < 0 : dup2(fds[i], i) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+__attribute__((noreturn)) static void be_born(const struct birth *b)
+{
+	int sys;
+
+	/* The parent may have died before we asked to die with it. */
+	if (setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == b->parent &&
+	    place_descriptors(b->fds) == 0) {
+		/* What was inherited, or opened by a library without the flag. Linux 5.11. */
+		close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+		reset_limits();
+		reset_signals();
+		execve(b->path, b->argv, b->environment);
+	}
+	sys = errno;
+	if (write(b->report, &sys, sizeof(sys)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+/* ---- in the parent ---- */
+
+/* Waits for the exec, as posix_spawn(3) would: a moment. 0, or errno of what failed. */
+static int hear_of_birth(int report)
+{
+	int sys = 0;
+	ssize_t n;
+
+	do
+		n = read(report, &sys, sizeof(sys));
+	while (n < 0 && errno == EINTR);
+	return n == sizeof(sys) ? sys : 0;
+}
+
+static int give_birth(struct birth *b, pid_t *ret_pid)
+{
+	int line[2], sys;
+	sigset_t all, before;
+	pid_t pid;
+
+	if (pipe2(line, O_CLOEXEC) < 0)
+		return errno;
+	b->report = line[1];
+	b->parent = getpid();
+	/* A handler of ours must not run in the child and write into our loop's pipe. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	if (pid == 0)
+		be_born(b);
+	sys = pid < 0 ? errno : 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	close(line[1]);
+	if (pid > 0)
+		sys = hear_of_birth(line[0]);
+	close(line[0]);
+	*ret_pid = pid;
+	return sys; /* one that could not be born is collected like all others */
+}
+
+int process_spawn(const char *path, char *const *argv, const int fds[3], pid_t *ret_pid,
+		  struct err *err)
+{
+	CLEANUP(freep) char **environment = process_environment();
+	CLEANUP(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct birth birth = { .path = path, .argv = argv, .environment = environment };
+	char shown[256];
+	int sys;
+
+	if (!environment)
+		return err_nomem(err);
+	for (size_t i = 0; i < 3; i++)
+		birth.fds[i] = fds[i] < 0 ? null : fds[i];
+	sys = null < 0 ? errno : give_birth(&birth, ret_pid);
+	if (sys == 0)
+		return 0;
+	str_escape(shown, sizeof(shown), path, strlen(path));
+	/* What is not there or may not be run is for a person; what is lacking now may come back. */
+	return err_set_errno(err,
+			     sys == ENOENT || sys == EACCES || sys == ENOEXEC || sys == ENOTDIR
+				     ? ERR_CONFIG
+				     : ERR_LIMIT,
+			     sys, "cannot run %s", shown);
+}
