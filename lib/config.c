@@ -29,6 +29,11 @@ static const char *const start_mode_names[START_MODE_COUNT] = {
 	[START_MANUAL] = "manual",
 };
 
+static const char *const prefer_mode_names[PREFER_MODE_COUNT] = {
+	[PREFER_FIRST] = "first",
+	[PREFER_ANY] = "any",
+};
+
 static const char *const log_level_names[LOG_LEVEL_COUNT] = {
 	[LOG_ERROR] = "error",
 	[LOG_WARNING] = "warning",
@@ -75,6 +80,16 @@ const char *start_mode_name(enum start_mode mode)
 	return word_at(start_mode_names, START_MODE_COUNT, mode);
 }
 
+const char *prefer_mode_name(enum prefer_mode mode)
+{
+	return word_at(prefer_mode_names, PREFER_MODE_COUNT, mode);
+}
+
+int prefer_mode_from_name(const char *name)
+{
+	return word_find(prefer_mode_names, PREFER_MODE_COUNT, name);
+}
+
 int start_mode_from_name(const char *name)
 {
 	return word_find(start_mode_names, START_MODE_COUNT, name);
@@ -112,14 +127,38 @@ void config_forward_fini(struct config_forward *forward)
 	*forward = (struct config_forward){ 0 };
 }
 
-void connection_settings_fini(struct connection_settings *connection)
+void config_route_fini(struct config_route *route)
 {
-	free(connection->host);
-	free(connection->user);
-	strv_fini(&connection->identities);
-	strv_fini(&connection->known_hosts);
-	free(connection->ciphers);
-	*connection = (struct connection_settings){ 0 };
+	for (size_t i = 0; i < route->hop_count; i++)
+		connection_settings_fini(&route->hops[i].connection);
+	free(route->hops);
+	free(route->host);
+	*route = (struct config_route){ 0 };
+}
+
+int config_route_copy(struct config_route *to, const struct config_route *from)
+{
+	*to = (struct config_route){ .host = strdup(from->host) };
+	to->hops = calloc(from->hop_count, sizeof(*to->hops));
+	for (; to->host && to->hops && to->hop_count < from->hop_count; to->hop_count++) {
+		const struct config_hop *hop = &from->hops[to->hop_count];
+
+		to->hops[to->hop_count].upkeep = hop->upkeep;
+		if (connection_settings_copy(&to->hops[to->hop_count].connection,
+					     &hop->connection) < 0)
+			break;
+	}
+	if (to->host && to->hops && to->hop_count == from->hop_count)
+		return 0;
+	config_route_fini(to);
+	return -1;
+}
+
+const struct connection_settings *config_server(const struct config_tunnel *tunnel, size_t route)
+{
+	const struct config_route *r = &tunnel->routes[route];
+
+	return &r->hops[r->hop_count - 1].connection;
 }
 
 void config_tunnel_free(struct config_tunnel *tunnel)
@@ -129,7 +168,9 @@ void config_tunnel_free(struct config_tunnel *tunnel)
 	for (size_t i = 0; i < tunnel->forward_count; i++)
 		config_forward_fini(&tunnel->forwards[i]);
 	free(tunnel->forwards);
-	connection_settings_fini(&tunnel->connection);
+	for (size_t i = 0; i < tunnel->route_count; i++)
+		config_route_fini(&tunnel->routes[i]);
+	free(tunnel->routes);
 	strv_fini(&tunnel->tags);
 	free(tunnel->name);
 	free(tunnel->host);

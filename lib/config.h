@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/connection.h"
 #include "lib/err.h"
 #include "lib/util.h"
 
@@ -20,6 +21,8 @@ struct node;
 
 enum {
 	CONFIG_PORTS_MAX = 1024, /* of a range */
+	CONFIG_HOPS_MAX = 9, /* of a route: eight jumps and the server */
+	CONFIG_ROUTES_MAX = 16, /* of a tunnel */
 };
 enum {
 	CONFIG_END_TEXT_MAX = 288, /* what config_end_text() writes at most, with its NUL */
@@ -67,17 +70,6 @@ struct config_forward {
 	char *socket_group; /* its group; NULL: the daemon's */
 };
 
-/* How to reach a server and who to be there. A change of any of these needs a new SSH session. */
-struct connection_settings {
-	char *host; /* name or address to dial and to look up in known_hosts */
-	uint16_t port;
-	char *user;
-	struct strv identities; /* absolute paths of private keys, tried in order; never empty */
-	bool identities_implied; /* the default list: missing files are skipped, not an error */
-	struct strv known_hosts; /* absolute paths; missing files count as empty */
-	char *ciphers; /* OpenSSH list in order of preference; NULL: by CPU */
-};
-
 /* Applied to a living session without interrupting it. */
 struct upkeep_settings {
 	unsigned keepalive_interval_ms; /* 0: off */
@@ -88,10 +80,32 @@ struct upkeep_settings {
 	unsigned exit_on_forward_failure; /* 1: a forward that cannot be set up ends the attempt */
 };
 
+/* A server on the way. A change of its connection needs a new SSH session. */
+struct config_hop {
+	struct connection_settings connection;
+	struct upkeep_settings upkeep; /* of a jump: keepalive and connect_timeout count */
+};
+
+/* One way to one server. */
+struct config_route {
+	char *host; /* as written: "internal" or "me@work.example.com:2222" */
+	struct config_hop *hops; /* as they are reached: jumps first, the server last */
+	size_t hop_count; /* at least 1 */
+};
+
+enum prefer_mode {
+	PREFER_FIRST, /* the first of several servers, and back to it */
+	PREFER_ANY, /* whichever works */
+	PREFER_MODE_COUNT
+};
+
 struct config_tunnel {
 	char *name;
-	char *host; /* as written: "internal" or "me@work.example.com:2222"; what lists show */
-	struct connection_settings connection;
+	char *host; /* as written, several joined by ", "; what lists show */
+	struct config_route *routes; /* best first */
+	size_t route_count; /* at least 1 */
+	enum prefer_mode prefer;
+	unsigned failback_ms; /* how long until a better server is tried again; 0: never */
 	struct upkeep_settings upkeep;
 	enum start_mode start;
 	struct strv tags;
@@ -173,14 +187,19 @@ struct config_tunnel *config_find(const struct config *config, const char *name)
 void config_remove(struct config *config, const char *name);
 void config_free(struct config *config);
 void config_tunnel_free(struct config_tunnel *tunnel);
+void config_route_fini(struct config_route *route);
+int config_route_copy(struct config_route *to, const struct config_route *from); /* -1: no memory */
+/* Of the server that a route leads to. */
+const struct connection_settings *config_server(const struct config_tunnel *tunnel, size_t route);
 void config_forward_fini(struct config_forward *forward);
-void connection_settings_fini(struct connection_settings *connection);
 
 bool config_name_is_valid(const char *name); /* [A-Za-z0-9._-]{1,64} */
 
 const char *forward_type_name(enum forward_type type);
 int forward_type_from_name(const char *name); /* -1: none */
 const char *start_mode_name(enum start_mode mode);
+const char *prefer_mode_name(enum prefer_mode mode);
+int prefer_mode_from_name(const char *name);
 const char *end_kind_name(enum end_kind kind); /* "tcp", "unix", "proxy" */
 int end_kind_from_name(const char *name);
 bool config_end_equal(const struct config_end *a, const struct config_end *b);

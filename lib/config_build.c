@@ -20,9 +20,9 @@ static void no_memory(struct config_decoder *d, const struct node *at)
 	config_complain(d, at, "out of memory");
 }
 
-static uint64_t key_bit(enum schema_place place, const char *name)
+static size_t key_index(enum schema_place place, const char *name)
 {
-	return UINT64_C(1) << schema_index(schema_find(place, name));
+	return schema_index(schema_find(place, name));
 }
 
 struct config_base *config_base_new(const struct config_context *context, struct config_decoder *d)
@@ -41,7 +41,7 @@ struct config_base *config_base_new(const struct config_context *context, struct
 		base->home = strdup(context->home);
 	if (context->user) {
 		builtin->connection.user = strdup(context->user);
-		builtin->set |= key_bit(PLACE_DEFAULTS, "user");
+		schema_set_add(&builtin->set, key_index(PLACE_DEFAULTS, "user"));
 	}
 	if ((context->home && !base->home) || (context->user && !builtin->connection.user)) {
 		config_base_free(base);
@@ -90,9 +90,10 @@ void config_sort_entries(struct config_entries *entries, struct config_decoder *
 	entries->count = kept;
 }
 
-static uint64_t reconnect_bits(void)
+static bool has_reconnect(const struct config_layer *layer)
 {
-	return key_bit(PLACE_RECONNECT, "min") | key_bit(PLACE_RECONNECT, "max");
+	return schema_set_has(&layer->set, key_index(PLACE_RECONNECT, "min")) ||
+	       schema_set_has(&layer->set, key_index(PLACE_RECONNECT, "max"));
 }
 
 /* `min` above `max`: said where one of them was written. */
@@ -102,7 +103,7 @@ static void check_reconnect(struct config_decoder *d, const struct config_layer 
 	const struct node *at = node_find(map, "reconnect");
 	char min[DURATION_TEXT_MAX], max[DURATION_TEXT_MAX];
 
-	if (!(written->set & reconnect_bits()) ||
+	if (!has_reconnect(written) ||
 	    composed->upkeep.reconnect_min_ms <= composed->upkeep.reconnect_max_ms)
 		return;
 	config_complain(d, at, "reconnect.min (%s) is larger than reconnect.max (%s)",
@@ -118,7 +119,7 @@ static void check_layer(struct config_decoder *d, const struct config_base *base
 						      layer };
 	struct config_layer composed;
 
-	if (!(layer->set & reconnect_bits()))
+	if (!has_reconnect(layer))
 		return;
 	if (config_layer_compose(layers, ARRAY_SIZE(layers), &composed) < 0) {
 		no_memory(d, map);
@@ -137,7 +138,8 @@ static void build_host(struct config_base *base, struct config_decoder *d,
 
 	host->name = strdup(entry->name->text);
 	config_decode(d, PLACE_HOST, entry->value, host, NULL);
-	if (!connection->host && !(host->layer.written & key_bit(PLACE_HOST, "address"))) {
+	if (!connection->host &&
+	    !schema_set_has(&host->layer.written, key_index(PLACE_HOST, "address"))) {
 		if (endpoint_check_host(entry->name->text, &err) < 0)
 			config_complain(d, entry->name, "%s; write its 'address'", err.msg);
 		connection->host = strdup(entry->name->text);
@@ -231,7 +233,7 @@ int config_name_forwards(struct config_decoder *d, struct config_forward *forwar
 	return 0;
 }
 
-/* Host, port and user: what stands in the tunnel's `host` wins over the entry it names. */
+/* Host, port and user: what is written as a host wins over the entry it names. */
 static int address(const struct config_host *host, const struct endpoint *endpoint,
 		   struct connection_settings *c)
 {
@@ -239,106 +241,166 @@ static int address(const struct config_host *host, const struct endpoint *endpoi
 
 	c->port = endpoint->port ? endpoint->port : entry ? entry->port : 0;
 	c->port = c->port ? c->port : SSH_PORT;
+	c->original = strdup(endpoint->host);
 	c->host = strdup(entry && entry->host ? entry->host : endpoint->host);
 	if (endpoint->user[0]) {
 		free(c->user);
 		c->user = strdup(endpoint->user);
-		return c->host && c->user ? 0 : -1;
+		return c->host && c->original && c->user ? 0 : -1;
 	}
-	return c->host ? 0 : -1;
+	return c->host && c->original ? 0 : -1;
 }
 
-/* Puts the layers of a tunnel together; -1: no memory. */
-static int compose(const struct config_base *base, struct config_decoder *d,
-		   const struct config_tunnel_draft *draft, const struct node *map,
-		   struct config_layer *composed)
+static bool is_written(const struct config_layer *const *layers, const char *key)
 {
-	static const struct config_layer nothing = { 0 };
-	const struct config_host *host = find_host(base, draft->endpoint.host);
-	const struct config_layer *const layers[LAYERS] = {
-		&base->builtin.layer,
-		&base->defaults,
-		host ? &host->layer : &nothing,
-		&draft->layer,
-	};
-	struct connection_settings *c = &composed->connection;
-	uint64_t written = 0;
+	for (size_t i = 1; i < LAYERS; i++) {
+		if (schema_set_has(&layers[i]->written, key_index(PLACE_DEFAULTS, key)))
+			return true;
+	}
+	return false;
+}
 
-	if (config_layer_compose(layers, LAYERS, composed) < 0 ||
-	    address(host, &draft->endpoint, c) < 0)
-		return -1;
-	for (size_t i = 1; i < LAYERS; i++)
-		written |= layers[i]->written;
-	c->identities_implied = !(written & key_bit(PLACE_DEFAULTS, "identity"));
-	check_reconnect(d, &draft->layer, composed, map);
+static void check_login(struct config_decoder *d, const struct config_layer *const *layers,
+			const struct connection_settings *c, const struct node *map)
+{
 	if (c->identities_implied && c->identities.count == 0)
 		config_complain(d, map,
 				"'identity' is missing: which private key shall log in? (here, in "
 				"hosts or in defaults)");
-	if (!c->user && !(written & key_bit(PLACE_DEFAULTS, "user")))
+	if (!c->user && !is_written(layers, "user"))
 		config_complain(d, map, "'user' is missing: who shall log in?");
+}
+
+/* Puts the layers of a server together: built-in, defaults, its entry in hosts, and what is written
+ * nearer (own). map is where mistakes are shown. -1: no memory. */
+static int build_hop(const struct config_base *base, struct config_decoder *d,
+		     const struct endpoint *endpoint, const struct config_layer *own,
+		     const struct node *map, struct config_hop *ret)
+{
+	static const struct config_layer nothing = { 0 };
+	const struct config_host *host = find_host(base, endpoint->host);
+	const struct config_layer *const layers[LAYERS] = {
+		&base->builtin.layer,
+		&base->defaults,
+		host ? &host->layer : &nothing,
+		own,
+	};
+	struct config_layer composed;
+	int rc;
+
+	if (config_layer_compose(layers, LAYERS, &composed) < 0)
+		return -1;
+	rc = address(host, endpoint, &composed.connection);
+	composed.connection.identities_implied = !is_written(layers, "identity");
+	check_reconnect(d, own, &composed, map);
+	check_login(d, layers, &composed.connection, map);
+	ret->connection = composed.connection;
+	ret->upkeep = composed.upkeep;
+	composed.connection = (struct connection_settings){ 0 };
+	config_layer_fini(&composed);
+	return rc;
+}
+
+/* Inherited lists are copied into every tunnel: a small file must not become a large program. */
+static void charge(struct config_base *base, struct config_decoder *d,
+		   const struct connection_settings *c, const struct node *at)
+{
+	base->bytes += connection_settings_bytes(c);
+	if (base->bytes > CONFIG_TEXT_MAX)
+		config_complain(d, at, "the tunnels together inherit more than %d MiB of text",
+				CONFIG_TEXT_MAX / (1024 * 1024));
+}
+
+/* The way to one of the hosts of a tunnel. -1: no memory. */
+static int build_route(struct config_base *base, struct config_decoder *d,
+		       const struct config_tunnel_draft *draft, const char *host,
+		       const struct node *map, struct config_route *ret)
+{
+	struct endpoint endpoint;
+
+	ret->host = strdup(host);
+	ret->hops = calloc(1, sizeof(*ret->hops));
+	if (!ret->host || !ret->hops || endpoint_parse(host, &endpoint, NULL) < 0)
+		return -1;
+	ret->hop_count = 1;
+	if (build_hop(base, d, &endpoint, &draft->layer, map, &ret->hops[0]) < 0)
+		return -1;
+	charge(base, d, &ret->hops[0].connection, map);
 	return 0;
 }
 
-/* Moves draft and composed into a tunnel; NULL: no memory. */
-static struct config_tunnel *assemble(struct config_tunnel_draft *draft,
-				      struct config_layer *composed, const struct node *name)
+static int build_routes(struct config_base *base, struct config_decoder *d,
+			const struct config_tunnel_draft *draft, const struct node *map,
+			struct config_tunnel *tunnel)
 {
-	struct config_tunnel *tunnel = calloc(1, sizeof(*tunnel));
+	tunnel->routes = calloc(MAX(draft->hosts.count, (size_t)1), sizeof(*tunnel->routes));
+	if (!tunnel->routes)
+		return -1;
+	for (size_t i = 0; i < draft->hosts.count; i++) {
+		tunnel->route_count++;
+		if (build_route(base, d, draft, draft->hosts.items[i], map, &tunnel->routes[i]) < 0)
+			return -1;
+	}
+	if (tunnel->route_count > 0) {
+		const struct config_route *first = &tunnel->routes[0];
 
-	if (!tunnel)
-		return NULL;
+		tunnel->upkeep = first->hops[first->hop_count - 1].upkeep;
+	}
+	return 0;
+}
+
+/* "one, two" */
+static char *join(const struct strv *v)
+{
+	struct strbuf text = { 0 };
+
+	for (size_t i = 0; i < v->count; i++)
+		strbuf_addf(&text, "%s%s", i ? ", " : "", v->items[i]);
+	return strbuf_take(&text);
+}
+
+/* Moves the rest of draft into tunnel; -1: no memory. */
+static int assemble(struct config_tunnel_draft *draft, const struct node *name,
+		    struct config_tunnel *tunnel)
+{
 	tunnel->name = strdup(name->text);
 	tunnel->source = strdup(name->file ? name->file : "added");
 	tunnel->line = name->line;
-	tunnel->host = TAKE(draft->host);
+	tunnel->host = join(&draft->hosts);
+	tunnel->prefer = draft->prefer;
+	tunnel->failback_ms = draft->failback_ms;
 	tunnel->start = draft->start;
 	tunnel->tags = draft->tags;
 	draft->tags = (struct strv){ 0 };
 	tunnel->forward_count = draft->forwards.count;
 	tunnel->forwards = TAKE(draft->forwards.items);
 	draft->forwards.count = 0;
-	tunnel->connection = composed->connection;
-	tunnel->upkeep = composed->upkeep;
-	*composed = (struct config_layer){ 0 };
-	if (!tunnel->name || !tunnel->source) {
-		config_tunnel_free(tunnel);
-		return NULL;
-	}
-	return tunnel;
-}
-
-/* Inherited lists are copied into every tunnel: a small file must not become a large program. */
-static void charge(struct config_base *base, struct config_decoder *d,
-		   const struct config_layer *composed, const struct node *name)
-{
-	base->bytes += config_layer_bytes(composed);
-	if (base->bytes > CONFIG_TEXT_MAX)
-		config_complain(d, name, "the tunnels together inherit more than %d MiB of text",
-				CONFIG_TEXT_MAX / (1024 * 1024));
+	return tunnel->name && tunnel->source && tunnel->host ? 0 : -1;
 }
 
 struct config_tunnel *config_build_tunnel(struct config_base *base, struct config_decoder *d,
 					  const struct node *name, const struct node *map)
 {
-	struct config_tunnel_draft draft = { .start = base->builtin.start };
-	struct config_layer composed = { 0 };
-	struct config_tunnel *tunnel = NULL;
+	struct config_tunnel_draft draft = {
+		.start = base->builtin.start,
+		.prefer = base->builtin.prefer,
+		.failback_ms = base->builtin.failback_ms,
+	};
+	struct config_tunnel *tunnel = calloc(1, sizeof(*tunnel));
 	size_t before = problem_count(d->problems);
 
-	if (base->bytes > CONFIG_TEXT_MAX)
+	if (!tunnel || base->bytes > CONFIG_TEXT_MAX) {
+		free(tunnel);
 		return NULL;
-	config_decode(d, PLACE_TUNNEL, map, &draft, NULL);
-	if (compose(base, d, &draft, map, &composed) < 0 ||
-	    config_name_forwards(d, draft.forwards.items, draft.forwards.count, map) < 0)
-		no_memory(d, name);
-	charge(base, d, &composed, name);
-	if (problem_count(d->problems) == before) {
-		tunnel = assemble(&draft, &composed, name);
-		if (!tunnel)
-			no_memory(d, name);
 	}
-	config_layer_fini(&composed);
+	config_decode(d, PLACE_TUNNEL, map, &draft, NULL);
+	if (build_routes(base, d, &draft, map, tunnel) < 0 ||
+	    config_name_forwards(d, draft.forwards.items, draft.forwards.count, map) < 0 ||
+	    assemble(&draft, name, tunnel) < 0)
+		no_memory(d, name);
 	config_tunnel_draft_fini(&draft);
-	return tunnel;
+	if (problem_count(d->problems) == before)
+		return tunnel;
+	config_tunnel_free(tunnel);
+	return NULL;
 }

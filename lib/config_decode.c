@@ -96,15 +96,15 @@ static void decode_row(struct config_decoder *d, enum schema_place place,
 		       const struct schema_key *row, const struct node *value, void *base)
 {
 	struct config_layer *layer = PLACE_BIT(place) & LAYERED ? base : NULL;
-	uint64_t bit = UINT64_C(1) << schema_index(row);
 	bool good;
 
 	config_trail_push(d, row->name);
 	good = config_decode_value(d, row, value, (char *)base + row->offset);
 	config_trail_pop(d);
 	if (layer) {
-		layer->written |= bit;
-		layer->set |= good ? bit : 0;
+		schema_set_add(&layer->written, schema_index(row));
+		if (good)
+			schema_set_add(&layer->set, schema_index(row));
 	}
 }
 

@@ -20,15 +20,6 @@ bool config_forward_equal(const struct config_forward *a, const struct config_fo
 	       streq(a->socket_group, b->socket_group);
 }
 
-bool connection_settings_equal(const struct connection_settings *a,
-			       const struct connection_settings *b)
-{
-	return a->port == b->port && a->identities_implied == b->identities_implied &&
-	       streq(a->host, b->host) && streq(a->user, b->user) &&
-	       streq(a->ciphers, b->ciphers) && strv_equal(&a->identities, &b->identities) &&
-	       strv_equal(&a->known_hosts, &b->known_hosts);
-}
-
 bool upkeep_settings_equal(const struct upkeep_settings *a, const struct upkeep_settings *b)
 {
 	return a->keepalive_interval_ms == b->keepalive_interval_ms &&
@@ -38,6 +29,33 @@ bool upkeep_settings_equal(const struct upkeep_settings *a, const struct upkeep_
 	       a->reconnect_stable_ms == b->reconnect_stable_ms &&
 	       a->connect_timeout_ms == b->connect_timeout_ms && a->hold_ms == b->hold_ms &&
 	       a->exit_on_forward_failure == b->exit_on_forward_failure;
+}
+
+static bool is_same_route(const struct config_route *a, const struct config_route *b)
+{
+	if (a->hop_count != b->hop_count)
+		return false;
+	for (size_t i = 0; i < a->hop_count; i++) {
+		const struct config_hop *x = &a->hops[i], *y = &b->hops[i];
+		bool is_server = i + 1 == a->hop_count; /* its upkeep is the tunnel's */
+
+		if (!connection_settings_equal(&x->connection, &y->connection) ||
+		    (!is_server && !upkeep_settings_equal(&x->upkeep, &y->upkeep)))
+			return false;
+	}
+	return true;
+}
+
+static bool is_same_way(const struct config_tunnel *a, const struct config_tunnel *b)
+{
+	if (a->route_count != b->route_count || a->prefer != b->prefer ||
+	    a->failback_ms != b->failback_ms)
+		return false;
+	for (size_t i = 0; i < a->route_count; i++) {
+		if (!is_same_route(&a->routes[i], &b->routes[i]))
+			return false;
+	}
+	return true;
 }
 
 static int by_name(const void *a, const void *b)
@@ -98,7 +116,7 @@ static int compare(const struct config_tunnel *from, const struct config_tunnel 
 		.kind = CONFIG_CHANGED,
 		.from = from,
 		.to = to,
-		.reconnect = !connection_settings_equal(&from->connection, &to->connection),
+		.reconnect = !is_same_way(from, to),
 		.upkeep = !upkeep_settings_equal(&from->upkeep, &to->upkeep),
 		.forwards = same == 0,
 		.cosmetic = is_cosmetic(from, to),

@@ -34,6 +34,4 @@ int config_diff(const struct config *from, const struct config *to, struct confi
 void config_diff_fini(struct config_diff *diff);
 
 bool config_forward_equal(const struct config_forward *a, const struct config_forward *b);
-bool connection_settings_equal(const struct connection_settings *a,
-			       const struct connection_settings *b);
 bool upkeep_settings_equal(const struct upkeep_settings *a, const struct upkeep_settings *b);

@@ -43,17 +43,18 @@ static struct config_forward copy_forward(const struct config_forward *from, boo
 	return copy;
 }
 
-static struct connection_settings copy_connection(const struct connection_settings *from,
-						  bool *good)
+static bool copy_routes(struct config_tunnel *copy, const struct config_tunnel *from)
 {
-	struct connection_settings copy = *from;
-
-	copy.host = copy_text(from->host, good);
-	copy.user = copy_text(from->user, good);
-	copy.identities = copy_texts(&from->identities, good);
-	copy.known_hosts = copy_texts(&from->known_hosts, good);
-	copy.ciphers = copy_text(from->ciphers, good);
-	return copy;
+	copy->route_count = 0;
+	copy->routes = calloc(from->route_count, sizeof(*copy->routes));
+	if (!copy->routes)
+		return false;
+	for (; copy->route_count < from->route_count; copy->route_count++) {
+		if (config_route_copy(&copy->routes[copy->route_count],
+				      &from->routes[copy->route_count]) < 0)
+			return false;
+	}
+	return true;
 }
 
 /* NULL: no memory. */
@@ -68,7 +69,7 @@ static struct config_tunnel *copy_tunnel(const struct config_tunnel *from)
 	copy->name = copy_text(from->name, &good);
 	copy->host = copy_text(from->host, &good);
 	copy->source = copy_text(from->source, &good);
-	copy->connection = copy_connection(&from->connection, &good);
+	good = copy_routes(copy, from) && good;
 	copy->tags = copy_texts(&from->tags, &good);
 	copy->forwards = calloc(MAX(from->forward_count, (size_t)1), sizeof(*copy->forwards));
 	copy->forward_count = copy->forwards ? from->forward_count : 0;

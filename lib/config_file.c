@@ -135,8 +135,9 @@ static const char *not_a_path(const char *text)
 {
 	if (*text == '\0')
 		return "the path is empty";
-	if (strcmp(text, "agent") == 0 || strncmp(text, "credential:", 11) == 0)
-		return "this version of tunneld takes paths of files only";
+	if (strcmp(text, IDENTITY_AGENT) == 0 ||
+	    strncmp(text, CREDENTIAL_PREFIX, strlen(CREDENTIAL_PREFIX)) == 0)
+		return "only a file's path can stand here (./ before the name makes it one)";
 	if (*text == '~' && text[1] != '/')
 		return "only '~/' is known, the home of the user the daemon runs as";
 	if (strlen(text) > CONFIG_PATH_MAX)

@@ -12,18 +12,23 @@
 
 enum { SOCKET_MODE = 0600 };
 
-/* The host of a tunnel: `value` is the whole draft. */
-bool value_host(struct config_decoder *d, const struct schema_key *key, const struct node *node,
-		void *value)
+static bool add_host(struct config_decoder *d, const struct schema_key *key,
+		     const struct node *node, void *value)
 {
-	struct config_tunnel_draft *draft = value;
+	struct endpoint endpoint;
 	struct err err;
 
 	if (!value_is_text(d, node))
 		return false;
-	if (endpoint_parse(node->text, &draft->endpoint, &err) < 0)
+	if (endpoint_parse(node->text, &endpoint, &err) < 0)
 		return value_complain(d, node, &err);
-	return value_set_text(d, node, &draft->host, node->text);
+	return strv_add(value, node->text) == 0 ? true : value_no_memory(d, node);
+}
+
+bool value_host(struct config_decoder *d, const struct schema_key *key, const struct node *node,
+		void *value)
+{
+	return value_each(d, key, node, value, add_host);
 }
 
 bool value_address(struct config_decoder *d, const struct schema_key *key, const struct node *node,

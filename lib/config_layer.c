@@ -14,6 +14,13 @@
 #define LAYER_PLACES                                                                               \
 	(PLACE_BIT(PLACE_DEFAULTS) | PLACE_BIT(PLACE_KEEPALIVE) | PLACE_BIT(PLACE_RECONNECT))
 
+static int copy_text(char **to, const char *from)
+{
+	*to = strdup(from);
+	return *to ? 0 : -1;
+}
+
+/* Only what a layer may hold. */
 static int copy_value(const struct schema_key *key, const struct config_layer *from,
 		      struct config_layer *to)
 {
@@ -24,13 +31,23 @@ static int copy_value(const struct schema_key *key, const struct config_layer *f
 	case SCHEMA_DURATION:
 	case SCHEMA_INTEGER:
 	case SCHEMA_BOOLEAN:
+	case SCHEMA_WORD:
+	case SCHEMA_QOS:
 		*(unsigned *)target = *(const unsigned *)source;
 		return 0;
 	case SCHEMA_PATHS:
+	case SCHEMA_FILES:
+	case SCHEMA_IDENTITIES:
+	case SCHEMA_HOST_KEY:
+	case SCHEMA_COMMAND:
+	case SCHEMA_JUMPS:
 		return strv_copy(target, source);
+	case SCHEMA_REKEY:
+		to->connection.rekey_kib = from->connection.rekey_kib;
+		to->connection.rekey_ms = from->connection.rekey_ms;
+		return 0;
 	default:
-		*(char **)target = strdup(*(char *const *)source);
-		return *(char **)target ? 0 : -1;
+		return copy_text(target, *(char *const *)source);
 	}
 }
 
@@ -40,12 +57,11 @@ int config_layer_compose(const struct config_layer *const *layers, size_t count,
 	*ret = (struct config_layer){ 0 };
 	for (size_t i = 0; i < schema_key_count; i++) {
 		const struct schema_key *key = &schema_keys[i];
-		uint64_t bit = UINT64_C(1) << i;
 		size_t layer = count;
 
 		if (!(key->places & LAYER_PLACES) || key->type == SCHEMA_MAP)
 			continue;
-		while (layer > 0 && !(layers[layer - 1]->set & bit))
+		while (layer > 0 && !schema_set_has(&layers[layer - 1]->set, i))
 			layer--;
 		if (layer == 0)
 			continue;
@@ -53,43 +69,22 @@ int config_layer_compose(const struct config_layer *const *layers, size_t count,
 			config_layer_fini(ret);
 			return -1;
 		}
-		ret->set |= bit;
+		schema_set_add(&ret->set, i);
 	}
 	return 0;
-}
-
-static size_t text_bytes(const char *text)
-{
-	return text ? strlen(text) + 1 : 0;
-}
-
-static size_t strv_bytes(const struct strv *v)
-{
-	size_t bytes = v->count * sizeof(*v->items);
-
-	for (size_t i = 0; i < v->count; i++)
-		bytes += text_bytes(v->items[i]);
-	return bytes;
-}
-
-size_t config_layer_bytes(const struct config_layer *layer)
-{
-	const struct connection_settings *c = &layer->connection;
-
-	return text_bytes(c->host) + text_bytes(c->user) + text_bytes(c->ciphers) +
-	       strv_bytes(&c->identities) + strv_bytes(&c->known_hosts);
 }
 
 void config_layer_fini(struct config_layer *layer)
 {
 	connection_settings_fini(&layer->connection);
+	strv_fini(&layer->jump);
 	*layer = (struct config_layer){ 0 };
 }
 
 void config_tunnel_draft_fini(struct config_tunnel_draft *draft)
 {
 	config_layer_fini(&draft->layer);
-	free(draft->host);
+	strv_fini(&draft->hosts);
 	strv_fini(&draft->tags);
 	for (size_t i = 0; i < draft->forwards.count; i++)
 		config_forward_fini(&draft->forwards.items[i]);

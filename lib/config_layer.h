@@ -12,13 +12,15 @@
 #include "lib/config.h"
 #include "lib/endpoint.h"
 #include "lib/forward_spec.h"
+#include "lib/schema.h"
 
 /* The connection keys as written in one place. */
 struct config_layer {
-	uint64_t written; /* a bit per row of schema_keys: who wrote it, right or wrong */
-	uint64_t set; /* the same for those whose value is good */
+	struct schema_set written; /* rows of schema_keys: who wrote it, right or wrong */
+	struct schema_set set; /* the same for those whose value is good */
 	struct connection_settings connection;
 	struct upkeep_settings upkeep;
+	struct strv jump; /* as written; one empty text: none */
 };
 
 /* An entry of `hosts`. Its address is layer.connection.host and .port. */
@@ -45,12 +47,17 @@ struct config_forward_draft {
 	bool has_target; /* written, right or wrong */
 };
 
+/* Where forwards come from besides what is written. */
+enum forwards_from { FORWARDS_WRITTEN, FORWARDS_FROM_SSH_CONFIG, FORWARDS_FROM_COUNT };
+
 /* A tunnel as written. */
 struct config_tunnel_draft {
 	struct config_layer layer;
-	struct endpoint endpoint; /* of `host` */
-	char *host; /* `host` as written */
+	struct strv hosts; /* `host` as written */
 	enum start_mode start;
+	enum prefer_mode prefer;
+	unsigned failback_ms;
+	unsigned forwards_from; /* enum forwards_from */
 	struct strv tags;
 	struct config_forwards forwards;
 };
@@ -81,7 +88,6 @@ void config_layer_fini(struct config_layer *layer);
 /* Puts count layers on top of each other, the last one wins; ret owns copies. -1: no memory. */
 int config_layer_compose(const struct config_layer *const *layers, size_t count,
 			 struct config_layer *ret);
-size_t config_layer_bytes(const struct config_layer *layer); /* of its texts */
 void config_base_free(struct config_base *base);
 void config_tunnel_draft_fini(struct config_tunnel_draft *draft);
 

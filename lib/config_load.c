@@ -215,6 +215,7 @@ static void loader_fini(struct loader *l)
 	free(l->sources);
 	strv_fini(&l->exposed);
 	config_layer_fini(&l->reading.defaults);
+	free(l->reading.ssh_config);
 	free(l->reading.hosts.items);
 	free(l->reading.tunnels.items);
 	free(l->reading.patterns.items);

@@ -35,6 +35,7 @@ struct config_decoder {
 struct config_reading {
 	struct config_decoder decoder;
 	struct daemon_settings daemon;
+	char *ssh_config; /* yes, no or a path; NULL: not written */
 	struct config_layer defaults;
 	const struct node *defaults_map; /* where they stand; NULL: nowhere */
 	struct config_entries hosts, tunnels;

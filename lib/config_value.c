@@ -13,8 +13,6 @@
 #include "lib/str.h"
 #include "lib/util.h"
 
-enum { CIPHERS_MAX = 512 }; /* bytes */
-
 struct shown {
 	char text[80];
 };
@@ -209,46 +207,6 @@ static bool decode_user(struct config_decoder *d, const struct schema_key *key,
 	return value_set_text(d, node, value, node->text);
 }
 
-/* Complains about one that is not in the table; true when it is. */
-static bool check_cipher(struct config_decoder *d, const struct node *node, const char *cipher)
-{
-	char name[64], list[256] = "";
-	size_t used = 0;
-
-	for (size_t i = 0; i < schema_cipher_count; i++) {
-		if (strcmp(schema_ciphers[i], cipher) == 0)
-			return true;
-		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "",
-					 schema_ciphers[i]);
-	}
-	str_escape(name, sizeof(name), cipher, strlen(cipher));
-	if (*cipher == '+' || *cipher == '-' || *cipher == '^')
-		config_complain(d, node, "'%s': '%c' is not supported; write the whole list", name,
-				*cipher);
-	else
-		config_complain(d, node, "'%s' is not a cipher that is offered; there are %s", name,
-				list);
-	return false;
-}
-
-static bool decode_ciphers(struct config_decoder *d, const struct schema_key *key,
-			   const struct node *node, void *value)
-{
-	char copy[CIPHERS_MAX], *rest = copy, *cipher;
-	bool good = true;
-
-	if (!value_is_text(d, node))
-		return false;
-	if (strlen(node->text) >= sizeof(copy)) {
-		config_complain(d, node, "the list is too long");
-		return false;
-	}
-	strcpy(copy, node->text);
-	while ((cipher = strsep(&rest, ",")))
-		good = good && check_cipher(d, node, cipher);
-	return good && value_set_text(d, node, value, node->text);
-}
-
 static bool is_mapping(struct config_decoder *d, const struct node *node)
 {
 	if (node->kind == NODE_MAP || node_is_null(node))
@@ -311,24 +269,6 @@ static bool decode_globs(struct config_decoder *d, const struct schema_key *key,
 	return node_is_null(node) || value_each(d, key, node, value, add_pattern);
 }
 
-static bool add_path(struct config_decoder *d, const struct schema_key *key,
-		     const struct node *node, void *value)
-{
-	CLEANUP(freep) char *path = NULL;
-
-	if (value_is_text(d, node))
-		path = config_expand_path(d, node, node->text);
-	if (!path)
-		return false;
-	return strv_add(value, path) == 0 ? true : value_no_memory(d, node);
-}
-
-static bool decode_paths(struct config_decoder *d, const struct schema_key *key,
-			 const struct node *node, void *value)
-{
-	return value_each(d, key, node, value, add_path);
-}
-
 /* YAML's own words, which JSON has without quotes. */
 static bool decode_boolean(struct config_decoder *d, const struct schema_key *key,
 			   const struct node *node, void *value)
@@ -351,14 +291,26 @@ static value_fn *const decoders[SCHEMA_TYPE_COUNT] = {
 	[SCHEMA_MAP] = decode_map,
 	[SCHEMA_ENTRIES] = decode_entries,
 	[SCHEMA_GLOBS] = decode_globs,
-	[SCHEMA_PATHS] = decode_paths,
+	[SCHEMA_PATHS] = value_paths,
+	[SCHEMA_FILES] = value_files,
+	[SCHEMA_IDENTITIES] = value_identities,
+	[SCHEMA_SECRET] = value_secret,
+	[SCHEMA_AGENT] = value_agent,
 	[SCHEMA_DURATION] = decode_duration,
 	[SCHEMA_INTEGER] = decode_integer,
 	[SCHEMA_WORD] = decode_word,
 	[SCHEMA_NAME] = decode_name,
 	[SCHEMA_NAMES] = decode_names,
 	[SCHEMA_USER] = decode_user,
-	[SCHEMA_CIPHERS] = decode_ciphers,
+	[SCHEMA_ALGORITHMS] = value_algorithms,
+	[SCHEMA_REKEY] = value_rekey,
+	[SCHEMA_HOST_KEY] = value_host_key,
+	[SCHEMA_HOST_NAME] = value_host_name,
+	[SCHEMA_QOS] = value_qos,
+	[SCHEMA_PROXY] = value_proxy,
+	[SCHEMA_COMMAND] = value_command,
+	[SCHEMA_JUMPS] = value_jumps,
+	[SCHEMA_SSH_CONFIG] = value_ssh_config,
 	[SCHEMA_HOST] = value_host,
 	[SCHEMA_ADDRESS] = value_address,
 	[SCHEMA_FORWARDS] = value_forwards,

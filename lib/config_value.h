@@ -2,7 +2,7 @@
 /*
  * The decoders of values: each gets the row of the schema (for ranges and words), the node and the
  * place to write to, and either fills that or complains about the node. Private to config_value.c,
- * config_forward.c and config_option.c.
+ * the other config_*.c that are named here.
  */
 #pragma once
 
@@ -24,11 +24,29 @@ bool value_each(struct config_decoder *d, const struct schema_key *key, const st
 bool value_set_text(struct config_decoder *d, const struct node *node, char **to, const char *text);
 
 /* config_forward.c */
-value_fn value_host; /* value is the whole struct config_tunnel_draft */
+value_fn value_host;
 value_fn value_address;
 value_fn value_listen; /* value is the whole struct config_forward_draft */
 value_fn value_target; /* the same */
 value_fn value_forwards;
+
+/* config_login.c */
+value_fn value_paths;
+value_fn value_files;
+value_fn value_identities;
+value_fn value_secret;
+value_fn value_agent;
+value_fn value_host_key;
+
+/* config_way.c */
+value_fn value_jumps;
+value_fn value_proxy;
+value_fn value_command;
+value_fn value_host_name;
+value_fn value_qos;
+value_fn value_algorithms;
+value_fn value_rekey; /* value is the whole connection_settings */
+value_fn value_ssh_config;
 
 /* config_option.c */
 value_fn value_allow;

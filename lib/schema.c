@@ -31,6 +31,24 @@ static const char *log_level_word(unsigned index)
 	return log_level_name((enum log_level)index);
 }
 
+static const char *prefer_word(unsigned index)
+{
+	return prefer_mode_name((enum prefer_mode)index);
+}
+
+static const char *family_word(unsigned index)
+{
+	return address_family_name((enum address_family)index);
+}
+
+static const char *forwards_from_word(unsigned index)
+{
+	return index == FORWARDS_FROM_SSH_CONFIG ? "from-ssh-config" : "written";
+}
+
+static const struct schema_words prefer_words = { prefer_word, PREFER_MODE_COUNT };
+static const struct schema_words family_words = { family_word, FAMILY_COUNT };
+static const struct schema_words forwards_from_words = { forwards_from_word, FORWARDS_FROM_COUNT };
 static const struct schema_words start_words = { start_word, START_MODE_COUNT };
 static const struct schema_words log_level_words = { log_level_word, LOG_LEVEL_COUNT };
 
@@ -57,6 +75,10 @@ const struct schema_key schema_keys[] = {
 	{ .name = "daemon", .places = PLACE_BIT(PLACE_TOP), .type = SCHEMA_MAP,
 	  .inner = PLACE_DAEMON, .offset = IN_TOP(daemon),
 	  .help = "settings of the daemon itself" },
+	{ .name = "ssh_config", .places = PLACE_BIT(PLACE_TOP), .type = SCHEMA_SSH_CONFIG,
+	  .fallback = "yes", .system_fallback = "no", .offset = IN_TOP(ssh_config),
+	  .help = "whether hosts that are not in hosts are looked up in ~/.ssh/config, or in another "
+		  "file" },
 	{ .name = "defaults", .places = PLACE_BIT(PLACE_TOP), .type = SCHEMA_MAP,
 	  .inner = PLACE_DEFAULTS, .offset = IN_TOP(defaults),
 	  .help = "what every host and tunnel has unless it says otherwise, in all files" },
@@ -79,19 +101,92 @@ const struct schema_key schema_keys[] = {
 	{ .name = "user", .places = CONNECTION, .type = SCHEMA_USER,
 	  .fallback_text = "the user the daemon runs as", .offset = IN_LAYER(connection.user),
 	  .help = "login name on the server" },
-	{ .name = "identity", .places = CONNECTION, .type = SCHEMA_PATHS,
+	{ .name = "jump", .places = CONNECTION, .type = SCHEMA_JUMPS, .min = 1, .max = 8,
+	  .fallback_text = "none", .offset = IN_LAYER(jump),
+	  .help = "servers to go through, in this order: names from hosts, or [user@]host[:port]" },
+	{ .name = "share", .places = CONNECTION, .type = SCHEMA_BOOLEAN,
+	  .fallback = "yes", .offset = IN_LAYER(connection.share),
+	  .help = "whether tunnels that go through this server with the same settings use one "
+		  "session there" },
+	{ .name = "proxy", .places = CONNECTION, .type = SCHEMA_PROXY,
+	  .fallback_text = "none", .offset = IN_LAYER(connection.proxy),
+	  .help = "a proxy to go through: socks5://, socks4:// or http://[user:password@]host:port" },
+	{ .name = "proxy_command", .places = CONNECTION, .type = SCHEMA_COMMAND,
+	  .fallback_text = "none", .min = 1, .max = 64,
+	  .offset = IN_LAYER(connection.proxy_command),
+	  .help = "a command whose standard input and output lead to the server: a list of words, "
+		  "or a line for the shell; %h, %p, %r, %n and %% are replaced" },
+	{ .name = "bind_address", .places = CONNECTION, .type = SCHEMA_HOST_NAME,
+	  .fallback_text = "the system chooses", .offset = IN_LAYER(connection.bind_address),
+	  .help = "address of this machine to connect from" },
+	{ .name = "address_family", .places = CONNECTION, .type = SCHEMA_WORD,
+	  .words = &family_words, .fallback = "any",
+	  .offset = IN_LAYER(connection.address_family),
+	  .help = "which addresses of a server are used: IPv4 (inet), IPv6 (inet6) or both" },
+	{ .name = "tcp_keepalive", .places = CONNECTION, .type = SCHEMA_BOOLEAN,
+	  .fallback = "yes", .offset = IN_LAYER(connection.tcp_keepalive),
+	  .help = "whether TCP itself also asks for signs of life" },
+	{ .name = "ip_qos", .places = CONNECTION, .type = SCHEMA_QOS,
+	  .fallback = "none", .offset = IN_LAYER(connection.ip_qos),
+	  .help = "class of service of our packets, as IPQoS of ssh: af11, cs1, ef, le, throughput, a "
+		  "number, or none" },
+	{ .name = "identity", .places = CONNECTION, .type = SCHEMA_IDENTITIES,
 	  .fallback = "[~/.ssh/id_ed25519, ~/.ssh/id_ecdsa, ~/.ssh/id_rsa]", .system_fallback = "",
 	  .min = 1, .max = 16, .offset = IN_LAYER(connection.identities),
-	  .help = "private key files, tried in this order" },
+	  .help = "private key files, tried in this order; credential:NAME is one of systemd's "
+		  "credentials, agent is what the agent has" },
+	{ .name = "identities_only", .places = CONNECTION, .type = SCHEMA_BOOLEAN,
+	  .fallback = "no", .offset = IN_LAYER(connection.identities_only),
+	  .help = "whether of the agent's keys only those named by identity are used" },
+	{ .name = "certificate_file", .places = CONNECTION, .type = SCHEMA_FILES,
+	  .fallback_text = "KEY-cert.pub beside each key", .min = 1, .max = 16,
+	  .offset = IN_LAYER(connection.certificate_files),
+	  .help = "certificates for the identities" },
+	{ .name = "identity_agent", .places = CONNECTION, .type = SCHEMA_AGENT,
+	  .fallback = "SSH_AUTH_SOCK", .system_fallback = "none",
+	  .offset = IN_LAYER(connection.identity_agent),
+	  .help = "the agent's socket: a path, SSH_AUTH_SOCK (the variable) or none" },
+	{ .name = "passphrase", .places = CONNECTION, .type = SCHEMA_SECRET,
+	  .fallback_text = "tunctl auth asks", .offset = IN_LAYER(connection.passphrase),
+	  .help = "a file, or credential:NAME, with the passphrase of the identities" },
+	{ .name = "password", .places = CONNECTION, .type = SCHEMA_SECRET,
+	  .fallback_text = "tunctl auth asks", .offset = IN_LAYER(connection.password),
+	  .help = "a file, or credential:NAME, with the password of the user on the server" },
 	{ .name = "known_hosts", .places = CONNECTION, .type = SCHEMA_PATHS,
 	  .fallback = "[~/.ssh/known_hosts, /etc/ssh/ssh_known_hosts]",
 	  .system_fallback = "[/etc/tunneld/known_hosts, /etc/ssh/ssh_known_hosts]",
 	  .min = 1, .max = 16, .offset = IN_LAYER(connection.known_hosts),
 	  .help = "files with the host keys of servers, as OpenSSH writes them" },
-	{ .name = "ciphers", .places = CONNECTION, .type = SCHEMA_CIPHERS,
+	{ .name = "host_key", .places = CONNECTION, .type = SCHEMA_HOST_KEY,
+	  .fallback = "strict", .min = 1, .max = 16, .offset = IN_LAYER(connection.host_key),
+	  .help = "strict: the server has to be in known_hosts; accept-new: a server that is not is "
+		  "added; { pin: SHA256:... } or a public key: it has that key" },
+	{ .name = "host_key_alias", .places = CONNECTION, .type = SCHEMA_HOST_NAME,
+	  .fallback_text = "the server's address",
+	  .offset = IN_LAYER(connection.host_key_alias),
+	  .help = "the name to look up in known_hosts instead" },
+	{ .name = "ciphers", .places = CONNECTION, .type = SCHEMA_ALGORITHMS,
 	  .fallback_text = "the fastest for this CPU first",
 	  .offset = IN_LAYER(connection.ciphers),
 	  .help = "ciphers to offer, best first, separated by commas" },
+	{ .name = "kex", .places = CONNECTION, .type = SCHEMA_ALGORITHMS,
+	  .fallback_text = "the ones that are cheap to answer",
+	  .offset = IN_LAYER(connection.kex),
+	  .help = "key exchanges to offer, best first, separated by commas" },
+	{ .name = "macs", .places = CONNECTION, .type = SCHEMA_ALGORITHMS,
+	  .fallback_text = "encrypt-then-mac first",
+	  .offset = IN_LAYER(connection.macs),
+	  .help = "message authentication codes to offer, best first, separated by commas" },
+	{ .name = "host_key_algorithms", .places = CONNECTION, .type = SCHEMA_ALGORITHMS,
+	  .fallback_text = "those of the known keys first",
+	  .offset = IN_LAYER(connection.host_key_algorithms),
+	  .help = "kinds of host keys to accept, best first, separated by commas" },
+	{ .name = "compression", .places = CONNECTION, .type = SCHEMA_BOOLEAN,
+	  .fallback = "no", .offset = IN_LAYER(connection.compression),
+	  .help = "whether the server is asked to compress; rarely a gain" },
+	{ .name = "rekey", .places = CONNECTION, .type = SCHEMA_REKEY,
+	  .fallback_text = "after what the protocol asks for", .offset = IN_LAYER(connection),
+	  .help = "new keys after so many bytes, and after so long: 1G, 1G 1h, default 1h" },
 	{ .name = "keepalive", .places = CONNECTION, .type = SCHEMA_MAP,
 	  .inner = PLACE_KEEPALIVE, .offset = 0,
 	  .help = "how a dead connection is noticed" },
@@ -138,8 +233,16 @@ const struct schema_key schema_keys[] = {
 
 	/* tunnels.NAME */
 	{ .name = "host", .places = PLACE_BIT(PLACE_TUNNEL), .type = SCHEMA_HOST,
-	  .required = true, .offset = 0,
-	  .help = "the server: a name from hosts, or [user@]host[:port]" },
+	  .required = true, .min = 1, .max = 16, .offset = IN_TUNNEL(hosts),
+	  .help = "the server: a name from hosts, or [user@]host[:port]; of a list the next one is "
+		  "tried when one fails" },
+	{ .name = "prefer", .places = PLACE_BIT(PLACE_TUNNEL), .type = SCHEMA_WORD,
+	  .words = &prefer_words, .fallback = "first", .offset = IN_TUNNEL(prefer),
+	  .help = "of several hosts: go back to the first when it works again, or stay with any" },
+	{ .name = "failback", .places = PLACE_BIT(PLACE_TUNNEL), .type = SCHEMA_DURATION,
+	  .fallback = "5m", .min = SECOND, .max = 7 * 24 * HOUR, .zero = "off",
+	  .offset = IN_TUNNEL(failback_ms),
+	  .help = "how long until a better host is tried again" },
 	{ .name = "local", .places = FORWARDS, .type = SCHEMA_FORWARDS,
 	  .inner = PLACE_FORWARD, .min = 1, .max = FORWARDS_MAX, .one_of = true,
 	  .offset = IN_TUNNEL(forwards),
@@ -154,6 +257,10 @@ const struct schema_key schema_keys[] = {
 	  .offset = IN_TUNNEL(forwards),
 	  .help = "ports to listen on here as SOCKS4, SOCKS4a, SOCKS5 and HTTP proxy, as after "
 		  "ssh -D" },
+	{ .name = "forwards", .places = PLACE_BIT(PLACE_TUNNEL), .type = SCHEMA_WORD,
+	  .words = &forwards_from_words, .fallback = "written", .one_of = true,
+	  .offset = IN_TUNNEL(forwards_from),
+	  .help = "from-ssh-config: also those that ~/.ssh/config has for the host" },
 	{ .name = "start", .places = PLACE_BIT(PLACE_TUNNEL), .type = SCHEMA_WORD,
 	  .words = &start_words, .fallback = "always", .offset = IN_TUNNEL(start),
 	  .help = "when the tunnel comes up: with the daemon, or only when asked for (tunctl up)" },
@@ -216,17 +323,6 @@ static const char *const place_names[PLACE_COUNT] = {
 	[PLACE_RECONNECT] = "reconnect",
 };
 
-/* CBC modes are left out on purpose: libssh knows them, nobody should. */
-const char *const schema_ciphers[] = {
-	"aes256-gcm@openssh.com",
-	"aes128-gcm@openssh.com",
-	"chacha20-poly1305@openssh.com",
-	"aes256-ctr",
-	"aes192-ctr",
-	"aes128-ctr",
-};
-const size_t schema_cipher_count = ARRAY_SIZE(schema_ciphers);
-
 /* What people know from elsewhere. Compared without case and separators, so that `IdentityFile`,
  * `identity_file` and `identity-file` are one. Keys that are only spelled differently
  * (ConnectTimeout) need no row: schema_suggest() finds them. */
@@ -246,6 +342,13 @@ static const struct {
 	{ "username", CONNECTION, "user" },
 	{ "login", CONNECTION, "user" },
 	{ "cipher", CONNECTION, "ciphers" },
+	{ "kexalgorithms", CONNECTION, "kex" },
+	{ "rekeylimit", CONNECTION, "rekey" },
+	{ "proxyjump", CONNECTION, "jump" },
+	{ "jumphost", CONNECTION, "jump" },
+	{ "bastion", CONNECTION, "jump" },
+	{ "stricthostkeychecking", CONNECTION, "host_key: strict, or accept-new" },
+	{ "certificate", CONNECTION, "certificate_file" },
 	{ "serveraliveinterval", CONNECTION, "keepalive: { interval: 15s }" },
 	{ "serveralivecountmax", CONNECTION, "keepalive: { count: 3 }" },
 	{ "interval", CONNECTION, "keepalive: { interval: 15s }" },
@@ -264,9 +367,7 @@ static const struct {
 	{ "reverse", FORWARDS, "remote" },
 	{ "dynamicforward", FORWARDS, "dynamic" },
 	{ "socks", FORWARDS, "dynamic" },
-	{ "proxy", FORWARDS, "dynamic" },
 	{ "forward", FORWARDS, "local, remote or dynamic" },
-	{ "forwards", FORWARDS, "local, remote or dynamic" },
 	{ "gatewayports", CONNECTION, "remote: '*:port:host:hostport'" },
 	{ "streamlocalbindmask", CONNECTION, "local: { listen: /path, target: ..., mode: 0660 }" },
 	{ "permitremoteopen", CONNECTION, "remote: { listen: port, allow: host:port }" },
@@ -317,6 +418,16 @@ const struct schema_key *schema_find(enum schema_place place, const char *name)
 			return &schema_keys[i];
 	}
 	return NULL;
+}
+
+void schema_set_add(struct schema_set *set, size_t index)
+{
+	set->bits[index / 64] |= UINT64_C(1) << index % 64;
+}
+
+bool schema_set_has(const struct schema_set *set, size_t index)
+{
+	return set->bits[index / 64] >> index % 64 & 1;
 }
 
 size_t schema_index(const struct schema_key *key)

@@ -31,14 +31,26 @@ enum schema_type {
 	SCHEMA_ENTRIES, /* a mapping from names to mappings with the keys of `inner` */
 	SCHEMA_GLOBS, /* one or a list of file patterns */
 	SCHEMA_PATHS, /* one or a list of paths */
+	SCHEMA_FILES, /* the same, or credential:NAME */
+	SCHEMA_IDENTITIES, /* the same, or agent */
+	SCHEMA_SECRET, /* where a secret is: a path or credential:NAME */
+	SCHEMA_AGENT, /* path of an agent's socket, none, or SSH_AUTH_SOCK */
 	SCHEMA_DURATION, /* unsigned, milliseconds */
 	SCHEMA_INTEGER, /* unsigned */
 	SCHEMA_WORD, /* an enum: one of `words` */
 	SCHEMA_NAME, /* [A-Za-z0-9._-]{1,64} */
 	SCHEMA_NAMES, /* one or a list of them */
 	SCHEMA_USER, /* a login name */
-	SCHEMA_CIPHERS, /* an OpenSSH list */
-	SCHEMA_HOST, /* [user@]host[:port], or a name from `hosts` */
+	SCHEMA_ALGORITHMS, /* an OpenSSH list */
+	SCHEMA_REKEY, /* "1G 1h": value is the whole connection_settings */
+	SCHEMA_HOST_KEY, /* strict, accept-new, or one or a list of pins */
+	SCHEMA_HOST_NAME, /* a host name or address */
+	SCHEMA_QOS, /* unsigned: names as in ssh_config */
+	SCHEMA_PROXY, /* the URL of a proxy */
+	SCHEMA_COMMAND, /* a list of words, or a line for the shell */
+	SCHEMA_JUMPS, /* one or a list of servers, or none */
+	SCHEMA_SSH_CONFIG, /* yes, no or a path */
+	SCHEMA_HOST, /* one or a list of: [user@]host[:port], or a name from `hosts` */
 	SCHEMA_ADDRESS, /* host[:port] */
 	SCHEMA_BOOLEAN, /* unsigned, 1: yes */
 	SCHEMA_FORWARDS, /* one or a list of: a text as after `ssh -L`, or a mapping; the key's name
@@ -75,7 +87,15 @@ struct schema_key {
 	const char *help; /* one sentence, lower case, no full stop */
 };
 
-enum { SCHEMA_KEYS_MAX = 64 }; /* so that a uint64_t holds one bit a key */
+enum { SCHEMA_KEYS_MAX = 128 };
+
+/* A set of rows. */
+struct schema_set {
+	uint64_t bits[SCHEMA_KEYS_MAX / 64];
+};
+
+void schema_set_add(struct schema_set *set, size_t index);
+bool schema_set_has(const struct schema_set *set, size_t index);
 
 extern const struct schema_key schema_keys[];
 extern const size_t schema_key_count;
@@ -96,10 +116,6 @@ const char *schema_suggest(enum schema_place place, const char *name);
 
 /* "host, local, start, ..." in out. */
 char *schema_list(enum schema_place place, char *out, size_t size);
-
-/* The ciphers a configuration may name, in OpenSSH's spelling. */
-extern const char *const schema_ciphers[];
-extern const size_t schema_cipher_count;
 
 /* "between 1s and 1h, or 0" for a duration or integer. */
 char *schema_range(const struct schema_key *key, char *out, size_t size);

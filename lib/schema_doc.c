@@ -160,6 +160,33 @@ static json_t *mode_fragment(const struct schema_key *key)
 	return json_pack("{s:[s, s], s:s}", "type", "string", "integer", "pattern", "^[0-7]{3,4}$");
 }
 
+/* A number of bytes, or as ssh writes it. */
+static json_t *rekey_fragment(const struct schema_key *key)
+{
+	return json_pack("{s:[s, s]}", "type", "string", "integer");
+}
+
+static json_t *qos_fragment(const struct schema_key *key)
+{
+	return json_pack("{s:[s, s]}", "type", "string", "integer");
+}
+
+static json_t *host_key_fragment(const struct schema_key *key)
+{
+	json_t *pins = texts_fragment(key);
+	json_t *map = json_pack("{s:s, s:{s:O}, s:[s], s:b}", "type", "object", "properties", "pin",
+				pins, "required", "pin", "additionalProperties", 0);
+	json_t *item = json_pack("{s:[o, o]}", "anyOf", text_fragment(key), map);
+
+	json_decref(pins);
+	return one_or_list(key, item);
+}
+
+static json_t *ssh_config_fragment(const struct schema_key *key)
+{
+	return json_pack("{s:[s, s], s:i}", "type", "string", "boolean", "minLength", 1);
+}
+
 static const struct {
 	const char *words; /* what to write; NULL: the words of the row */
 	fragment_fn *fragment;
@@ -168,14 +195,28 @@ static const struct {
 	[SCHEMA_ENTRIES] = { "a mapping from names to mappings", entries_fragment },
 	[SCHEMA_GLOBS] = { "a path or a list of paths", texts_fragment },
 	[SCHEMA_PATHS] = { "a path or a list of paths", texts_fragment },
+	[SCHEMA_FILES] = { "a path, credential:NAME, or a list of them", texts_fragment },
+	[SCHEMA_IDENTITIES] = { "a path, credential:NAME, agent, or a list of them",
+				texts_fragment },
+	[SCHEMA_SECRET] = { "a path or credential:NAME", text_fragment },
+	[SCHEMA_AGENT] = { "a path, SSH_AUTH_SOCK or none", text_fragment },
+	[SCHEMA_REKEY] = { "a size, and a duration", rekey_fragment },
+	[SCHEMA_HOST_KEY] = { "strict, accept-new, or one or a list of keys", host_key_fragment },
+	[SCHEMA_HOST_NAME] = { "a name or address", text_fragment },
+	[SCHEMA_QOS] = { "a class of service", qos_fragment },
+	[SCHEMA_PROXY] = { "a URL", text_fragment },
+	[SCHEMA_COMMAND] = { "a list of words, or a text", texts_fragment },
+	[SCHEMA_JUMPS] = { "a server or a list of servers, or none", texts_fragment },
+	[SCHEMA_SSH_CONFIG] = { "yes, no or a path", ssh_config_fragment },
 	[SCHEMA_DURATION] = { "a duration", duration_fragment },
 	[SCHEMA_INTEGER] = { "a whole number", integer_fragment },
 	[SCHEMA_WORD] = { NULL, word_fragment },
 	[SCHEMA_NAME] = { "a name", name_fragment },
 	[SCHEMA_NAMES] = { "a name or a list of names", names_fragment },
 	[SCHEMA_USER] = { "a user name", text_fragment },
-	[SCHEMA_CIPHERS] = { "names separated by commas", text_fragment },
-	[SCHEMA_HOST] = { "a name from hosts, or [user@]host[:port]", text_fragment },
+	[SCHEMA_ALGORITHMS] = { "names separated by commas", text_fragment },
+	[SCHEMA_HOST] = { "a name from hosts, or [user@]host[:port], or a list of them",
+			  texts_fragment },
 	[SCHEMA_ADDRESS] = { "host[:port]", text_fragment },
 	[SCHEMA_FORWARDS] = { "a text, a mapping or a list of them", forwards_fragment },
 	[SCHEMA_BOOLEAN] = { "yes or no", boolean_fragment },

@@ -27,7 +27,8 @@
  *
  * Worker to supervisor
  *   ready           {version, libssh}
- *   state           {tunnel, state, attempt, retry_at_ms, error?, session?}    each change once
+ *   state           {tunnel, state, attempt, retry_at_ms, route, error?, session?}    each change
+ *                                                     once
  *   forward-state   {tunnel, forward, state, port, note?, error?}
  *   stats           {tunnel, bytes_in, bytes_out, connections, connections_total, rtt_us, forwards}
  *                                                     at most twice a second, only when changed
@@ -68,6 +69,7 @@ struct wire_tunnel_state {
 	uint64_t tunnel;
 	enum tunnel_state state;
 	unsigned attempt; /* attempts since the last stable session; 1 is the first */
+	unsigned route; /* index of the tunnel's route that is used or tried */
 	uint64_t retry_at_ms; /* TUNNEL_BACKOFF only */
 	struct err error; /* why, for backoff, failed, degraded; code ERR_NONE otherwise */
 	struct wire_session session;

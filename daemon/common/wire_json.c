@@ -78,7 +78,9 @@ json_t *wire_error(const struct err *err)
 
 struct wire_reader wire_part(struct wire_reader *whole, json_t *object)
 {
-	return (struct wire_reader){ .object = object, .whole = whole, .err = whole->err };
+	return (struct wire_reader){ .object = object,
+				     .whole = whole->whole ? whole->whole : whole,
+				     .err = whole->err };
 }
 
 void wire_fail(struct wire_reader *r, const char *key)

@@ -60,6 +60,7 @@ json_t *wire_tunnel_state(const struct wire_tunnel_state *state)
 	m = wire_with(m, "state", wire_text(tunnel_state_name(state->state)));
 	m = wire_with(m, "attempt", wire_integer(state->attempt));
 	m = wire_with(m, "retry_at_ms", wire_integer(state->retry_at_ms));
+	m = wire_with(m, "route", wire_integer(state->route));
 	m = wire_with(m, "error", wire_error(&state->error));
 	return wire_with(m, "session", session_json(&state->session));
 }
@@ -73,6 +74,7 @@ int wire_read_tunnel_state(json_t *m, struct wire_tunnel_state *ret, struct err 
 	ret->state = (enum tunnel_state)wire_get_word(&r, "state", tunnel_state_from_name);
 	ret->attempt = wire_get_unsigned(&r, "attempt");
 	ret->retry_at_ms = wire_get_id(&r, "retry_at_ms");
+	ret->route = (unsigned)wire_get_integer(&r, "route", CONFIG_ROUTES_MAX - 1);
 	wire_get_error(&r, "error", &ret->error);
 	read_session(&r, "session", &ret->session);
 	return wire_done(&r);

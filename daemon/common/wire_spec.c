@@ -12,25 +12,37 @@
 
 static json_t *connection_json(const struct connection_settings *c)
 {
-	json_t *o = wire_with(json_object(), "host", wire_text(c->host));
+	json_t *o = json_object();
 
-	o = wire_with(o, "port", wire_integer(c->port));
-	o = wire_with(o, "user", wire_text(c->user));
-	o = wire_with(o, "identities", wire_texts(&c->identities));
-	o = wire_with(o, "identities_implied", json_boolean(c->identities_implied));
-	o = wire_with(o, "known_hosts", wire_texts(&c->known_hosts));
-	return wire_with(o, "ciphers", wire_text(c->ciphers));
+	for (size_t i = 0; i < connection_field_count; i++) {
+		const struct connection_field *f = &connection_fields[i];
+		const void *value = (const char *)c + f->offset;
+
+		if (f->kind == CONNECTION_TEXT)
+			o = wire_with(o, f->name, wire_text(*(char *const *)value));
+		else if (f->kind == CONNECTION_TEXTS)
+			o = wire_with(o, f->name, wire_texts(value));
+		else
+			o = wire_with(o, f->name, wire_integer(*(const unsigned *)value));
+	}
+	return o;
 }
 
 static void read_connection(struct wire_reader *r, struct connection_settings *ret)
 {
-	ret->host = wire_get_text(r, "host", false);
-	ret->port = (uint16_t)wire_get_integer(r, "port", UINT16_MAX);
-	ret->user = wire_get_text(r, "user", false);
-	wire_get_texts(r, "identities", &ret->identities);
-	ret->identities_implied = wire_get_bool(r, "identities_implied");
-	wire_get_texts(r, "known_hosts", &ret->known_hosts);
-	ret->ciphers = wire_get_text(r, "ciphers", true);
+	for (size_t i = 0; i < connection_field_count; i++) {
+		const struct connection_field *f = &connection_fields[i];
+		void *value = (char *)ret + f->offset;
+
+		if (f->kind == CONNECTION_TEXT)
+			*(char **)value = wire_get_text(r, f->name, !f->required);
+		else if (f->kind == CONNECTION_TEXTS)
+			wire_get_texts(r, f->name, value);
+		else
+			*(unsigned *)value = wire_get_unsigned(r, f->name);
+	}
+	if (ret->port == 0 || ret->port > UINT16_MAX)
+		wire_fail(r, "port");
 }
 
 /* One row a number of upkeep_settings: read and written alike. */
@@ -69,12 +81,84 @@ static void read_upkeep(struct wire_reader *r, struct upkeep_settings *ret)
 	}
 }
 
+/* ---- routes ---- */
+
+static json_t *hop_json(const struct config_hop *hop)
+{
+	json_t *o = wire_with(json_object(), "connection", connection_json(&hop->connection));
+
+	return wire_with(o, "upkeep", upkeep_json(&hop->upkeep));
+}
+
+static json_t *route_json(const struct config_route *route)
+{
+	json_t *o = wire_with(json_object(), "host", wire_text(route->host));
+	json_t *hops = json_array();
+
+	for (size_t i = 0; i < route->hop_count; i++)
+		hops = wire_append(hops, hop_json(&route->hops[i]));
+	return wire_with(o, "hops", hops);
+}
+
+static void read_hop(struct wire_reader *r, struct config_hop *ret)
+{
+	struct wire_reader connection = wire_part(r, json_object_get(r->object, "connection"));
+	struct wire_reader upkeep = wire_part(r, json_object_get(r->object, "upkeep"));
+
+	read_connection(&connection, &ret->connection);
+	read_upkeep(&upkeep, &ret->upkeep);
+}
+
+static void read_route(struct wire_reader *r, struct config_route *ret)
+{
+	json_t *hops = json_object_get(r->object, "hops");
+	size_t count = json_array_size(hops);
+
+	ret->host = wire_get_text(r, "host", false);
+	if (count > 0 && count <= CONFIG_HOPS_MAX)
+		ret->hops = calloc(count, sizeof(*ret->hops));
+	if (!ret->hops) {
+		wire_fail(r, "hops");
+		return;
+	}
+	for (; ret->hop_count < count; ret->hop_count++) {
+		struct wire_reader hop = wire_part(r, json_array_get(hops, ret->hop_count));
+
+		read_hop(&hop, &ret->hops[ret->hop_count]);
+	}
+}
+
+static void read_routes(struct wire_reader *r, struct config_tunnel *t)
+{
+	json_t *routes = json_object_get(r->object, "routes");
+	size_t count = json_array_size(routes);
+
+	if (count > 0 && count <= CONFIG_ROUTES_MAX)
+		t->routes = calloc(count, sizeof(*t->routes));
+	if (!t->routes) {
+		wire_fail(r, "routes");
+		return;
+	}
+	for (; t->route_count < count; t->route_count++) {
+		struct wire_reader route = wire_part(r, json_array_get(routes, t->route_count));
+
+		read_route(&route, &t->routes[t->route_count]);
+	}
+}
+
+/* ---- tunnels ---- */
+
 json_t *wire_tunnel(uint64_t tunnel, const struct config_tunnel *spec, bool reconnect)
 {
 	json_t *s = wire_with(json_object(), "name", wire_text(spec->name));
 	json_t *m = wire_with(wire_message("tunnel"), "tunnel", wire_integer(tunnel));
+	json_t *routes = json_array();
 
-	s = wire_with(s, "connection", connection_json(&spec->connection));
+	for (size_t i = 0; i < spec->route_count; i++)
+		routes = wire_append(routes, route_json(&spec->routes[i]));
+	s = wire_with(s, "routes", routes);
+	s = wire_with(s, "prefer", wire_text(prefer_mode_name(spec->prefer)));
+	s = wire_with(s, "failback_ms", wire_integer(spec->failback_ms));
 	s = wire_with(s, "upkeep", upkeep_json(&spec->upkeep));
 	return wire_with(wire_with(m, "reconnect", json_boolean(reconnect)), "spec", s);
 }
@@ -85,7 +169,6 @@ int wire_read_tunnel(json_t *m, uint64_t *ret_tunnel, struct config_tunnel **ret
 	struct wire_reader r = { .object = m, .err = err };
 	json_t *s = json_object_get(m, "spec");
 	struct wire_reader spec = wire_part(&r, s);
-	struct wire_reader connection = wire_part(&r, json_object_get(s, "connection"));
 	struct wire_reader upkeep = wire_part(&r, json_object_get(s, "upkeep"));
 	struct config_tunnel *t = calloc(1, sizeof(*t));
 
@@ -94,7 +177,9 @@ int wire_read_tunnel(json_t *m, uint64_t *ret_tunnel, struct config_tunnel **ret
 	*ret_tunnel = wire_get_id(&r, "tunnel");
 	*ret_reconnect = wire_get_bool(&r, "reconnect");
 	t->name = wire_get_text(&spec, "name", false);
-	read_connection(&connection, &t->connection);
+	read_routes(&spec, t);
+	t->prefer = (enum prefer_mode)wire_get_word(&spec, "prefer", prefer_mode_from_name);
+	t->failback_ms = wire_get_unsigned(&spec, "failback_ms");
 	read_upkeep(&upkeep, &t->upkeep);
 	if (r.failed) {
 		config_tunnel_free(t);

@@ -150,9 +150,10 @@ static json_t *forwards(const struct tunnel *t)
 
 static json_t *hops(const struct tunnel *t)
 {
+	const struct connection_settings *server = tunnel_server(t);
 	char host[ENDPOINT_TEXT_MAX];
 
-	endpoint_format(host, t->spec->connection.host, t->spec->connection.port);
+	endpoint_format(host, server->host, (uint16_t)server->port);
 	return json_pack("[{s:s, s:s}]", "host", host, "state", tunnel_state_name(t->state));
 }
 
@@ -188,7 +189,7 @@ json_t *snapshot_tunnel(const struct tunnel *t)
 
 json_t *snapshot_settings(const struct config_tunnel *spec)
 {
-	const struct connection_settings *c = &spec->connection;
+	const struct connection_settings *c = config_server(spec, 0);
 	const struct upkeep_settings *u = &spec->upkeep;
 
 	return json_pack("{s:s, s:o, s:o, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s}",

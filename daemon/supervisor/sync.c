@@ -251,6 +251,7 @@ static void enter_dead_worker(struct tunnel *t)
 {
 	struct wire_tunnel_state report = { .state = TUNNEL_BACKOFF,
 					    .attempt = MAX(t->attempt, 1U),
+					    .route = (unsigned)t->route,
 					    .retry_at_ms = worker_restart_at_ms(t->worker),
 					    .error = t->worker->death };
 

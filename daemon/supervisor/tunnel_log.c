@@ -54,7 +54,7 @@ static void log_up(struct tunnel *t)
 	t->said_hash = t->said_times = 0;
 	if (t->session)
 		log_info("%s: up, %s as %s, %s", t->name, t->session->address,
-			 t->spec->connection.user, t->session->cipher);
+			 tunnel_server(t)->user, t->session->cipher);
 	else
 		log_info("%s: up", t->name);
 }

@@ -266,6 +266,7 @@ void tunnel_enter(struct tunnel *t, const struct wire_tunnel_state *report)
 	t->owner->in_state[report->state]++;
 	t->state = report->state;
 	t->attempt = report->attempt;
+	t->route = MIN(report->route, t->spec->route_count - 1);
 	t->retry_at_ms = report->state == TUNNEL_BACKOFF ? report->retry_at_ms : 0;
 	keep_error(&t->error, &report->error);
 	keep_session(t, &report->session);
@@ -280,7 +281,9 @@ void tunnel_enter(struct tunnel *t, const struct wire_tunnel_state *report)
 
 void tunnel_enter_plain(struct tunnel *t, enum tunnel_state state, const struct err *error)
 {
-	struct wire_tunnel_state report = { .state = state, .attempt = t->attempt };
+	struct wire_tunnel_state report = { .state = state,
+					    .attempt = t->attempt,
+					    .route = (unsigned)t->route };
 
 	if (error)
 		report.error = *error;
@@ -326,6 +329,12 @@ bool forward_enter_plain(struct forward *f, enum forward_state state, const stru
 	if (error)
 		report.error = *error;
 	return forward_enter(f, &report);
+}
+
+/* A reload may have left fewer. */
+const struct connection_settings *tunnel_server(const struct tunnel *t)
+{
+	return config_server(t->spec, MIN(t->route, t->spec->route_count - 1));
 }
 
 void tunnel_touch(struct tunnel *t)

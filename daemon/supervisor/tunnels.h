@@ -65,6 +65,7 @@ struct tunnel {
 	enum tunnel_state state;
 	uint64_t since_ms; /* wall clock of the last change of state */
 	unsigned attempt;
+	size_t route; /* of spec.routes: the one that is used or tried */
 	uint64_t retry_at_ms; /* CLOCK_MONOTONIC; backoff only */
 	struct err *error; /* NULL: none */
 	struct wire_session *session; /* NULL: none yet */
@@ -126,5 +127,7 @@ void tunnel_enter_plain(struct tunnel *t, enum tunnel_state state, const struct 
 bool forward_enter(struct forward *f, const struct wire_forward_state *report);
 bool forward_enter_plain(struct forward *f, enum forward_state state, const struct err *error);
 void tunnel_touch(struct tunnel *t); /* TUNNEL_EV_DETAIL */
+/* The server that is used or tried. */
+const struct connection_settings *tunnel_server(const struct tunnel *t);
 /* The process that counted is gone; what it counted stays. */
 void tunnel_fold_counters(struct tunnel *t);

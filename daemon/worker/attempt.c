@@ -9,27 +9,19 @@
 #include <unistd.h>
 
 #include "daemon/worker/auth.h"
-#include "daemon/worker/dial.h"
+#include "daemon/worker/auth_preparation.h"
 #include "daemon/worker/hostkey.h"
+#include "daemon/worker/way.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
 /* How far attempt_connect() got. */
 enum connect_phase {
-	CONNECT_NAMES,
-	CONNECT_TCP,
+	CONNECT_WAY,
 	CONNECT_FILES,
 	CONNECT_BANNER,
 	CONNECT_KEX,
 	CONNECT_AUTH,
-};
-
-/* What is read from disk on a thread, while the network is busy anyway. */
-struct preparation {
-	struct connection_settings settings; /* copies of what the thread reads */
-	struct hostkey_set host_keys;
-	struct identities identities;
-	struct err error;
 };
 
 struct attempt {
@@ -39,8 +31,7 @@ struct attempt {
 	void *data;
 	enum connect_phase phase;
 
-	struct resolve_request lookup;
-	struct dial *dial;
+	struct way *way;
 	int fd; /* connected, until the session has it */
 	struct offload_job *preparing;
 	struct preparation *prep; /* NULL until read */
@@ -71,160 +62,36 @@ static void fail(struct attempt *a, const struct err *err)
 	advance(a);
 }
 
-/* ---- files ---- */
-
-static void preparation_free(void *data)
+static void on_prepared(void *data, struct preparation *p)
 {
-	struct preparation *p = data;
-
-	hostkey_set_fini(&p->host_keys);
-	identities_fini(&p->identities);
-	free(p->settings.host);
-	strv_fini(&p->settings.known_hosts);
-	strv_fini(&p->settings.identities);
-	free(p);
-}
-
-static int check_identities(struct preparation *p)
-{
-	const struct err *problem = identities_problem(&p->identities);
-
-	if (identities_usable(&p->identities) > 0)
-		return 0;
-	if (problem) {
-		p->error = *problem;
-		return -1;
-	}
-	return err_set(&p->error, ERR_NO_IDENTITY,
-		       "no key to log in with: none of %s and its siblings exists; make one with "
-		       "ssh-keygen, or name one with 'identity'",
-		       p->settings.identities.count ? p->settings.identities.items[0]
-						    : "~/.ssh/id_ed25519");
-}
-
-/* On a thread. */
-static void prepare(void *data)
-{
-	struct preparation *p = data;
-
-	if (hostkey_set_load(&p->host_keys, p->settings.host, p->settings.port,
-			     &p->settings.known_hosts, &p->error) < 0)
-		return;
-	if (identities_load(&p->identities, &p->settings.identities, p->settings.identities_implied,
-			    &p->error) == 0)
-		check_identities(p);
-}
-
-struct preparation_ticket {
-	struct attempt *attempt;
-	struct preparation *prep;
-};
-
-static void ticket_free(void *data)
-{
-	struct preparation_ticket *ticket = data;
-
-	if (ticket->prep)
-		preparation_free(ticket->prep);
-	free(ticket);
-}
-
-static void ticket_work(void *data)
-{
-	prepare(((struct preparation_ticket *)data)->prep);
-}
-
-static void ticket_done(void *data)
-{
-	struct preparation_ticket *ticket = data;
-	struct attempt *a = ticket->attempt;
+	struct attempt *a = data;
 
 	a->preparing = NULL;
-	a->prep = TAKE(ticket->prep);
-	ticket_free(ticket);
-	if (a->prep->error.code != ERR_NONE)
-		a->failure = a->prep->error;
+	a->prep = p;
+	if (p->error.code != ERR_NONE)
+		a->failure = p->error;
 	advance(a);
 }
 
-static struct preparation *preparation_new(const struct connection_settings *settings)
-{
-	struct preparation *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return NULL;
-	p->settings.host = strdup(settings->host);
-	p->settings.port = settings->port;
-	p->settings.identities_implied = settings->identities_implied;
-	if (!p->settings.host || strv_copy(&p->settings.known_hosts, &settings->known_hosts) < 0 ||
-	    strv_copy(&p->settings.identities, &settings->identities) < 0) {
-		preparation_free(p);
-		return NULL;
-	}
-	return p;
-}
-
-static int start_preparing(struct attempt *a, struct err *err)
-{
-	struct preparation_ticket *ticket = calloc(1, sizeof(*ticket));
-
-	if (!ticket)
-		return err_nomem(err);
-	ticket->attempt = a;
-	ticket->prep = preparation_new(a->settings);
-	if (ticket->prep)
-		a->preparing = offload_submit(a->parts->files, ticket_work, ticket_done,
-					      ticket_free, ticket);
-	if (!a->preparing) {
-		ticket_free(ticket);
-		return err_nomem(err);
-	}
-	return 0;
-}
-
-/* ---- names and TCP ---- */
-
-static void on_connected(void *data, int fd, const struct address *address)
+static void on_connected(void *data, int fd, const char *address)
 {
 	struct attempt *a = data;
 
 	a->fd = fd;
-	address_format(address, a->facts.address, sizeof(a->facts.address));
+	snprintf(a->facts.address, sizeof(a->facts.address), "%s", address);
 	a->phase = CONNECT_FILES;
 	advance(a);
 }
 
-static void on_dial_failed(void *data, const struct err *err)
+static void on_way_failed(void *data, const struct err *err)
 {
 	fail(data, err);
 }
 
-static const struct dial_ops dial_ops = {
+static const struct way_ops way_ops = {
 	.on_connected = on_connected,
-	.on_failed = on_dial_failed,
+	.on_failed = on_way_failed,
 };
-
-static void on_resolved(void *data, const struct address *addresses, size_t count,
-			const struct err *err)
-{
-	struct attempt *a = data;
-	struct address copy[RESOLVE_ADDRESSES_MAX];
-	struct err local;
-
-	if (err) {
-		fail(a, err);
-		return;
-	}
-	count = MIN(count, ARRAY_SIZE(copy));
-	for (size_t i = 0; i < count; i++) {
-		copy[i] = addresses[i];
-		address_set_port(&copy[i], a->settings->port);
-	}
-	a->phase = CONNECT_TCP;
-	a->dial = dial_new(a->parts->loop, a->settings->host, copy, count, &dial_ops, a, &local);
-	if (!a->dial)
-		fail(a, &local);
-}
 
 /* ---- the session ---- */
 
@@ -249,10 +116,7 @@ static int open_session(struct attempt *a, struct err *err)
 {
 	char algorithms[256];
 	struct session_settings settings = {
-		.host = a->settings->host,
-		.port = a->settings->port,
-		.user = a->settings->user,
-		.ciphers = a->settings->ciphers,
+		.connection = a->settings,
 		.host_key_algorithms = algorithms,
 	};
 
@@ -309,8 +173,7 @@ enum step attempt_verify(struct attempt *a, struct err *err)
 	if (rc < 0)
 		return STEP_FAIL;
 	a->phase = CONNECT_AUTH;
-	auth_init(&a->auth, a->session, &a->prep->identities, a->settings->user, a->settings->host,
-		  a->settings->port);
+	auth_init(&a->auth, a->session, &a->prep->identities, a->settings);
 	return STEP_NEXT;
 }
 
@@ -347,8 +210,9 @@ struct attempt *attempt_new(const struct worker_parts *parts,
 		.parts = parts, .settings = settings, .ops = ops, .data = data, .fd = -1
 	};
 	loop_defer_open(&a->progress, parts->loop, on_progress, a);
-	if (start_preparing(a, err) < 0 ||
-	    resolve_start(parts->resolver, &a->lookup, settings->host, on_resolved, a, err) < 0) {
+	a->preparing = preparation_start(parts->files, settings, on_prepared, a, err);
+	a->way = a->preparing ? way_new(parts, settings, &way_ops, a, err) : NULL;
+	if (!a->way) {
 		attempt_free(a);
 		return NULL;
 	}
@@ -359,13 +223,11 @@ void attempt_free(struct attempt *a)
 {
 	if (!a)
 		return;
-	resolve_cancel(&a->lookup);
 	offload_cancel(TAKE(a->preparing));
-	dial_free(TAKE(a->dial));
+	way_free(TAKE(a->way));
 	session_close(TAKE(a->session));
 	closep(&a->fd);
-	if (a->prep)
-		preparation_free(TAKE(a->prep));
+	preparation_free(TAKE(a->prep));
 	loop_defer_close(&a->progress);
 	loop_bury(a->parts->loop, &a->grave, free, a);
 }
@@ -387,15 +249,9 @@ void attempt_facts(struct attempt *a, struct wire_session *ret)
 
 void attempt_describe(const struct attempt *a, char *out, size_t size)
 {
-	char where[80] = "";
-
 	switch (a->phase) {
-	case CONNECT_NAMES:
-		snprintf(out, size, "the name server to resolve '%s'", a->settings->host);
-		break;
-	case CONNECT_TCP:
-		dial_describe(a->dial, where, sizeof(where));
-		snprintf(out, size, "a TCP connection to %s (does a firewall drop it?)", where);
+	case CONNECT_WAY:
+		way_describe(a->way, out, size);
 		break;
 	case CONNECT_FILES:
 		snprintf(out, size, "the disk with the identity and known_hosts files");

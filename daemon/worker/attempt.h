@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One attempt to get a session: names, TCP, banner, key exchange, host key, authentication. It owns
+ * One attempt to get a session with one server: the way there, banner, key exchange, host key,
+ * authentication. It owns
  * everything an attempt needs and nothing that outlives it; the tunnel's machine calls its steps in
  * turn and decides about time. An attempt that succeeded holds the living session.
  */

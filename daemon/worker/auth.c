@@ -6,16 +6,24 @@
 
 #include "lib/str.h"
 
+/* In the order they are tried; those without a step are only named. */
 static const struct {
 	int method;
 	const char *name; /* RFC 4252, RFC 4256, RFC 4462 */
+	enum auth_result (*step)(struct auth *a, struct err *err);
 } methods[] = {
-	{ SSH_AUTH_METHOD_PUBLICKEY, "publickey" },
-	{ SSH_AUTH_METHOD_PASSWORD, "password" },
-	{ SSH_AUTH_METHOD_INTERACTIVE, "keyboard-interactive" },
-	{ SSH_AUTH_METHOD_HOSTBASED, "hostbased" },
-	{ SSH_AUTH_METHOD_GSSAPI_MIC, "gssapi-with-mic" },
+	{ SSH_AUTH_METHOD_PUBLICKEY, "publickey", auth_publickey_step },
+	{ SSH_AUTH_METHOD_INTERACTIVE, "keyboard-interactive", NULL },
+	{ SSH_AUTH_METHOD_PASSWORD, "password", NULL },
+	{ SSH_AUTH_METHOD_HOSTBASED, "hostbased", NULL },
+	{ SSH_AUTH_METHOD_GSSAPI_MIC, "gssapi-with-mic", NULL },
 };
+
+/* What the server accepts, as it said last. */
+static int offered(const struct auth *a)
+{
+	return ssh_userauth_list(session_libssh(a->session), NULL);
+}
 
 static void format_methods(int accepted, char *out, size_t size)
 {
@@ -30,26 +38,31 @@ static void format_methods(int accepted, char *out, size_t size)
 }
 
 void auth_init(struct auth *a, struct session *s, const struct identities *identities,
-	       const char *user, const char *host, unsigned port)
+	       const struct connection_settings *settings)
 {
-	*a = (struct auth){ .session = s, .identities = identities };
-	snprintf(a->server, sizeof(a->server), "%s@%s:%u", user, host, port);
+	*a = (struct auth){ .session = s, .identities = identities, .settings = settings };
+	snprintf(a->server, sizeof(a->server), "%s@%s:%u", settings->user, settings->host,
+		 settings->port);
 }
 
-static enum step fail_broken(struct auth *a, struct err *err)
+enum auth_result auth_broken(struct auth *a, struct err *err)
 {
 	session_error(a->session, "authentication", err);
-	return STEP_FAIL;
+	return AUTH_FAILED;
 }
 
 static enum step fail_refused(struct auth *a, struct err *err)
 {
-	ssh_session ssh = session_libssh(a->session);
 	const struct err *problem = identities_problem(a->identities);
 	char accepted[128];
 
-	format_methods(ssh_userauth_list(ssh, NULL), accepted, sizeof(accepted));
-	if (!(ssh_userauth_list(ssh, NULL) & SSH_AUTH_METHOD_PUBLICKEY))
+	format_methods(offered(a), accepted, sizeof(accepted));
+	if (a->is_partial)
+		err_set(err, ERR_AUTH,
+			"%s accepted %s but wants more (%s), which this version cannot give; exempt "
+			"the user in sshd_config (AuthenticationMethods)",
+			a->server, a->accepted, accepted);
+	else if (!(offered(a) & SSH_AUTH_METHOD_PUBLICKEY))
 		err_set(err, ERR_AUTH, "%s does not accept keys, only: %s", a->server, accepted);
 	else if (identities_usable(a->identities) == 1 && !problem)
 		err_set(err, ERR_AUTH,
@@ -65,18 +78,6 @@ static enum step fail_refused(struct auth *a, struct err *err)
 	return STEP_FAIL;
 }
 
-static enum step fail_partial(struct auth *a, struct err *err)
-{
-	char wanted[128];
-
-	format_methods(ssh_userauth_list(session_libssh(a->session), NULL), wanted, sizeof(wanted));
-	err_set(err, ERR_AUTH,
-		"%s accepted the key but wants more (%s), which this version cannot give; exempt "
-		"the user in sshd_config (AuthenticationMethods)",
-		a->server, wanted);
-	return STEP_FAIL;
-}
-
 static enum step ask_none(struct auth *a, struct err *err)
 {
 	switch (ssh_userauth_none(session_libssh(a->session), NULL)) {
@@ -84,60 +85,54 @@ static enum step ask_none(struct auth *a, struct err *err)
 		return STEP_WAIT;
 	case SSH_AUTH_SUCCESS:
 		a->accepted = "none needed";
-		a->next = a->identities->count;
-		a->asked_none = true;
 		return STEP_NEXT;
 	case SSH_AUTH_ERROR:
-		return fail_broken(a, err);
+		auth_broken(a, err);
+		return STEP_FAIL;
 	default:
 		a->asked_none = true;
 		return STEP_WAIT;
 	}
 }
 
-/* The same arguments until it is not AGAIN any more; one method at a time. */
-static enum step try_key(struct auth *a, struct err *err)
+/* The first method that the server accepts and that has something left; -1: there is none. One at a time:
+ * libssh wants a call repeated until it is answered. */
+static int next_method(const struct auth *a)
 {
-	const struct identity *id = &a->identities->items[a->next];
-
-	switch (ssh_userauth_publickey(session_libssh(a->session), NULL, id->key)) {
-	case SSH_AUTH_AGAIN:
-		return STEP_WAIT;
-	case SSH_AUTH_SUCCESS:
-		a->accepted = id->path;
-		return STEP_NEXT;
-	case SSH_AUTH_PARTIAL:
-		return fail_partial(a, err);
-	case SSH_AUTH_DENIED:
-		a->next++;
-		return STEP_WAIT;
-	default:
-		return fail_broken(a, err);
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		if (methods[i].step && (offered(a) & methods[i].method) &&
+		    !(a->exhausted & 1u << i))
+			return (int)i;
 	}
+	return -1;
 }
 
 enum step auth_step(struct auth *a, struct err *err)
 {
-	enum step step = STEP_WAIT;
-	bool accepts_keys;
+	enum step step;
+	int method;
 
 	session_touch(a->session);
-	if (!a->asked_none)
+	if (!a->asked_none) {
 		step = ask_none(a, err);
-	if (!a->asked_none || step != STEP_WAIT)
-		return step;
-	accepts_keys =
-		ssh_userauth_list(session_libssh(a->session), NULL) & SSH_AUTH_METHOD_PUBLICKEY;
-	while (accepts_keys && a->next < a->identities->count) {
-		size_t tried = a->next;
-
-		if (!a->identities->items[tried].key) {
-			a->next++;
-			continue;
-		}
-		step = try_key(a, err);
-		if (step != STEP_WAIT || a->next == tried)
+		if (!a->asked_none)
 			return step;
+	}
+	while ((method = next_method(a)) >= 0) {
+		switch (methods[method].step(a, err)) {
+		case AUTH_WAIT:
+			return STEP_WAIT;
+		case AUTH_SUCCESS:
+			return STEP_NEXT;
+		case AUTH_FAILED:
+			return STEP_FAIL;
+		case AUTH_PARTIAL:
+			a->is_partial = true;
+			break;
+		case AUTH_EXHAUSTED:
+			a->exhausted |= 1u << method;
+			break;
+		}
 	}
 	return fail_refused(a, err);
 }

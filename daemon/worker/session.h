@@ -18,6 +18,7 @@
 #include "daemon/worker/session_incoming.h"
 #include "daemon/worker/session_requests.h"
 #include "daemon/worker/step.h"
+#include "lib/connection.h"
 
 struct session;
 
@@ -30,11 +31,8 @@ struct session_ops {
 };
 
 struct session_settings {
-	const char *host; /* as known_hosts names it */
-	unsigned port;
-	const char *user;
-	const char *ciphers; /* OpenSSH list; NULL: by CPU */
-	const char *host_key_algorithms; /* list, preferred first */
+	const struct connection_settings *connection;
+	const char *host_key_algorithms; /* list, preferred first: those of the known keys */
 };
 
 struct session *session_new(struct loop *loop, const struct session_ops *ops, void *data,

@@ -35,6 +35,7 @@ static void report(struct tunnel *t)
 		.tunnel = t->id,
 		.state = t->state,
 		.attempt = t->policy.attempts,
+		.route = (unsigned)t->route,
 		.error = t->error,
 		.session = t->session,
 	};
@@ -121,7 +122,7 @@ static void drop_session(struct tunnel *t, bool reset)
 
 static void name_server(const struct tunnel *t, struct err *why)
 {
-	const struct connection_settings *c = &t->spec->connection;
+	const struct connection_settings *c = config_server(t->spec, t->route);
 
 	if (!strstr(why->msg, c->host))
 		err_prefix(why, "%s:%u", c->host, c->port);
@@ -317,7 +318,7 @@ static void on_admit(void *data)
 	struct err err;
 
 	retry_admitted(&t->policy, loop_now_ms(t->parts->loop));
-	t->attempt = attempt_new(t->parts, &t->spec->connection, &attempt_ops, t, &err);
+	t->attempt = attempt_new(t->parts, config_server(t->spec, t->route), &attempt_ops, t, &err);
 	if (!t->attempt) {
 		fail(t, &err);
 		return;
@@ -328,7 +329,7 @@ static void on_admit(void *data)
 
 static void knock(struct tunnel *t)
 {
-	const struct connection_settings *c = &t->spec->connection;
+	const struct connection_settings *c = config_server(t->spec, t->route);
 	struct err err;
 
 	if (gate_enter(t->parts->gate, &t->pass, c->host, c->port,
@@ -464,6 +465,7 @@ static void replace_spec(struct tunnel *t, struct config_tunnel *spec)
 	drop_session(t, false); /* the attempt borrows the old settings */
 	config_tunnel_free(t->spec);
 	t->spec = spec;
+	t->route = 0;
 	t->policy.was_known = false;
 }
 

@@ -20,6 +20,7 @@ struct tunnel {
 
 	enum tunnel_state state;
 	struct err error; /* why, for backoff, failed and degraded */
+	size_t route; /* of spec.routes: the one that is used or tried */
 	struct attempt *attempt;
 	bool serving; /* its session carries the forwards */
 	bool parting; /* the last session is saying goodbye; the next one waits */

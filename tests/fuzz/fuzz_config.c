@@ -67,7 +67,7 @@ static void check_tunnel(const struct config_tunnel *tunnel)
 	struct config_diff diff;
 
 	if (!config_name_is_valid(tunnel->name) || tunnel->forward_count == 0 ||
-	    tunnel->connection.identities.count == 0 || tunnel->connection.port == 0)
+	    config_server(tunnel, 0)->identities.count == 0 || config_server(tunnel, 0)->port == 0)
 		abort();
 	for (size_t i = 0; i < tunnel->forward_count; i++)
 		check_forward(&tunnel->forwards[i]);

@@ -40,7 +40,8 @@ static void try_tunnel(json_t *m)
 
 	if (wire_read_tunnel(m, &id, &spec, &reconnect, NULL) < 0)
 		return;
-	must(spec->name && spec->connection.host && spec->connection.user);
+	must(spec->name && spec->route_count > 0 && config_server(spec, 0)->host &&
+	     config_server(spec, 0)->user);
 	copy = wire_tunnel(id, spec, reconnect);
 	must(copy && wire_read_tunnel(copy, &id_again, &again, &reconnect, NULL) == 0);
 	must(id == id_again && strcmp(spec->name, again->name) == 0);

@@ -109,9 +109,9 @@ def test_a_worker_without_a_heartbeat_is_replaced(lab, habit):
         '{"type": 7}',
         '{"type": "unheard-of"}',
         '{"type": "state"}',
-        '{"type": "state", "tunnel": 999999, "state": "up", "attempt": 1, "retry_at_ms": 0}',
-        '{"type": "state", "tunnel": -1, "state": "up", "attempt": 1, "retry_at_ms": 0}',
-        '{"type": "state", "tunnel": 1, "state": "dancing", "attempt": 1, "retry_at_ms": 0}',
+        '{"type": "state", "tunnel": 999999, "state": "up", "attempt": 1, "retry_at_ms": 0, "route": 0}',
+        '{"type": "state", "tunnel": -1, "state": "up", "attempt": 1, "retry_at_ms": 0, "route": 0}',
+        '{"type": "state", "tunnel": 1, "state": "dancing", "attempt": 1, "retry_at_ms": 0, "route": 0}',
         '{"type": "forward-state", "tunnel": 1, "forward": 999999, "state": "open"}',
         '{"type": "tunnel-removed", "tunnel": 0}',
         '{"type": "pong", "seq": 999999, "stall_us": 0, "worst_stall_us": 0, "sessions": 0}',
@@ -137,7 +137,7 @@ def test_acknowledgements_nobody_waits_for_are_harmless(lab):
 
 def test_control_characters_of_a_worker_reach_no_terminal(lab):
     text = (
-        '{"type": "state", "tunnel": 1, "state": "failed", "attempt": 1, "retry_at_ms": 0, '
+        '{"type": "state", "tunnel": 1, "state": "failed", "attempt": 1, "retry_at_ms": 0, "route": 0, '
         '"error": {"code": "auth-refused", "message": "\\u001b[2J\\u0007bad\\nline"}}'
     )
     house = House(lab, {"t": at(lab.port())}, "say " + text)

@@ -21,18 +21,18 @@ static void test_builtin_values(void **state)
 
 	assert_string_equal(t->name, "t");
 	assert_string_equal(t->host, "h");
-	assert_string_equal(t->connection.host, "h");
-	assert_int_equal(t->connection.port, 22);
-	assert_string_equal(t->connection.user, "me");
-	assert_null(t->connection.ciphers);
-	assert_true(t->connection.identities_implied);
-	assert_int_equal(t->connection.identities.count, 3);
-	assert_string_equal(t->connection.identities.items[0], "/home/me/.ssh/id_ed25519");
-	assert_string_equal(t->connection.identities.items[1], "/home/me/.ssh/id_ecdsa");
-	assert_string_equal(t->connection.identities.items[2], "/home/me/.ssh/id_rsa");
-	assert_int_equal(t->connection.known_hosts.count, 2);
-	assert_string_equal(t->connection.known_hosts.items[0], "/home/me/.ssh/known_hosts");
-	assert_string_equal(t->connection.known_hosts.items[1], "/etc/ssh/ssh_known_hosts");
+	assert_string_equal(config_server(t, 0)->host, "h");
+	assert_int_equal(config_server(t, 0)->port, 22);
+	assert_string_equal(config_server(t, 0)->user, "me");
+	assert_null(config_server(t, 0)->ciphers);
+	assert_true(config_server(t, 0)->identities_implied);
+	assert_int_equal(config_server(t, 0)->identities.count, 3);
+	assert_string_equal(config_server(t, 0)->identities.items[0], "/home/me/.ssh/id_ed25519");
+	assert_string_equal(config_server(t, 0)->identities.items[1], "/home/me/.ssh/id_ecdsa");
+	assert_string_equal(config_server(t, 0)->identities.items[2], "/home/me/.ssh/id_rsa");
+	assert_int_equal(config_server(t, 0)->known_hosts.count, 2);
+	assert_string_equal(config_server(t, 0)->known_hosts.items[0], "/home/me/.ssh/known_hosts");
+	assert_string_equal(config_server(t, 0)->known_hosts.items[1], "/etc/ssh/ssh_known_hosts");
 	assert_int_equal(t->upkeep.keepalive_interval_ms, 15000);
 	assert_int_equal(t->upkeep.keepalive_count, 3);
 	assert_int_equal(t->upkeep.reconnect_min_ms, 500);
@@ -58,11 +58,11 @@ static void test_system_instance(void **state)
 		       "tunnels.t: 'identity' is missing: which private key shall log in?");
 	config = fixture_load_good(f, "defaults: { identity: /k }\n"
 				      "tunnels: { t: { host: h, local: 1:h:2 } }\n");
-	assert_string_equal(config->tunnels[0]->connection.known_hosts.items[0],
+	assert_string_equal(config_server(config->tunnels[0], 0)->known_hosts.items[0],
 			    "/etc/tunneld/known_hosts");
-	assert_string_equal(config->tunnels[0]->connection.known_hosts.items[1],
+	assert_string_equal(config_server(config->tunnels[0], 0)->known_hosts.items[1],
 			    "/etc/ssh/ssh_known_hosts");
-	assert_false(config->tunnels[0]->connection.identities_implied);
+	assert_false(config_server(config->tunnels[0], 0)->identities_implied);
 	config_free(config);
 }
 
@@ -104,16 +104,16 @@ static void test_nearest_wins(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(composed); i++) {
 		const struct config_tunnel *t = config->tunnels[i];
 
-		assert_string_equal(t->connection.user, composed[i].user);
-		assert_string_equal(t->connection.host, composed[i].host);
-		assert_string_equal(t->connection.identities.items[0], composed[i].identity);
-		assert_int_equal(t->connection.port, composed[i].port);
+		assert_string_equal(config_server(t, 0)->user, composed[i].user);
+		assert_string_equal(config_server(t, 0)->host, composed[i].host);
+		assert_string_equal(config_server(t, 0)->identities.items[0], composed[i].identity);
+		assert_int_equal(config_server(t, 0)->port, composed[i].port);
 		assert_int_equal(t->upkeep.hold_ms, composed[i].hold_ms);
 		assert_int_equal(t->upkeep.keepalive_interval_ms, composed[i].interval_ms);
 		assert_int_equal(t->upkeep.keepalive_count, composed[i].count);
 	}
 	assert_string_equal(config->tunnels[1]->host, "me@h1");
-	assert_string_equal(config->tunnels[3]->connection.ciphers, "aes128-ctr,aes256-ctr");
+	assert_string_equal(config_server(config->tunnels[3], 0)->ciphers, "aes128-ctr,aes256-ctr");
 	config_free(config);
 }
 
@@ -166,7 +166,8 @@ static void test_names(void **state)
 	fixture_expect(f, 7, 6, "tunnels: u: a mapping of keys is expected, not a single value");
 	fixture_expect(f, 8, 3, "tunnels: 't' exists already, in line 5");
 	fixture_expect(f, 9, 5, "tunnels.v: 'host' is missing");
-	fixture_expect(f, 9, 5, "tunnels.v: one of 'local', 'remote', 'dynamic' is needed");
+	fixture_expect(f, 9, 5,
+		       "tunnels.v: one of 'local', 'remote', 'dynamic', 'forwards' is needed");
 	fixture_expect(f, 10, 3, "tunnels: '' is not a name");
 	assert_int_equal(f->problems.count, 8);
 }
@@ -231,9 +232,9 @@ static void test_added_tunnels(void **state)
 
 	t = add(f, config, "bb", "{\"host\": \"h1\", \"local\": [\"99:x:1\"], \"tags\": \"q\"}");
 	assert_non_null(t);
-	assert_string_equal(t->connection.host, "one.example");
-	assert_string_equal(t->connection.user, "h");
-	assert_string_equal(t->connection.identities.items[0], "/d");
+	assert_string_equal(config_server(t, 0)->host, "one.example");
+	assert_string_equal(config_server(t, 0)->user, "h");
+	assert_string_equal(config_server(t, 0)->identities.items[0], "/d");
 	assert_string_equal(t->source, "added");
 	assert_int_equal(t->line, 0);
 	assert_true(strv_contains(&t->tags, "q"));
@@ -242,7 +243,7 @@ static void test_added_tunnels(void **state)
 	t = add(f, config, "ab",
 		"{\"host\": \"x\", \"local\": {\"listen\": 98, \"target\": \"h:1\"}, "
 		"\"identity\": \"~/k\"}");
-	assert_string_equal(t->connection.identities.items[0], "/home/me/k");
+	assert_string_equal(config_server(t, 0)->identities.items[0], "/home/me/k");
 	config_remove(config, "bb");
 	assert_null(config_find(config, "bb"));
 	config_remove(config, "bb");

@@ -70,9 +70,9 @@ static void test_include(void **state)
 				   "include: [ 'd/*.yaml', 'none/*.yaml', 'd/*.conf', deep.yaml ]\n"
 				   "defaults: { hold: 3s }\n");
 	assert_int_equal(config->tunnel_count, 2);
-	assert_string_equal(config->tunnels[0]->connection.host, "one");
+	assert_string_equal(config_server(config->tunnels[0], 0)->host, "one");
 	assert_string_equal(config->tunnels[0]->source, fixture_path(f, "d/b.yaml"));
-	assert_string_equal(config->tunnels[0]->connection.identities.items[0],
+	assert_string_equal(config_server(config->tunnels[0], 0)->identities.items[0],
 			    fixture_path(f, "d/key"));
 	assert_int_equal(config->tunnels[0]->upkeep.hold_ms, 3000);
 	assert_int_equal(config->tunnels[1]->upkeep.hold_ms, 3000);
@@ -206,7 +206,7 @@ static void test_relative_path(void **state)
 	assert_int_equal(chdir(old), 0);
 	assert_non_null(config);
 	assert_string_equal(config->tunnels[0]->source, fixture_path(f, "main.yaml"));
-	assert_string_equal(config->tunnels[0]->connection.identities.items[0],
+	assert_string_equal(config_server(config->tunnels[0], 0)->identities.items[0],
 			    fixture_path(f, "k"));
 	config_free(config);
 }

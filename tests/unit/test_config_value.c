@@ -48,8 +48,28 @@ static const struct {
 	{ "ciphers: [aes128-ctr]", 14, "a single value is expected" },
 	{ "identity: []", 15, "the list is empty" },
 	{ "identity: ''", 15, "the path is empty" },
-	{ "identity: agent", 15, "'agent': this version of tunneld takes paths of files only" },
-	{ "identity: credential:x", 15, "paths of files only" },
+	{ "known_hosts: agent", 18, "'agent': only a file's path can stand here" },
+	{ "known_hosts: credential:x", 18, "only a file's path can stand here" },
+	{ "identity: 'credential:'", 15, "is the name of a credential" },
+	{ "identity: credential:../x", 15, "is the name of a credential" },
+	{ "identity: 'credential:..'", 15, "is the name of a credential" },
+	{ "passphrase: credential:a/b", 17, "is the name of a credential" },
+	{ "passphrase: [a, b]", 17, "a single value is expected" },
+	{ "identity_agent: ''", 21, "the path is empty" },
+	{ "host_key: loose", 15, "a pinned key is its fingerprint" },
+	{ "host_key: { pin: [SHA256:a, MD5:b] }", 33, "a pinned key is its fingerprint" },
+	{ "host_key: { pins: SHA256:a }", 15, "write 'pin: SHA256:...'" },
+	{ "kex: diffie-hellman-group1-sha1", 10, "is not a key exchange that is offered" },
+	{ "macs: hmac-md5", 11, "is not a MAC that is offered; there are hmac-sha2-256-etm" },
+	{ "host_key_algorithms: ssh-rsa", 26, "is not a host key algorithm that is offered" },
+	{ "rekey: 1K", 12, "write a size from 16K" },
+	{ "rekey: 1G soon", 12, "'soon' is not a duration" },
+	{ "ip_qos: fast", 13, "'fast' is not a class of service" },
+	{ "ip_qos: 256", 13, "'256' is not a class of service" },
+	{ "address_family: inet4", 21, "'inet4' is not any, inet or inet6; did you mean 'inet'?" },
+	{ "bind_address: 'a b'", 19, "" },
+	{ "jump: 'a,,b'", 11, "" },
+	{ "proxy_command: []", 20, "the list is empty" },
 	{ "identity: ~you/key", 15, "only '~/' is known" },
 	{ "identity: [a, \"b\\tc\"]", 19, "cannot contain control characters" },
 	{ "identity: [a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a]", 15,
@@ -57,7 +77,8 @@ static const struct {
 	{ "idnetity: a", 5, "tunnels.t: unknown key 'idnetity'; did you mean 'identity'?" },
 	{ "IdentityFile: a", 5, "unknown key 'IdentityFile'; write 'identity'" },
 	{ "port: 22", 5, "unknown key 'port'; write 'host: [user@]host:port'" },
-	{ "jump: bastion", 5, "this version of tunneld does not know the key 'jump'" },
+	{ "jumps: bastion", 5, "unknown key 'jumps'; did you mean 'jump'?" },
+	{ "zeal: 1", 5, "this version of tunneld does not know the key 'zeal'" },
 	{ "workers: 2", 5, "'workers' cannot stand here; it belongs to daemon" },
 	{ "host: g", 5, "tunnels.t: 'host' is written twice; the first is in line 3" },
 	{ "\"\\e[31m\": 1", 5, "the key '\\x1b[31m'" },
@@ -123,7 +144,7 @@ static void test_paths(void **state)
 	struct config *config = fixture_load_good(
 		f, "tunnels:\n"
 		   "  t: { host: h, local: 1:h:2, identity: [~/a, /b, c/d], known_hosts: ../k }\n");
-	struct connection_settings *c = &config->tunnels[0]->connection;
+	const struct connection_settings *c = config_server(config->tunnels[0], 0);
 
 	assert_string_equal(c->identities.items[0], "/home/me/a");
 	assert_string_equal(c->identities.items[1], "/b");

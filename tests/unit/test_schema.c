@@ -73,7 +73,8 @@ static const struct {
 	{ PLACE_DEFAULTS, "GatewayPorts", "remote: '*:port:host:hostport'" },
 	{ PLACE_FORWARD, "StreamLocalBindMask", "mode: 0660" },
 	{ PLACE_FORWARD, "PermitRemoteOpen", "allow" },
-	{ PLACE_TUNNEL, "jump", NULL },
+	{ PLACE_TUNNEL, "ProxyJump", "jump" },
+	{ PLACE_TUNNEL, "zeal", NULL },
 	{ PLACE_TOP, "IdentityFile", NULL },
 	{ PLACE_TUNNEL, "", NULL },
 };
@@ -90,7 +91,7 @@ static void test_hints(void **state)
 	assert_string_equal(schema_suggest(PLACE_TUNNEL, "Ciphers"), "ciphers");
 	assert_string_equal(schema_suggest(PLACE_TUNNEL, "ExitOnForwardFailure"),
 			    "exit_on_forward_failure");
-	assert_null(schema_suggest(PLACE_TUNNEL, "jump"));
+	assert_null(schema_suggest(PLACE_TUNNEL, "zeal"));
 	assert_non_null(strstr(schema_refusal(PLACE_TUNNEL, "Tunnel"), "tun devices (ssh -w)"));
 	assert_null(schema_refusal(PLACE_TUNNEL, "host"));
 	assert_null(schema_refusal(PLACE_TOP, "Tunnel"));

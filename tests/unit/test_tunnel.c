@@ -32,9 +32,17 @@ static struct config_tunnel *new_spec(void)
 	struct config_tunnel *spec = calloc(1, sizeof(*spec));
 
 	spec->name = strdup("db");
-	spec->connection.host = strdup("db.example.com");
-	spec->connection.port = 22;
-	spec->connection.user = strdup("me");
+	spec->routes = calloc(1, sizeof(*spec->routes));
+	spec->route_count = 1;
+	spec->routes->host = strdup("db");
+	spec->routes->hops = calloc(1, sizeof(*spec->routes->hops));
+	spec->routes->hop_count = 1;
+	spec->routes->hops->connection = (struct connection_settings){
+		.host = strdup("db.example.com"),
+		.original = strdup("db"),
+		.port = 22,
+		.user = strdup("me"),
+	};
 	spec->upkeep = (struct upkeep_settings){ .keepalive_interval_ms = 15000,
 						 .keepalive_count = 3,
 						 .reconnect_min_ms = 500,

@@ -31,35 +31,42 @@ static void test_tunnel_round_trip(void **state)
 	assert_int_equal(id, 7);
 	assert_true(reconnect);
 	assert_string_equal(t->name, "db");
-	assert_string_equal(t->connection.host, "bastion");
-	assert_int_equal(t->connection.port, 2222);
-	assert_string_equal(t->connection.user, "me");
-	assert_true(strv_equal(&t->connection.identities, &sample_tunnel.connection.identities));
-	assert_true(t->connection.identities_implied);
-	assert_true(strv_equal(&t->connection.known_hosts, &sample_tunnel.connection.known_hosts));
-	assert_string_equal(t->connection.ciphers, "aes128-ctr");
+	assert_int_equal(t->route_count, 2);
+	assert_int_equal(t->prefer, PREFER_ANY);
+	assert_int_equal(t->failback_ms, 77);
+	for (size_t i = 0; i < t->route_count; i++) {
+		const struct config_route *sent = &sample_tunnel.routes[i], *got = &t->routes[i];
+
+		assert_string_equal(got->host, sent->host);
+		assert_int_equal(got->hop_count, sent->hop_count);
+		for (size_t j = 0; j < got->hop_count; j++) {
+			assert_true(connection_settings_equal(&got->hops[j].connection,
+							      &sent->hops[j].connection));
+			assert_memory_equal(&got->hops[j].upkeep, &sent->hops[j].upkeep,
+					    sizeof(got->hops[j].upkeep));
+		}
+	}
 	assert_memory_equal(&t->upkeep, &sample_tunnel.upkeep, sizeof(t->upkeep));
 	config_tunnel_free(t);
 	json_decref(m);
 }
 
-static void test_tunnel_without_what_is_optional(void **state)
+static void test_tunnel_with_a_port_that_is_none(void **state)
 {
-	struct config_tunnel plain = sample_tunnel, *t;
+	struct config_hop hop = sample_tunnel.routes[0].hops[0];
+	struct config_route route = { .host = hop.connection.host, .hops = &hop, .hop_count = 1 };
+	struct config_tunnel odd = sample_tunnel, *t;
 	bool reconnect;
 	uint64_t id;
 	struct err err;
 	json_t *m;
 
-	plain.connection.ciphers = NULL;
-	plain.connection.known_hosts = (struct strv){ 0 };
-	m = transmit(wire_tunnel(0, &plain, false));
-	assert_int_equal(wire_read_tunnel(m, &id, &t, &reconnect, &err), 0);
-	assert_int_equal(id, 0);
-	assert_false(reconnect);
-	assert_null(t->connection.ciphers);
-	assert_int_equal(t->connection.known_hosts.count, 0);
-	config_tunnel_free(t);
+	odd.routes = &route;
+	odd.route_count = 1;
+	hop.connection.port = 65536;
+	m = transmit(wire_tunnel(0, &odd, false));
+	assert_int_equal(wire_read_tunnel(m, &id, &t, &reconnect, &err), -1);
+	assert_non_null(strstr(err.msg, "port"));
 	json_decref(m);
 }
 
@@ -275,7 +282,9 @@ static void assert_tunnel_id(json_int_t number, bool good)
 static void test_numbers_have_limits(void **state)
 {
 	json_t *m = transmit(sample_tunnel_message());
-	json_t *connection = json_object_get(json_object_get(m, "spec"), "connection");
+	json_t *route = json_array_get(json_object_get(json_object_get(m, "spec"), "routes"), 0);
+	json_t *hop = json_array_get(json_object_get(route, "hops"), 0);
+	json_t *connection = json_object_get(hop, "connection");
 	struct wire_pong pong;
 	struct err err;
 
@@ -368,7 +377,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tunnel_round_trip),
-		cmocka_unit_test(test_tunnel_without_what_is_optional),
+		cmocka_unit_test(test_tunnel_with_a_port_that_is_none),
 		cmocka_unit_test(test_forward_round_trip),
 		cmocka_unit_test(test_state_round_trip),
 		cmocka_unit_test(test_forward_state_round_trip),

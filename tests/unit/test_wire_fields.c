@@ -228,6 +228,8 @@ static bool is_acceptable(const char *key, json_t *good, json_t *value)
 		return json_is_integer(value) && strcmp(key, "rtt_us") == 0;
 	if (json_is_boolean(good))
 		return json_is_boolean(value);
+	if (json_is_null(good)) /* a text that is not set */
+		return json_is_string(value);
 	return json_typeof(good) == json_typeof(value);
 }
 

@@ -29,15 +29,39 @@ json_t *transmit(json_t *m)
 static char *known_hosts[] = { (char[]){ "/etc/a" }, (char[]){ "/etc/b" } };
 static char *identities[] = { (char[]){ "/keys/ä" } };
 static char *allow[] = { (char[]){ "*.internal:443" } };
+static char *command[] = { (char[]){ "nc" }, (char[]){ "%h" } };
+static struct config_hop direct[] = {
+	{ .connection = { .host = (char[]){ "bastion" },
+			  .original = (char[]){ "b" },
+			  .port = 2222,
+			  .user = (char[]){ "me" },
+			  .identities = { identities, 1 },
+			  .identities_implied = true,
+			  .known_hosts = { known_hosts, 2 },
+			  .ciphers = (char[]){ "aes128-ctr" } },
+	  .upkeep = { 1, 2, 3, 4, 5, 6, 7, 1 } },
+};
+static struct config_hop jumps[] = {
+	{ .connection = { .host = (char[]){ "jump" },
+			  .original = (char[]){ "jump" },
+			  .port = 22,
+			  .user = (char[]){ "admin" },
+			  .proxy_command = { command, 2 } } },
+	{ .connection = { .host = (char[]){ "spare" },
+			  .original = (char[]){ "spare" },
+			  .port = 22,
+			  .user = (char[]){ "me" } } },
+};
+static struct config_route routes[] = {
+	{ .host = (char[]){ "b" }, .hops = direct, .hop_count = 1 },
+	{ .host = (char[]){ "spare" }, .hops = jumps, .hop_count = 2 },
+};
 const struct config_tunnel sample_tunnel = {
 	.name = (char[]){ "db" },
-	.connection = { .host = (char[]){ "bastion" },
-			.port = 2222,
-			.user = (char[]){ "me" },
-			.identities = { identities, 1 },
-			.identities_implied = true,
-			.known_hosts = { known_hosts, 2 },
-			.ciphers = (char[]){ "aes128-ctr" } },
+	.routes = routes,
+	.route_count = 2,
+	.prefer = PREFER_ANY,
+	.failback_ms = 77,
 	.upkeep = { 1, 2, 3, 4, 5, 6, 7, 1 },
 };
 const struct config_forward sample_forward = {
