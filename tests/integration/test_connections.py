@@ -221,9 +221,11 @@ def test_idle_timeout(lab, kind):
 def test_a_hundred_that_do_not_read(lab, kind):
     """What waits for them stays at the server, and others are not slower for it."""
 
+    mebibyte = bytes(1 << 20)
+
     def pour(sock):
         while True:
-            sock.sendall(bytes(1 << 20))
+            sock.sendall(mebibyte)
 
     sshd, echo, flood = lab.sshd(), lab.echo(), lab.server(pour)
     port, beside = lab.port(), lab.port()
