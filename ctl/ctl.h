@@ -26,6 +26,7 @@ struct verb {
 	const char *example; /* NULL: none */
 	unsigned options; /* OPTION_BIT()s beyond the global ones */
 	bool ssh_letters; /* what ssh's other letters mean is in ssh_letters[] */
+	bool command; /* from the first operand on all words are operands */
 	unsigned min_operands, max_operands;
 	/* An exit code, or -1 with f filled. */
 	int (*run)(struct ctl *ctl, struct failure *f);
@@ -49,6 +50,7 @@ int run_down(struct ctl *ctl, struct failure *f);
 int run_restart(struct ctl *ctl, struct failure *f);
 int run_add(struct ctl *ctl, struct failure *f);
 int run_forward(struct ctl *ctl, struct failure *f);
+int run_import(struct ctl *ctl, struct failure *f);
 int run_drop(struct ctl *ctl, struct failure *f);
 int run_connections(struct ctl *ctl, struct failure *f);
 int run_kill(struct ctl *ctl, struct failure *f);

@@ -15,11 +15,13 @@
 
 #include "ctl/spec.h"
 #include "lib/endpoint.h"
+#include "lib/json_put.h"
 #include "lib/paths.h"
+#include "lib/ssh_keywords.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
-#define KEY_MAX 64
+enum { WORD_MAX = 64 };
 
 enum value_kind {
 	VALUE_TEXT,
@@ -34,50 +36,25 @@ static const struct {
 	const char *key;
 	enum value_kind kind;
 } local_keys[] = {
-	{ "identity", VALUE_PATH },      { "known_hosts", VALUE_PATH },
-	{ "local", VALUE_LISTENS },      { "local.listen", VALUE_END },
-	{ "remote", VALUE_LEADS },       { "remote.target", VALUE_END },
+	{ "identity", VALUE_PATH },       { "certificate_file", VALUE_PATH },
+	{ "identity_agent", VALUE_PATH }, { "passphrase", VALUE_PATH },
+	{ "password", VALUE_PATH },       { "known_hosts", VALUE_PATH },
+	{ "local", VALUE_LISTENS },       { "local.listen", VALUE_END },
+	{ "remote", VALUE_LEADS },        { "remote.target", VALUE_END },
 	{ "dynamic.listen", VALUE_END },
 };
 
-/* What ssh calls the keys of tunneld.yaml, for people who paste the command line they have. A key
- * that is NULL is read over: it is what tunneld does anyway. */
-static const struct {
-	const char *ssh, *key;
-} ssh_words[] = {
-	{ "IdentityFile", "identity" },
-	{ "UserKnownHostsFile", "known_hosts" },
-	{ "Ciphers", "ciphers" },
-	{ "ConnectTimeout", "connect_timeout" },
-	{ "ServerAliveInterval", "keepalive.interval" },
-	{ "ServerAliveCountMax", "keepalive.count" },
-	{ "ExitOnForwardFailure", "exit_on_forward_failure" },
-	{ "LocalForward", "local" },
-	{ "RemoteForward", "remote" },
-	{ "DynamicForward", "dynamic" },
-	{ "StreamLocalBindUnlink", NULL },
-	{ "BatchMode", NULL },
-	{ "TCPKeepAlive", NULL },
-	{ "LogLevel", NULL },
-};
-
-/* Words of ssh that tunneld takes with one value only. */
-static const struct {
-	const char *ssh, *value, *why;
-} settled_words[] = {
-	{ "StrictHostKeyChecking", "yes",
-	  "tunneld always checks host keys; add the server's key to a known_hosts file" },
-	{ "GatewayPorts", "no", "the address belongs to the forward; write -L '*:PORT:HOST:PORT'" },
-	{ "Tunnel", "no", "tunneld makes no network interfaces; forward ports with -L, -R or -D" },
-	{ "ForwardAgent", "no", "no command runs on the server that could use the agent" },
-	{ "ForwardX11", "no", "no command runs on the server that could open a window" },
-};
+/* Values that are a path only when they are none of these words. */
+static const char *const no_paths[] = { "agent", "none", "SSH_AUTH_SOCK" };
 
 /* Where the object is being made. */
 struct making {
 	json_t *tunnel;
 	const char *directory, *home;
 	const char *port, *login; /* of -p and -l, or ssh's words for them; NULL: not given */
+	const char *hostname; /* of -o HostName */
+	const char *setting; /* the -o that is read */
+	struct strv *comments; /* takes what cannot be carried; NULL: that is a failure */
 	struct failure *f;
 };
 
@@ -95,9 +72,12 @@ static char *absolute_path(const struct making *m, const char *path)
 {
 	if (path[0] == '~' && path[1] == '/')
 		return str_printf("%s/%s", m->home, path + 2);
-	/* credential:NAME and the like are no paths. */
 	if (path[0] == '/' || strncmp(path, "credential:", strlen("credential:")) == 0)
 		return strdup(path);
+	for (size_t i = 0; i < ARRAY_SIZE(no_paths); i++) {
+		if (strcmp(path, no_paths[i]) == 0)
+			return strdup(path);
+	}
 	return str_printf("%s/%s", m->directory, path);
 }
 
@@ -118,104 +98,93 @@ static char *absolute(const struct making *m, const char *key, const char *text)
 	}
 }
 
-/* Puts value under key; a key that is there already becomes a list. */
-static int put(json_t *object, const char *key, json_t *value)
+static int put_value(struct making *m, const char *key, json_t *value)
 {
-	json_t *there = json_object_get(object, key), *list;
+	struct err err = { 0 };
 
-	if (!there || json_is_object(value))
-		return json_object_set_new(object, key, value);
-	if (json_is_array(there))
-		return json_array_append_new(there, value);
-	list = json_pack("[O,o]", there, value);
-	return list ? json_object_set_new(object, key, list) : -1;
-}
-
-/* The mapping a key with dots lives in, made when it is not there; *key becomes its last part. */
-static json_t *descend(json_t *object, const char **key)
-{
-	const char *dot;
-
-	while (object && (dot = strchr(*key, '.'))) {
-		char name[KEY_MAX];
-		json_t *inner;
-
-		snprintf(name, sizeof(name), "%.*s", (int)(dot - *key), *key);
-		inner = json_object_get(object, name);
-		if (!inner && json_object_set_new(object, name, json_object()) == 0)
-			inner = json_object_get(object, name);
-		object = json_is_object(inner) ? inner : NULL;
-		*key = dot + 1;
-	}
-	return object;
+	if (json_put(m->tunnel, key, value, &err) == 0)
+		return 0;
+	return err.code == ERR_NOMEM ? failure_nomem(m->f)
+				     : failure_set(m->f, EXIT_USAGE, ERR_USAGE, "-o %s", err.msg);
 }
 
 static int put_text(struct making *m, const char *key, const char *text)
 {
 	CLEANUP(freep) char *meant = absolute(m, key, text);
-	json_t *value = meant ? json_string(meant) : NULL, *object;
 
 	if (!meant)
 		return failure_nomem(m->f);
-	object = descend(m->tunnel, &key);
-	if (!value)
+	if (!str_is_utf8(meant, strlen(meant)))
 		return failure_set(m->f, EXIT_USAGE, ERR_USAGE,
 				   "the value of '%s' is not valid UTF-8", key);
-	if (!object) {
-		json_decref(value);
+	return put_value(m, key, json_string(meant));
+}
+
+/* ---- ssh's words ---- */
+
+static int on_put(void *data, const char *key, json_t *value)
+{
+	struct making *m = data;
+	int rc;
+
+	if (!json_is_string(value))
+		return put_value(m, key, value);
+	rc = put_text(m, key, json_string_value(value));
+	json_decref(value);
+	return rc;
+}
+
+static int on_note(void *data, const char *text)
+{
+	struct making *m = data;
+
+	if (!m->comments)
+		return failure_set(m->f, EXIT_USAGE, ERR_USAGE, "%s%s", m->setting ? "-o " : "",
+				   text);
+	return strv_add(m->comments, text) < 0 ? failure_nomem(m->f) : 0;
+}
+
+/* A word of ssh that is no mistake, and that tunneld does anyway. */
+static bool is_settled(const struct ssh_keyword *keyword, const char *value)
+{
+	return keyword->fate == SSH_READ_OVER ||
+	       (keyword->fate == SSH_NOTED && ssh_value_is_off(value));
+}
+
+static int put_keyword(struct making *m, const struct ssh_keyword *keyword, const char *value)
+{
+	const struct ssh_names names = { .home = m->home, .whole_lists = !m->comments };
+	const struct ssh_sink sink = { on_put, on_note, m };
+
+	if (!str_is_utf8(value, strlen(value)))
 		return failure_set(m->f, EXIT_USAGE, ERR_USAGE,
-				   "-o %s: a key and keys below it exclude each other", key);
-	}
-	return put(object, key, value) < 0 ? failure_nomem(m->f) : 0;
+				   "the value of '%s' is not valid UTF-8", keyword->name);
+	return ssh_translate(keyword, value, &names, &sink);
 }
 
-/* 1: a word of ssh with the value tunneld has anyway, 0: another word, -1. */
-static int check_settled(struct making *m, const char *word, const char *value)
+/* Words about the host itself, which is put together at the end. */
+static const char **place_of(struct making *m, const char *word)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(settled_words); i++) {
-		if (strcasecmp(word, settled_words[i].ssh) != 0)
-			continue;
-		if (strcasecmp(value, settled_words[i].value) == 0)
-			return 1;
-		return failure_set(m->f, EXIT_USAGE, ERR_USAGE, "-o %s=%s: %s", word, value,
-				   settled_words[i].why);
-	}
-	return 0;
-}
-
-/* Both halves of a forward are one value in ssh_config: "LocalForward 5432 db:5432". */
-static int put_ssh_forward(struct making *m, const char *key, const char *value)
-{
-	size_t first = strcspn(value, " \t");
-	const char *rest = value + first + strspn(value + first, " \t");
-	CLEANUP(freep)
-	char *spec = str_printf("%.*s%s%s", (int)first, value, *rest ? ":" : "", rest);
-
-	return spec ? put_text(m, key, spec) : failure_nomem(m->f);
+	if (strcasecmp(word, "Port") == 0)
+		return &m->port;
+	if (strcasecmp(word, "User") == 0)
+		return &m->login;
+	return strcasecmp(word, "HostName") == 0 ? &m->hostname : NULL;
 }
 
 /* A word of ssh, or a key of tunneld.yaml. */
 static int put_word(struct making *m, const char *word, const char *value)
 {
-	int settled = check_settled(m, word, value);
+	const struct ssh_keyword *keyword = ssh_keyword_find(word);
+	const char **place = place_of(m, word);
 
-	if (settled)
-		return MIN(settled, 0);
-	if (strcasecmp(word, "Port") == 0 || strcasecmp(word, "User") == 0) {
-		*(strcasecmp(word, "Port") == 0 ? &m->port : &m->login) = value;
-		return 0;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(ssh_words); i++) {
-		const char *key = ssh_words[i].key;
-
-		if (strcasecmp(word, ssh_words[i].ssh) != 0)
-			continue;
-		if (!key)
-			return 0;
-		return strstr(ssh_words[i].ssh, "Forward") ? put_ssh_forward(m, key, value)
-							   : put_text(m, key, value);
-	}
-	return put_text(m, word, value);
+	if (place)
+		*place = value;
+	else if (!keyword)
+		return put_text(m, word, value);
+	else if (!is_settled(keyword, value))
+		return put_keyword(m, keyword, value);
+	return 0;
 }
 
 /* "KEY=VALUE"; ssh also takes "Key Value". */
@@ -223,17 +192,41 @@ static int put_setting(struct making *m, const char *setting)
 {
 	size_t length = strcspn(setting, "= ");
 	const char *value = setting + length;
-	char word[KEY_MAX];
+	char word[WORD_MAX];
 
 	value += strspn(value, "= ");
 	if (length == 0 || length >= sizeof(word) || setting[length] == '\0')
 		return failure_set(m->f, EXIT_USAGE, ERR_USAGE, "-o %s: write KEY=VALUE", setting);
 	snprintf(word, sizeof(word), "%.*s", (int)length, setting);
+	m->setting = setting;
 	return put_word(m, word, value);
+}
+
+/* Letters that are a keyword of ssh in short. */
+static const struct {
+	enum option_id id;
+	const char *keyword, *value; /* value NULL: the letter's own */
+} short_words[] = {
+	{ OPTION_JUMP, "ProxyJump", NULL },
+	{ OPTION_COMPRESS, "Compression", "yes" },
+	{ OPTION_CIPHERS, "Ciphers", NULL },
+	{ OPTION_MACS, "MACs", NULL },
+};
+
+static int put_short_word(struct making *m, const struct option_value *option)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(short_words); i++) {
+		if (short_words[i].id == option->id)
+			return put_keyword(m, ssh_keyword_find(short_words[i].keyword),
+					   short_words[i].value ? short_words[i].value
+								: option->value);
+	}
+	return 0;
 }
 
 static int put_option(struct making *m, const struct option_value *option)
 {
+	m->setting = NULL;
 	switch (option->id) {
 	case OPTION_LOCAL:
 		return put_text(m, "local", option->value);
@@ -243,8 +236,6 @@ static int put_option(struct making *m, const struct option_value *option)
 		return put_text(m, "dynamic", option->value);
 	case OPTION_IDENTITY:
 		return put_text(m, "identity", option->value);
-	case OPTION_CIPHERS:
-		return put_text(m, "ciphers", option->value);
 	case OPTION_SET:
 		return put_setting(m, option->value);
 	case OPTION_PORT:
@@ -254,11 +245,11 @@ static int put_option(struct making *m, const struct option_value *option)
 		m->login = option->value;
 		return 0;
 	default:
-		return 0;
+		return put_short_word(m, option);
 	}
 }
 
-/* ssh's -p and -l and its ssh:// become one "[user@]host[:port]". */
+/* ssh's -p, -l and HostName and its ssh:// become one "[user@]host[:port]". */
 static int put_host(struct making *m, const char *host)
 {
 	struct endpoint endpoint;
@@ -266,10 +257,11 @@ static int put_host(struct making *m, const char *host)
 	uint16_t port = 0;
 	char text[ENDPOINT_TEXT_MAX];
 	CLEANUP(freep) char *whole = NULL;
+	const char *name;
 
 	if (strncmp(host, "ssh://", strlen("ssh://")) == 0)
 		host += strlen("ssh://");
-	if (!m->port && !m->login)
+	if (!m->port && !m->login && !m->hostname)
 		return put_text(m, "host", host);
 	if (endpoint_parse(host, &endpoint, &err) < 0 ||
 	    (m->port && port_parse(m->port, &port, &err) < 0) ||
@@ -280,11 +272,22 @@ static int put_host(struct making *m, const char *host)
 				   "the %s is given twice: %s and '%s'",
 				   m->port && endpoint.port ? "port" : "user",
 				   m->port && endpoint.port ? "-p" : "-l", host);
+	if (m->hostname && endpoint_check_host(m->hostname, &err) < 0)
+		return failure_set(m->f, EXIT_USAGE, ERR_USAGE, "-o HostName: %s", err.msg);
 	port = port ? port : endpoint.port;
+	name = m->hostname ? m->hostname : endpoint.host;
 	whole = str_printf("%s%s%s", m->login ? m->login : endpoint.user,
 			   m->login || *endpoint.user ? "@" : "",
-			   port ? endpoint_format(text, endpoint.host, port) : endpoint.host);
+			   port ? endpoint_format(text, name, port) : name);
 	return whole ? put_text(m, "host", whole) : failure_nomem(m->f);
+}
+
+/* What cannot be carried is a comment where there may be some. */
+static int forgive(struct making *m, int rc)
+{
+	if (rc == 0 || !m->comments || m->f->exit != EXIT_USAGE)
+		return rc;
+	return strv_add(m->comments, m->f->message) < 0 ? failure_nomem(m->f) : 0;
 }
 
 /* All options of the command line; -1 with f filled and nothing to free. */
@@ -294,7 +297,7 @@ static int put_options(struct making *m, const struct args *args)
 	if (!m->tunnel)
 		return failure_nomem(m->f);
 	for (size_t i = 0; i < args->value_count; i++) {
-		if (put_option(m, &args->values[i]) < 0) {
+		if (forgive(m, put_option(m, &args->values[i])) < 0) {
 			json_decref(TAKE(m->tunnel));
 			return -1;
 		}
@@ -318,14 +321,24 @@ static const char *not_a_forward(const struct making *m)
 	const char *key;
 	json_t *value;
 
-	if (m->port || m->login)
-		return m->port ? "port" : "user";
+	if (m->port || m->login || m->hostname)
+		return m->port ? "port" : m->login ? "user" : "hostname";
 	json_object_foreach (m->tunnel, key, value) {
 		if (strcmp(key, "local") != 0 && strcmp(key, "remote") != 0 &&
 		    strcmp(key, "dynamic") != 0)
 			return key;
 	}
 	return NULL;
+}
+
+json_t *letters_import(const struct args *args, const char *directory, const char *home,
+		       struct strv *comments, struct failure *f)
+{
+	struct making m = { .directory = directory, .home = home, .comments = comments, .f = f };
+
+	if (put_options(&m, args) == 0 && put_host(&m, args->operands[1]) < 0)
+		json_decref(TAKE(m.tunnel));
+	return m.tunnel;
 }
 
 json_t *letters_forwards(const struct args *args, const char *directory, const char *home,

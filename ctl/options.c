@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "lib/str.h"
 #include "lib/util.h"
 
 const struct option_row option_rows[OPTION_COUNT] = {
@@ -28,9 +29,16 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_IDENTITY] = { 'i', NULL, "KEYFILE", "a private key; may be repeated" },
 	[OPTION_PORT] = { 'p', NULL, "PORT", "of the SSH server (22)" },
 	[OPTION_LOGIN] = { 'l', NULL, "USER", "the user to be there" },
+	[OPTION_JUMP] = { 'J', NULL, "[USER@]HOST[:PORT]",
+			  "a server to go through; several with commas" },
+	[OPTION_COMPRESS] = { 'C', NULL, NULL, "ask the server to compress" },
 	[OPTION_CIPHERS] = { 'c', NULL, "CIPHERS", "in order of preference" },
+	[OPTION_MACS] = { 'm', NULL, "MACS", "message authentication codes, likewise" },
 	[OPTION_SET] = { 'o', NULL, "KEY=VALUE",
 			 "any key of tunneld.yaml (keepalive.interval=5s), or ssh's name for it" },
+	[OPTION_NAME] = { 0, "name", "NAME", "what the tunnel is called (after its host)" },
+	[OPTION_UNIT] = { 0, "unit", "FILE", "a systemd unit that runs ssh or autossh" },
+	[OPTION_SSH_CONFIG] = { 0, "ssh-config", "HOST", "what ~/.ssh/config says about HOST" },
 };
 
 #define NOT_YET "is not supported by this version of tunneld"
@@ -48,17 +56,14 @@ const struct ssh_letter ssh_letters[] = {
 	{ 'k', false, NULL },
 	{ 'y', false, NULL },
 	{ 'M', true, NULL }, /* autossh's monitoring port; tunneld needs none */
-	{ 'J', true, NOT_YET " (jump hosts); forward a port to the SSH server behind it with -L" },
 	{ 'w', true,
 	  "makes a network interface, which tunneld does not; forward ports with -L or "
 	  "-R, or all of them with -D" },
 	{ 'W', true,
 	  "belongs to one standard input and output; add the tunnel without it, then "
 	  "'tunctl nc NAME HOST:PORT' does the same as often as you like" },
-	{ 'C', false, NOT_YET " (compression); leave it out" },
 	{ 'b', true, NOT_YET " (a source address); leave it out" },
 	{ 'B', true, NOT_YET " (a source interface); leave it out" },
-	{ 'm', true, NOT_YET " (a choice of MACs); choose a cipher that needs none with -c" },
 	{ '4', false, NOT_YET " (a choice of address family); name the server by its address" },
 	{ '6', false, NOT_YET " (a choice of address family); name the server by its address" },
 	{ 'I', true, NOT_YET " (PKCS#11); name a key file with -i" },
@@ -73,6 +78,7 @@ const struct ssh_letter ssh_letters[] = {
 	{ 'Y', false, NO_SHELL " that could open a window; run 'ssh -Y' beside it" },
 	{ 't', false, NO_SHELL " that could use a terminal; run 'ssh -t' beside it" },
 	{ 'e', true, "is for a terminal, and a tunnel has none; leave it out" },
+	{ 'P', true, "chooses parts of ~/.ssh/config by a tag; leave it out" },
 };
 
 const size_t ssh_letter_count = ARRAY_SIZE(ssh_letters);
@@ -82,12 +88,20 @@ struct reading {
 	struct args *args;
 	char *const *argv;
 	int argc, at; /* at: the next word */
+	struct strv *comments; /* of args_parse_ssh(); NULL: what is refused is an error */
+	bool is_ssh; /* args_parse_ssh(), and it is not autossh */
 	struct failure *f;
 };
 
 static unsigned options_of(const struct args *args)
 {
 	return OPTION_GLOBAL | (args->verb ? args->verb->options : OPTION_BIT(OPTION_VERSION));
+}
+
+/* tunctl's own mean nothing to ssh. */
+static unsigned letters_of(const struct reading *r)
+{
+	return r->comments ? r->args->verb->options : options_of(r->args);
 }
 
 static int __attribute__((format(printf, 2, 3)))
@@ -143,19 +157,38 @@ static const char *letter_value(struct reading *r, const char *letter)
 	return NULL;
 }
 
+/* A letter that has no place here; value is NULL for one without. */
+static int refuse_letter(struct reading *r, char letter, const char *value, const char *why)
+{
+	CLEANUP(freep) char *line = NULL;
+
+	if (!r->comments)
+		return usage_error(r, "-%c %s", letter, why);
+	line = str_printf("-%c%s%s: %s", letter, value ? " " : "", value ? value : "", why);
+	return line && strv_add(r->comments, line) == 0 ? 0 : failure_nomem(r->f);
+}
+
+static int unknown_letter(struct reading *r, char letter)
+{
+	if (r->comments)
+		return refuse_letter(r, letter, NULL, "tunneld does not know it");
+	return usage_error(r, "unknown option -%c", letter);
+}
+
 /* "-NTL5432:db:5432": letters until one takes the rest as its value. */
 static int read_letters(struct reading *r, const char *word)
 {
 	for (const char *c = word + 1; *c; c++) {
 		const struct ssh_letter *ssh = find_ssh_letter(r->args, *c);
-		int id = find_letter(options_of(r->args), *c);
+		int id = find_letter(letters_of(r), *c);
 		bool takes_value = ssh ? ssh->takes_value : id >= 0 && option_rows[id].value;
 		const char *value = NULL;
 
 		if (!ssh && id < 0)
-			return usage_error(r, "unknown option -%c", *c);
-		if (ssh && ssh->refusal)
-			return usage_error(r, "-%c %s", *c, ssh->refusal);
+			return unknown_letter(r, *c);
+		if (ssh && ssh->refusal && !r->comments)
+			return refuse_letter(r, *c, NULL, ssh->refusal);
+		takes_value = takes_value && !(r->is_ssh && *c == 'M');
 		if (takes_value) {
 			value = letter_value(r, c);
 			if (!value)
@@ -163,6 +196,8 @@ static int read_letters(struct reading *r, const char *word)
 		}
 		if (!ssh)
 			add_value(r->args, id, value);
+		else if (ssh->refusal && refuse_letter(r, *c, value, ssh->refusal) < 0)
+			return -1;
 		if (takes_value)
 			break;
 	}
@@ -244,24 +279,36 @@ static int check_operands(struct reading *r)
 	return 0;
 }
 
+static int make_room(struct args *args, int argc, char *const *argv)
+{
+	size_t letters = 0; /* "-wwww" is four options in one word */
+
+	*args = (struct args){ 0 };
+	for (int i = 0; i < argc; i++)
+		letters += strlen(argv[i]);
+	args->values = calloc(letters + 1, sizeof(*args->values));
+	args->operands = calloc((size_t)argc + 2, sizeof(*args->operands));
+	return args->values && args->operands ? 0 : -1;
+}
+
+/* A command stands at the end, with options that are its own. */
+static bool is_command(const struct args *args)
+{
+	return args->verb && args->verb->command && args->operand_count > 0;
+}
+
 int args_parse(struct args *ret, int argc, char *const *argv, struct failure *f)
 {
 	struct reading r = { .args = ret, .argv = argv, .argc = argc, .at = 1, .f = f };
 	bool only_operands = false;
-	size_t letters = 0; /* "-wwww" is four options in one word */
 	int rc = 0;
 
-	*ret = (struct args){ 0 };
-	for (int i = 0; i < argc; i++)
-		letters += strlen(argv[i]);
-	ret->values = calloc(letters + 1, sizeof(*ret->values));
-	ret->operands = calloc((size_t)argc + 1, sizeof(*ret->operands));
-	if (!ret->values || !ret->operands)
+	if (make_room(ret, argc, argv) < 0)
 		return failure_nomem(f);
 	while (rc == 0 && r.at < argc) {
 		const char *word = argv[r.at++];
 
-		if (only_operands || word[0] != '-' || word[1] == '\0')
+		if (only_operands || is_command(ret) || word[0] != '-' || word[1] == '\0')
 			rc = read_operand(&r, word);
 		else if (strcmp(word, "--") == 0)
 			only_operands = true;
@@ -271,6 +318,39 @@ int args_parse(struct args *ret, int argc, char *const *argv, struct failure *f)
 			rc = read_letters(&r, word);
 	}
 	return rc < 0 ? rc : check_operands(&r);
+}
+
+int args_parse_ssh(struct args *ret, int argc, char *const *argv, bool is_autossh,
+		   struct strv *comments, struct failure *f)
+{
+	struct reading r = { .args = ret,
+			     .argv = argv,
+			     .argc = argc,
+			     .at = 1,
+			     .comments = comments,
+			     .is_ssh = !is_autossh,
+			     .f = f };
+	bool only_operands = false;
+	int rc = 0;
+
+	if (make_room(ret, argc, argv) < 0)
+		return failure_nomem(f);
+	ret->verb = verb_find("add", f);
+	ret->operands[ret->operand_count++] = "";
+	while (rc == 0 && r.at < argc) {
+		const char *word = argv[r.at++];
+
+		/* Behind the host the first word that is no option begins the command. */
+		if (only_operands || ret->operand_count > 2 || word[0] != '-' || word[1] == '\0')
+			rc = read_operand(&r, word);
+		else if (strcmp(word, "--") == 0)
+			only_operands = true;
+		else
+			rc = read_letters(&r, word);
+	}
+	if (rc == 0 && ret->operand_count < 2)
+		rc = failure_set(f, EXIT_FAILED, ERR_CONFIG, "%s: no host is named", argv[0]);
+	return rc;
 }
 
 void args_fini(struct args *args)

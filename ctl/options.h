@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "ctl/failure.h"
+#include "lib/util.h"
 
 enum option_id {
 	OPTION_SOCKET,
@@ -28,8 +29,14 @@ enum option_id {
 	OPTION_IDENTITY,
 	OPTION_PORT,
 	OPTION_LOGIN,
+	OPTION_JUMP,
+	OPTION_COMPRESS,
 	OPTION_CIPHERS,
+	OPTION_MACS,
 	OPTION_SET,
+	OPTION_NAME,
+	OPTION_UNIT,
+	OPTION_SSH_CONFIG,
 	OPTION_COUNT
 };
 
@@ -74,6 +81,11 @@ struct args {
 
 /* -1: not a command line of ours; f says why. */
 int args_parse(struct args *ret, int argc, char *const *argv, struct failure *f);
+/* What stands behind the word ssh or autossh (argv[0]), read as for `add`: options, the host, more
+ * options, a command. Operands: "", the host, the words of the command. What is refused there is a line
+ * in comments here. */
+int args_parse_ssh(struct args *ret, int argc, char *const *argv, bool is_autossh,
+		   struct strv *comments, struct failure *f);
 void args_fini(struct args *args);
 
 bool args_has(const struct args *args, enum option_id id);

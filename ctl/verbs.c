@@ -15,7 +15,8 @@
 	 OPTION_BIT(OPTION_SET))
 #define SSH_OPTIONS                                                                                \
 	(FORWARDS | OPTION_BIT(OPTION_IDENTITY) | OPTION_BIT(OPTION_PORT) |                        \
-	 OPTION_BIT(OPTION_LOGIN) | OPTION_BIT(OPTION_CIPHERS))
+	 OPTION_BIT(OPTION_LOGIN) | OPTION_BIT(OPTION_JUMP) | OPTION_BIT(OPTION_COMPRESS) |        \
+	 OPTION_BIT(OPTION_CIPHERS) | OPTION_BIT(OPTION_MACS))
 
 /* clang-format off */
 const struct verb verbs[] = {
@@ -65,6 +66,12 @@ const struct verb verbs[] = {
 	  .help = "tie standard input and output to a connection through a tunnel",
 	  .example = "ssh -o ProxyCommand='tunctl nc bastion %h %p' me@internal",
 	  .min_operands = 2, .max_operands = 3 },
+	{ .name = "import", .run = run_import,
+	  .synopsis = "[--name NAME] [ssh ... | autossh ... | --unit FILE | --ssh-config HOST]",
+	  .help = "print the YAML for a line of ssh, a unit, a crontab or a host of ~/.ssh/config",
+	  .example = "tunctl import ssh -fN -L 5432:db:5432 me@host > ~/.config/tunneld/tunnels.d/db.yaml",
+	  .options = OPTION_BIT(OPTION_NAME) | OPTION_BIT(OPTION_UNIT) | OPTION_BIT(OPTION_SSH_CONFIG),
+	  .command = true, .max_operands = OPERANDS_ANY },
 	{ .name = "reload", .run = run_reload, .synopsis = "",
 	  .help = "read the configuration again and apply what changed" },
 	{ .name = "version", .run = run_version, .synopsis = "",

@@ -15,7 +15,7 @@ _tunctl_names()
 _tunctl()
 {
 	local global="-s --socket --json -h --help"
-	local verbs="list inspect up down restart add forward drop connections kill nc reload version"
+	local verbs="list inspect up down restart add forward drop connections kill nc import reload version"
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local i operands=0 verb= words=
 
@@ -35,12 +35,12 @@ _tunctl()
 	done
 
 	case $prev in
-	-s | --socket | -i)
+	-s | --socket | -i | --unit)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	-L | -R | -D | -p | -l | -c | -o | --timeout)
+	-L | -R | -D | -p | -l | -c | -m | -J | -o | --timeout | --name | --ssh-config)
 		return
 		;;
 	esac
@@ -51,8 +51,9 @@ _tunctl()
 	inspect) words="$global --daemon" ;;
 	up | restart) words="$global --all --no-wait --timeout" ;;
 	down) words="$global --all" ;;
-	add) words="$global --no-wait --timeout -L -R -D -i -p -l -c -o" ;;
+	add) words="$global --no-wait --timeout -L -R -D -i -p -l -J -C -c -m -o" ;;
 	forward) words="$global -L -R -D -o" ;;
+	import) words="$global --name --unit --ssh-config" ;;
 	connections) words="$global -w --watch" ;;
 	*) words=$global ;;
 	esac

@@ -92,7 +92,7 @@ class Worker:
         client.close()
 
     def state(self, tunnel, state):
-        self.send("state", tunnel=tunnel, state=state, attempt=1, retry_at_ms=0, route=0, jumps=[])
+        self.send("state", tunnel=tunnel, state=state, attempt=1, retry_at_ms=0, route=0)
 
     # -- what the supervisor says ------------------------------------------------------------------
 

@@ -67,7 +67,8 @@ def test_add_takes_an_autossh_line(server):
         "1:a:1",
         "host",
     ) == {
-        "keepalive": {"interval": "30", "count": "2"},
+        "host_key": "strict",
+        "keepalive": {"interval": "30s", "count": "2"},
         "exit_on_forward_failure": "yes",
         "local": "1:a:1",
         "host": "me@host:2222",
@@ -132,13 +133,13 @@ def test_add_takes_keys_of_the_configuration(server):
 @pytest.mark.parametrize(
     "args, words",
     [
-        (["-J", "a", "h"], "-J is not supported"),
+        (["-o", "ForwardAgent=yes", "h"], "-o ForwardAgent yes: no command runs on the server"),
         (["-Nw0", "h"], "-w makes a network interface, which tunneld does not; forward ports"),
         (["-Wdb:22", "h"], "-W belongs to one standard input and output; add the tunnel without"),
         (["-fNA", "h"], "-A needs a command on the server, and a tunnel runs none"),
         (["-X", "h"], "run 'ssh -X' beside it"),
         (["-g", "h"], "-g is written into the forward: -L '*:PORT:HOST:PORT'"),
-        (["-o", "GatewayPorts=yes", "h"], "write -L '*:PORT:HOST:PORT'"),
+        (["-o", "GatewayPorts=yes", "h"], "write '*:PORT:HOST:PORT'"),
         (["-o", "Tunnel=ethernet", "h"], "tunneld makes no network interfaces"),
         (["-Z", "h"], "unknown option -Z"),
         (["-S", "none", "h"], "-S is not needed"),
