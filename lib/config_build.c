@@ -13,8 +13,6 @@
 #include "lib/str.h"
 #include "lib/util.h"
 
-enum { SSH_PORT = 22, LAYERS = 4 };
-
 static void no_memory(struct config_decoder *d, const struct node *at)
 {
 	config_complain(d, at, "out of memory");
@@ -98,17 +96,16 @@ static bool has_reconnect(const struct config_layer *layer)
 
 /* `min` above `max`: said where one of them was written. */
 static void check_reconnect(struct config_decoder *d, const struct config_layer *written,
-			    const struct config_layer *composed, const struct node *map)
+			    const struct upkeep_settings *composed, const struct node *map)
 {
 	const struct node *at = node_find(map, "reconnect");
 	char min[DURATION_TEXT_MAX], max[DURATION_TEXT_MAX];
 
-	if (!has_reconnect(written) ||
-	    composed->upkeep.reconnect_min_ms <= composed->upkeep.reconnect_max_ms)
+	if (!has_reconnect(written) || composed->reconnect_min_ms <= composed->reconnect_max_ms)
 		return;
 	config_complain(d, at, "reconnect.min (%s) is larger than reconnect.max (%s)",
-			duration_format(min, composed->upkeep.reconnect_min_ms),
-			duration_format(max, composed->upkeep.reconnect_max_ms));
+			duration_format(min, composed->reconnect_min_ms),
+			duration_format(max, composed->reconnect_max_ms));
 }
 
 /* The same for defaults and hosts, which nobody composes otherwise. */
@@ -125,7 +122,7 @@ static void check_layer(struct config_decoder *d, const struct config_base *base
 		no_memory(d, map);
 		return;
 	}
-	check_reconnect(d, layer, &composed, map);
+	check_reconnect(d, layer, &composed.upkeep, map);
 	config_layer_fini(&composed);
 }
 
@@ -169,19 +166,9 @@ void config_build_hosts(struct config_base *base, struct config_reading *r)
 		build_host(base, d, &r->hosts.items[i]);
 		config_trail_pop(d);
 	}
+	if (base->hosts)
+		config_check_circles(base, d, &r->hosts);
 	config_trail_pop(d);
-}
-
-static int host_by_name(const void *name, const void *host)
-{
-	return strcmp(name, ((const struct config_host *)host)->name);
-}
-
-static const struct config_host *find_host(const struct config_base *base, const char *name)
-{
-	if (base->host_count == 0)
-		return NULL;
-	return bsearch(name, base->hosts, base->host_count, sizeof(*base->hosts), host_by_name);
 }
 
 static bool is_name_used(const struct config_forward *forwards, size_t count, const char *name)
@@ -233,119 +220,27 @@ int config_name_forwards(struct config_decoder *d, struct config_forward *forwar
 	return 0;
 }
 
-/* Host, port and user: what is written as a host wins over the entry it names. */
-static int address(const struct config_host *host, const struct endpoint *endpoint,
-		   struct connection_settings *c)
-{
-	const struct connection_settings *entry = host ? &host->layer.connection : NULL;
-
-	c->port = endpoint->port ? endpoint->port : entry ? entry->port : 0;
-	c->port = c->port ? c->port : SSH_PORT;
-	c->original = strdup(endpoint->host);
-	c->host = strdup(entry && entry->host ? entry->host : endpoint->host);
-	if (endpoint->user[0]) {
-		free(c->user);
-		c->user = strdup(endpoint->user);
-		return c->host && c->original && c->user ? 0 : -1;
-	}
-	return c->host && c->original ? 0 : -1;
-}
-
-static bool is_written(const struct config_layer *const *layers, const char *key)
-{
-	for (size_t i = 1; i < LAYERS; i++) {
-		if (schema_set_has(&layers[i]->written, key_index(PLACE_DEFAULTS, key)))
-			return true;
-	}
-	return false;
-}
-
-static void check_login(struct config_decoder *d, const struct config_layer *const *layers,
-			const struct connection_settings *c, const struct node *map)
-{
-	if (c->identities_implied && c->identities.count == 0)
-		config_complain(d, map,
-				"'identity' is missing: which private key shall log in? (here, in "
-				"hosts or in defaults)");
-	if (!c->user && !is_written(layers, "user"))
-		config_complain(d, map, "'user' is missing: who shall log in?");
-}
-
-/* Puts the layers of a server together: built-in, defaults, its entry in hosts, and what is written
- * nearer (own). map is where mistakes are shown. -1: no memory. */
-static int build_hop(const struct config_base *base, struct config_decoder *d,
-		     const struct endpoint *endpoint, const struct config_layer *own,
-		     const struct node *map, struct config_hop *ret)
-{
-	static const struct config_layer nothing = { 0 };
-	const struct config_host *host = find_host(base, endpoint->host);
-	const struct config_layer *const layers[LAYERS] = {
-		&base->builtin.layer,
-		&base->defaults,
-		host ? &host->layer : &nothing,
-		own,
-	};
-	struct config_layer composed;
-	int rc;
-
-	if (config_layer_compose(layers, LAYERS, &composed) < 0)
-		return -1;
-	rc = address(host, endpoint, &composed.connection);
-	composed.connection.identities_implied = !is_written(layers, "identity");
-	check_reconnect(d, own, &composed, map);
-	check_login(d, layers, &composed.connection, map);
-	ret->connection = composed.connection;
-	ret->upkeep = composed.upkeep;
-	composed.connection = (struct connection_settings){ 0 };
-	config_layer_fini(&composed);
-	return rc;
-}
-
-/* Inherited lists are copied into every tunnel: a small file must not become a large program. */
-static void charge(struct config_base *base, struct config_decoder *d,
-		   const struct connection_settings *c, const struct node *at)
-{
-	base->bytes += connection_settings_bytes(c);
-	if (base->bytes > CONFIG_TEXT_MAX)
-		config_complain(d, at, "the tunnels together inherit more than %d MiB of text",
-				CONFIG_TEXT_MAX / (1024 * 1024));
-}
-
-/* The way to one of the hosts of a tunnel. -1: no memory. */
-static int build_route(struct config_base *base, struct config_decoder *d,
-		       const struct config_tunnel_draft *draft, const char *host,
-		       const struct node *map, struct config_route *ret)
-{
-	struct endpoint endpoint;
-
-	ret->host = strdup(host);
-	ret->hops = calloc(1, sizeof(*ret->hops));
-	if (!ret->host || !ret->hops || endpoint_parse(host, &endpoint, NULL) < 0)
-		return -1;
-	ret->hop_count = 1;
-	if (build_hop(base, d, &endpoint, &draft->layer, map, &ret->hops[0]) < 0)
-		return -1;
-	charge(base, d, &ret->hops[0].connection, map);
-	return 0;
-}
-
+/* The upkeep of a tunnel is that of its first server: the layers differ only by its entry in hosts. */
 static int build_routes(struct config_base *base, struct config_decoder *d,
 			const struct config_tunnel_draft *draft, const struct node *map,
 			struct config_tunnel *tunnel)
 {
+	const struct config_route *first;
+
 	tunnel->routes = calloc(MAX(draft->hosts.count, (size_t)1), sizeof(*tunnel->routes));
 	if (!tunnel->routes)
 		return -1;
 	for (size_t i = 0; i < draft->hosts.count; i++) {
 		tunnel->route_count++;
-		if (build_route(base, d, draft, draft->hosts.items[i], map, &tunnel->routes[i]) < 0)
+		if (config_build_route(base, d, &draft->layer, draft->hosts.items[i], map,
+				       &tunnel->routes[i]) < 0)
 			return -1;
 	}
-	if (tunnel->route_count > 0) {
-		const struct config_route *first = &tunnel->routes[0];
-
-		tunnel->upkeep = first->hops[first->hop_count - 1].upkeep;
-	}
+	first = tunnel->routes;
+	if (tunnel->route_count == 0 || first->hop_count == 0)
+		return 0;
+	tunnel->upkeep = first->hops[first->hop_count - 1].upkeep;
+	check_reconnect(d, &draft->layer, &tunnel->upkeep, map);
 	return 0;
 }
 

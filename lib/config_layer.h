@@ -70,6 +70,7 @@ struct config_base {
 	struct config_layer defaults;
 	struct config_host *hosts; /* sorted by name */
 	size_t host_count;
+	bool has_circles; /* of jumps, which has been said */
 	size_t bytes; /* of text in all tunnels so far: what one file can multiply is bounded */
 };
 

@@ -88,6 +88,17 @@ void config_build_hosts(struct config_base *base, struct config_reading *r);
 /* The tunnel that map describes; NULL: it has mistakes. */
 struct config_tunnel *config_build_tunnel(struct config_base *base, struct config_decoder *d,
 					  const struct node *name, const struct node *map);
+/* config_route.c */
+
+/* The way from here to a server, host as written in a tunnel that map describes. -1: no memory; mistakes
+ * are problems, and then ret may be incomplete. */
+int config_build_route(struct config_base *base, struct config_decoder *d,
+		       const struct config_layer *tunnel, const char *host, const struct node *map,
+		       struct config_route *ret);
+/* Complains about hosts that are reached through each other; entries are what they were built from. */
+void config_check_circles(struct config_base *base, struct config_decoder *d,
+			  const struct config_entries *entries);
+
 /* Names the forwards nobody named after where they listen, and complains about names used twice; map
  * is what they were decoded from (NULL: nothing with lines). -1: no memory. */
 int config_name_forwards(struct config_decoder *d, struct config_forward *forwards, size_t count,

@@ -11,6 +11,15 @@ static const char *const tunnel_names[TUNNEL_STATE_COUNT] = {
 	[TUNNEL_FAILED] = "failed",
 };
 
+static const char *const hop_names[HOP_STATE_COUNT] = {
+	[HOP_WAITING] = "waiting",
+	[HOP_CONNECTING] = "connecting",
+	[HOP_VERIFYING] = "verifying",
+	[HOP_AUTHENTICATING] = "authenticating",
+	[HOP_UP] = "up",
+	[HOP_FAILED] = "failed",
+};
+
 static const char *const forward_names[FORWARD_STATE_COUNT] = {
 	[FORWARD_CLOSED] = "closed", [FORWARD_WAITING] = "waiting", [FORWARD_OPENING] = "opening",
 	[FORWARD_OPEN] = "open",     [FORWARD_FAILED] = "failed",
@@ -36,6 +45,11 @@ const char *tunnel_state_name(enum tunnel_state state)
 	return tunnel_names[state];
 }
 
+const char *hop_state_name(enum hop_state state)
+{
+	return hop_names[state];
+}
+
 const char *forward_state_name(enum forward_state state)
 {
 	return forward_names[state];
@@ -49,6 +63,11 @@ const char *connection_state_name(enum connection_state state)
 int tunnel_state_from_name(const char *name)
 {
 	return find_name(tunnel_names, TUNNEL_STATE_COUNT, name);
+}
+
+int hop_state_from_name(const char *name)
+{
+	return find_name(hop_names, HOP_STATE_COUNT, name);
 }
 
 int forward_state_from_name(const char *name)

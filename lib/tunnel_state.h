@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The public vocabulary of what a tunnel, a forward and a connection can be. The worker reports these, the
- * supervisor keeps and republishes them, tunctl prints them; the words are written once, here.
+ * The public vocabulary of what a tunnel, a server on its way, a forward and a connection can be. The
+ * worker reports these, the supervisor keeps and republishes them, tunctl prints them; the words are
+ * written once, here.
  */
 #pragma once
 
@@ -18,6 +19,17 @@ enum tunnel_state {
 	TUNNEL_BACKOFF, /* waiting to try again, with the reason */
 	TUNNEL_FAILED, /* a person must act, with the reason */
 	TUNNEL_STATE_COUNT
+};
+
+/* A server on the way of a tunnel. */
+enum hop_state {
+	HOP_WAITING, /* for the server before it, or for its turn; or nothing is wanted of it */
+	HOP_CONNECTING, /* the same three as above */
+	HOP_VERIFYING,
+	HOP_AUTHENTICATING,
+	HOP_UP, /* there is a session */
+	HOP_FAILED, /* there is none, with the reason */
+	HOP_STATE_COUNT
 };
 
 enum forward_state {
@@ -37,11 +49,13 @@ enum connection_state {
 };
 
 const char *tunnel_state_name(enum tunnel_state state); /* "up" */
+const char *hop_state_name(enum hop_state state);
 const char *forward_state_name(enum forward_state state);
 const char *connection_state_name(enum connection_state state);
 
 /* -1 for a word that is none. */
 int tunnel_state_from_name(const char *name);
+int hop_state_from_name(const char *name);
 int forward_state_from_name(const char *name);
 int connection_state_from_name(const char *name);
 

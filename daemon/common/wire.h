@@ -27,8 +27,9 @@
  *
  * Worker to supervisor
  *   ready           {version, libssh}
- *   state           {tunnel, state, attempt, retry_at_ms, route, error?, session?}    each change
- *                                                     once
+ *   state           {tunnel, state, attempt, retry_at_ms, route, error?, session?, jumps}
+ *                                                     each change once; jumps: {state, rtt_us,
+ *                                                     error?, session?} of each
  *   forward-state   {tunnel, forward, state, port, note?, error?}
  *   stats           {tunnel, bytes_in, bytes_out, connections, connections_total, rtt_us, forwards}
  *                                                     at most twice a second, only when changed
@@ -65,6 +66,14 @@ struct wire_session {
 	char identity[256]; /* path of the key that was accepted */
 };
 
+/* A jump of a tunnel's route. */
+struct wire_hop {
+	enum hop_state state;
+	int64_t rtt_us; /* -1: not measured in this session */
+	struct err error; /* why, for HOP_FAILED */
+	struct wire_session session;
+};
+
 struct wire_tunnel_state {
 	uint64_t tunnel;
 	enum tunnel_state state;
@@ -73,6 +82,9 @@ struct wire_tunnel_state {
 	uint64_t retry_at_ms; /* TUNNEL_BACKOFF only */
 	struct err error; /* why, for backoff, failed, degraded; code ERR_NONE otherwise */
 	struct wire_session session;
+	struct wire_hop
+		*jumps; /* in the order they are reached; borrowed, or of wire_state_fini() */
+	size_t jump_count;
 };
 
 struct wire_forward {
@@ -178,9 +190,11 @@ int wire_read_connected(json_t *m, uint64_t *ret_call, struct err *ret_error, st
 int wire_read_ping(json_t *m, uint64_t *ret_seq, struct err *err);
 int wire_read_ready(json_t *m, char *ret_version, size_t version_size, char *ret_libssh,
 		    size_t libssh_size, struct err *err);
-int wire_read_tunnel_state(json_t *m, struct wire_tunnel_state *ret, struct err *err);
+int wire_read_tunnel_state(json_t *m, struct wire_tunnel_state *ret,
+			   struct err *err); /* wire_state_fini() */
 int wire_read_forward_state(json_t *m, struct wire_forward_state *ret, struct err *err);
 int wire_read_stats(json_t *m, struct wire_stats *ret, struct err *err); /* wire_stats_fini() */
 int wire_read_pong(json_t *m, struct wire_pong *ret, struct err *err);
 
+void wire_state_fini(struct wire_tunnel_state *state);
 void wire_stats_fini(struct wire_stats *stats);

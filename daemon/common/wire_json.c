@@ -182,6 +182,10 @@ void wire_get_error(struct wire_reader *r, const char *key, struct err *ret)
 	*ret = (struct err){ 0 };
 	if (!o || json_is_null(o))
 		return;
+	if (!json_is_object(o)) {
+		wire_fail(r, key);
+		return;
+	}
 	if (!slug) {
 		wire_fail(&part, "code");
 		return;

@@ -53,6 +53,61 @@ static void read_session(struct wire_reader *r, const char *key, struct wire_ses
 			       session_rows[i].size);
 }
 
+static json_t *jumps_json(const struct wire_tunnel_state *state)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < state->jump_count; i++) {
+		const struct wire_hop *hop = &state->jumps[i];
+		json_t *o =
+			wire_with(json_object(), "state", wire_text(hop_state_name(hop->state)));
+
+		o = wire_with(o, "rtt_us", json_integer(hop->rtt_us));
+		o = wire_with(o, "error", wire_error(&hop->error));
+		array = wire_append(array, wire_with(o, "session", session_json(&hop->session)));
+	}
+	return array;
+}
+
+static int64_t get_rtt(struct wire_reader *r)
+{
+	json_t *rtt = json_object_get(r->object, "rtt_us");
+
+	if (!json_is_integer(rtt))
+		wire_fail(r, "rtt_us");
+	return MAX(json_integer_value(rtt), -1);
+}
+
+static void read_jumps(struct wire_reader *r, struct wire_tunnel_state *ret)
+{
+	json_t *array = json_object_get(r->object, "jumps");
+	size_t count = json_array_size(array);
+
+	if (!json_is_array(array) || count >= CONFIG_HOPS_MAX) {
+		wire_fail(r, "jumps");
+		return;
+	}
+	ret->jumps = count > 0 ? calloc(count, sizeof(*ret->jumps)) : NULL;
+	if (count > 0 && !ret->jumps)
+		wire_fail(r, "jumps");
+	for (size_t i = 0; i < count && !r->failed; i++) {
+		struct wire_reader part = wire_part(r, json_array_get(array, i));
+		struct wire_hop *hop = &ret->jumps[ret->jump_count++];
+
+		hop->state = (enum hop_state)wire_get_word(&part, "state", hop_state_from_name);
+		hop->rtt_us = get_rtt(&part);
+		wire_get_error(&part, "error", &hop->error);
+		read_session(&part, "session", &hop->session);
+	}
+}
+
+void wire_state_fini(struct wire_tunnel_state *state)
+{
+	free(state->jumps);
+	state->jumps = NULL;
+	state->jump_count = 0;
+}
+
 json_t *wire_tunnel_state(const struct wire_tunnel_state *state)
 {
 	json_t *m = wire_about("state", state->tunnel);
@@ -62,7 +117,8 @@ json_t *wire_tunnel_state(const struct wire_tunnel_state *state)
 	m = wire_with(m, "retry_at_ms", wire_integer(state->retry_at_ms));
 	m = wire_with(m, "route", wire_integer(state->route));
 	m = wire_with(m, "error", wire_error(&state->error));
-	return wire_with(m, "session", session_json(&state->session));
+	m = wire_with(m, "session", session_json(&state->session));
+	return wire_with(m, "jumps", jumps_json(state));
 }
 
 int wire_read_tunnel_state(json_t *m, struct wire_tunnel_state *ret, struct err *err)
@@ -77,6 +133,9 @@ int wire_read_tunnel_state(json_t *m, struct wire_tunnel_state *ret, struct err 
 	ret->route = (unsigned)wire_get_integer(&r, "route", CONFIG_ROUTES_MAX - 1);
 	wire_get_error(&r, "error", &ret->error);
 	read_session(&r, "session", &ret->session);
+	read_jumps(&r, ret);
+	if (r.failed)
+		wire_state_fini(ret);
 	return wire_done(&r);
 }
 
@@ -221,14 +280,10 @@ static void read_forward_stats(struct wire_reader *r, const char *key, struct wi
 int wire_read_stats(json_t *m, struct wire_stats *ret, struct err *err)
 {
 	struct wire_reader r = { .object = m, .err = err };
-	json_t *rtt = json_object_get(m, "rtt_us");
-
 	*ret = (struct wire_stats){ 0 };
 	ret->tunnel = wire_get_id(&r, "tunnel");
 	read_counters(&r, &ret->counters);
-	if (!json_is_integer(rtt))
-		wire_fail(&r, "rtt_us");
-	ret->rtt_us = MAX(json_integer_value(rtt), -1);
+	ret->rtt_us = get_rtt(&r);
 	read_forward_stats(&r, "forwards", ret);
 	if (r.failed)
 		wire_stats_fini(ret);

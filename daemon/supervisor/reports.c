@@ -34,14 +34,16 @@ static int handle_state(struct sync *s, struct worker *w, json_t *message, struc
 	struct wire_tunnel_state report;
 	struct tunnel *t;
 
-	if (wire_read_tunnel_state(message, &report, err) < 0 ||
-	    find(s, w, report.tunnel, &t, err) < 0)
+	int rc;
+
+	if (wire_read_tunnel_state(message, &report, err) < 0)
 		return -1;
+	rc = find(s, w, report.tunnel, &t, err);
 	/* Whether a tunnel is stopped is our word; a report of an earlier stop may be late. */
-	if (!t || (report.state == TUNNEL_STOPPED && t->wanted))
-		return 0;
-	tunnel_enter(t, &report);
-	return 0;
+	if (rc == 0 && t && !(report.state == TUNNEL_STOPPED && t->wanted))
+		tunnel_enter(t, &report);
+	wire_state_fini(&report);
+	return rc;
 }
 
 static int handle_forward_state(struct sync *s, struct worker *w, json_t *message, struct err *err)

@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include "daemon/supervisor/listening.h"
-#include "lib/endpoint.h"
 #include "lib/util.h"
 
 json_t *snapshot_time(uint64_t realtime_ms)
@@ -28,7 +27,7 @@ json_t *snapshot_error(enum err_code code, const char *message)
 	return json_pack("{s:s, s:s}", "code", err_slug(code), "message", message ? message : "");
 }
 
-static json_t *error_of(const struct err *err)
+json_t *snapshot_err(const struct err *err)
 {
 	return err ? snapshot_error(err->code, err->msg) : json_null();
 }
@@ -123,10 +122,10 @@ static json_t *forward_snapshot(const struct forward *f)
 	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:s?, s:o, s:I, s:I, s:I, s:I, s:s}",
 			 "name", spec->name, "type", forward_type_name(spec->type), "listen",
 			 listen, "addresses", addresses(f), "target", target, "state",
-			 forward_state_name(f->state), "note", f->note, "error", error_of(f->error),
-			 "connections", (json_int_t)c->connections, "connections_total",
-			 sum(b->connections_total, c->connections_total), "bytes_in",
-			 sum(b->bytes_in, c->bytes_in), "bytes_out",
+			 forward_state_name(f->state), "note", f->note, "error",
+			 snapshot_err(f->error), "connections", (json_int_t)c->connections,
+			 "connections_total", sum(b->connections_total, c->connections_total),
+			 "bytes_in", sum(b->bytes_in, c->bytes_in), "bytes_out",
 			 sum(b->bytes_out, c->bytes_out), "source", source_of(f));
 }
 
@@ -148,15 +147,6 @@ static json_t *forwards(const struct tunnel *t)
 
 /* ---- tunnels ---- */
 
-static json_t *hops(const struct tunnel *t)
-{
-	const struct connection_settings *server = tunnel_server(t);
-	char host[ENDPOINT_TEXT_MAX];
-
-	endpoint_format(host, server->host, (uint16_t)server->port);
-	return json_pack("[{s:s, s:s}]", "host", host, "state", tunnel_state_name(t->state));
-}
-
 static json_t *retry_in(const struct tunnel *t)
 {
 	uint64_t now = monotonic_ms();
@@ -166,9 +156,9 @@ static json_t *retry_in(const struct tunnel *t)
 	return json_integer(t->retry_at_ms > now ? (json_int_t)(t->retry_at_ms - now) : 0);
 }
 
-static json_t *rtt(const struct tunnel *t)
+json_t *snapshot_rtt(int64_t rtt_us)
 {
-	return t->rtt_us < 0 ? json_null() : json_real((double)t->rtt_us / 1000);
+	return rtt_us < 0 ? json_null() : json_real((double)rtt_us / 1000);
 }
 
 json_t *snapshot_tunnel(const struct tunnel *t)
@@ -178,13 +168,14 @@ json_t *snapshot_tunnel(const struct tunnel *t)
 	return json_pack("{s:s, s:s, s:o, s:s, s:o, s:i, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, "
 			 "s:o, s:s}",
 			 "name", t->name, "state", tunnel_state_name(t->state), "since",
-			 snapshot_time(t->since_ms), "host", t->spec->host, "hops", hops(t),
-			 "attempt", (int)t->attempt, "retry_in_ms", retry_in(t), "rtt_ms", rtt(t),
-			 "error", error_of(t->error), "bytes_in", sum(b->bytes_in, c->bytes_in),
-			 "bytes_out", sum(b->bytes_out, c->bytes_out), "connections",
-			 (json_int_t)c->connections, "connections_total",
-			 sum(b->connections_total, c->connections_total), "forwards", forwards(t),
-			 "tags", snapshot_strings(&t->spec->tags), "source", t->spec->source);
+			 snapshot_time(t->since_ms), "host", t->spec->host, "hops",
+			 snapshot_hops(t), "attempt", (int)t->attempt, "retry_in_ms", retry_in(t),
+			 "rtt_ms", snapshot_rtt(t->rtt_us), "error", snapshot_err(t->error),
+			 "bytes_in", sum(b->bytes_in, c->bytes_in), "bytes_out",
+			 sum(b->bytes_out, c->bytes_out), "connections", (json_int_t)c->connections,
+			 "connections_total", sum(b->connections_total, c->connections_total),
+			 "forwards", forwards(t), "tags", snapshot_strings(&t->spec->tags),
+			 "source", t->spec->source);
 }
 
 json_t *snapshot_settings(const struct config_tunnel *spec)
@@ -205,11 +196,9 @@ json_t *snapshot_settings(const struct config_tunnel *spec)
 			 start_mode_name(spec->start));
 }
 
-json_t *snapshot_session(const struct tunnel *t)
+json_t *snapshot_session(const struct wire_session *s)
 {
-	const struct wire_session *s = t->session;
-
-	if (!s)
+	if (!s || !s->address[0])
 		return json_null();
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "address", s->address, "server_version",
 			 s->server_version, "cipher", s->cipher, "kex", s->kex, "host_key",

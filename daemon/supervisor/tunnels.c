@@ -154,6 +154,7 @@ static void tunnel_free(struct tunnel *t)
 	list_remove(&t->start_link);
 	history_fini(&t->history);
 	free(t->session);
+	free(t->jumps);
 	free(t->error);
 	free(t->name);
 	free(t);
@@ -257,6 +258,20 @@ static void keep_session(struct tunnel *t, const struct wire_session *now)
 		*t->session = *now;
 }
 
+/* The worker's idea of the route may be an older one: then nothing is known. */
+static void keep_jumps(struct tunnel *t, const struct wire_tunnel_state *report)
+{
+	size_t size = report->jump_count * sizeof(*t->jumps);
+
+	if (report->jump_count != t->jump_count) {
+		free(t->jumps);
+		t->jumps = size > 0 ? malloc(size) : NULL;
+		t->jump_count = t->jumps ? report->jump_count : 0;
+	}
+	if (t->jump_count > 0)
+		memcpy(t->jumps, report->jumps, size);
+}
+
 void tunnel_enter(struct tunnel *t, const struct wire_tunnel_state *report)
 {
 	bool moved = t->state != report->state;
@@ -270,6 +285,7 @@ void tunnel_enter(struct tunnel *t, const struct wire_tunnel_state *report)
 	t->retry_at_ms = report->state == TUNNEL_BACKOFF ? report->retry_at_ms : 0;
 	keep_error(&t->error, &report->error);
 	keep_session(t, &report->session);
+	keep_jumps(t, report);
 	if (!tunnel_state_is_connected(t->state))
 		t->rtt_us = -1;
 	if (moved)
@@ -332,9 +348,16 @@ bool forward_enter_plain(struct forward *f, enum forward_state state, const stru
 }
 
 /* A reload may have left fewer. */
+const struct config_route *tunnel_route(const struct tunnel *t)
+{
+	return &t->spec->routes[MIN(t->route, t->spec->route_count - 1)];
+}
+
 const struct connection_settings *tunnel_server(const struct tunnel *t)
 {
-	return config_server(t->spec, MIN(t->route, t->spec->route_count - 1));
+	const struct config_route *route = tunnel_route(t);
+
+	return &route->hops[route->hop_count - 1].connection;
 }
 
 void tunnel_touch(struct tunnel *t)

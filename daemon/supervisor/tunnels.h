@@ -69,6 +69,9 @@ struct tunnel {
 	uint64_t retry_at_ms; /* CLOCK_MONOTONIC; backoff only */
 	struct err *error; /* NULL: none */
 	struct wire_session *session; /* NULL: none yet */
+	struct wire_hop
+		*jumps; /* of that route, before the server; NULL: nothing is known of them */
+	size_t jump_count;
 	int64_t rtt_us; /* -1: never measured in this session */
 	struct wire_counters counters, before;
 	struct history history;
@@ -127,7 +130,8 @@ void tunnel_enter_plain(struct tunnel *t, enum tunnel_state state, const struct 
 bool forward_enter(struct forward *f, const struct wire_forward_state *report);
 bool forward_enter_plain(struct forward *f, enum forward_state state, const struct err *error);
 void tunnel_touch(struct tunnel *t); /* TUNNEL_EV_DETAIL */
-/* The server that is used or tried. */
+/* The route, and the server, that is used or tried. */
+const struct config_route *tunnel_route(const struct tunnel *t);
 const struct connection_settings *tunnel_server(const struct tunnel *t);
 /* The process that counted is gone; what it counted stays. */
 void tunnel_fold_counters(struct tunnel *t);

@@ -26,7 +26,8 @@ enum connect_phase {
 
 struct attempt {
 	const struct worker_parts *parts;
-	const struct connection_settings *settings; /* borrowed from the tunnel */
+	const struct connection_settings *settings; /* borrowed */
+	const struct attempt_for *purpose; /* borrowed */
 	const struct attempt_ops *ops;
 	void *data;
 	enum connect_phase phase;
@@ -186,19 +187,19 @@ enum step attempt_authenticate(struct attempt *a, struct err *err)
 	return step;
 }
 
-/* Local forwards need nothing from the server; keys and host keys have done their work. */
-enum step attempt_open(struct attempt *a, struct err *err)
+/* Keys and host keys have done their work. */
+void attempt_finish(struct attempt *a)
 {
 	session_set_up(a->session);
 	preparation_free(TAKE(a->prep));
-	return STEP_NEXT;
 }
 
 /* ---- life ---- */
 
 struct attempt *attempt_new(const struct worker_parts *parts,
 			    const struct connection_settings *settings,
-			    const struct attempt_ops *ops, void *data, struct err *err)
+			    const struct attempt_for *purpose, const struct attempt_ops *ops,
+			    void *data, struct err *err)
 {
 	struct attempt *a = calloc(1, sizeof(*a));
 
@@ -206,12 +207,15 @@ struct attempt *attempt_new(const struct worker_parts *parts,
 		err_nomem(err);
 		return NULL;
 	}
-	*a = (struct attempt){
-		.parts = parts, .settings = settings, .ops = ops, .data = data, .fd = -1
-	};
+	*a = (struct attempt){ .parts = parts,
+			       .settings = settings,
+			       .purpose = purpose,
+			       .ops = ops,
+			       .data = data,
+			       .fd = -1 };
 	loop_defer_open(&a->progress, parts->loop, on_progress, a);
 	a->preparing = preparation_start(parts->files, settings, on_prepared, a, err);
-	a->way = a->preparing ? way_new(parts, settings, &way_ops, a, err) : NULL;
+	a->way = a->preparing ? way_new(parts, settings, purpose->through, &way_ops, a, err) : NULL;
 	if (!a->way) {
 		attempt_free(a);
 		return NULL;

@@ -2,7 +2,7 @@
 /*
  * One attempt to get a session with one server: the way there, banner, key exchange, host key,
  * authentication. It owns
- * everything an attempt needs and nothing that outlives it; the tunnel's machine calls its steps in
+ * everything an attempt needs and nothing that outlives it; hop.c calls its steps in
  * turn and decides about time. An attempt that succeeded holds the living session.
  */
 #pragma once
@@ -11,6 +11,15 @@
 #include "daemon/worker/session.h"
 
 struct attempt;
+struct jump_user;
+
+/* What it is for. */
+struct attempt_for {
+	uint64_t tunnel; /* in whose name a person may be asked something; 0: nobody's */
+	unsigned route, hop; /* of that tunnel's: which server this is */
+	struct jump_user
+		*through; /* the jump before it, which is up; NULL: it is reached directly */
+};
 
 struct attempt_ops {
 	void (*on_progress)(void *data); /* call the current step again */
@@ -18,16 +27,17 @@ struct attempt_ops {
 			const struct err *err); /* the session broke; free the attempt */
 };
 
-/* The settings are borrowed and must outlive the attempt. */
+/* Settings and purpose are borrowed and must outlive the attempt. */
 struct attempt *attempt_new(const struct worker_parts *parts,
 			    const struct connection_settings *settings,
-			    const struct attempt_ops *ops, void *data, struct err *err);
+			    const struct attempt_for *purpose, const struct attempt_ops *ops,
+			    void *data, struct err *err);
 void attempt_free(struct attempt *a); /* ends the session; may be called from its callbacks */
 
 enum step attempt_connect(struct attempt *a, struct err *err);
 enum step attempt_verify(struct attempt *a, struct err *err);
 enum step attempt_authenticate(struct attempt *a, struct err *err);
-enum step attempt_open(struct attempt *a, struct err *err);
+void attempt_finish(struct attempt *a); /* authenticated: the session may be used */
 
 struct session *attempt_session(struct attempt *a);
 struct session *attempt_take_session(struct attempt *a); /* hands it over, with all its duties */

@@ -53,8 +53,11 @@ static void judge(void *data)
 		k->ops->on_dead(k->data, (unsigned)silence);
 		return;
 	}
-	if (silence >= silence_before_asking(k))
+	if (silence >= silence_before_asking(k) && !k->asking) {
 		keepalive_ask(k);
+		if (k->ops->on_ask)
+			k->ops->on_ask(k->data);
+	}
 	due = k->asking ? MAX(limit > silence ? limit - silence : 0,
 			      grace - MIN(now - k->asked_ms, grace))
 			: silence_before_asking(k) - silence;

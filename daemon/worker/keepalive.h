@@ -10,6 +10,7 @@
 #include "daemon/worker/session.h"
 
 struct keepalive_ops {
+	void (*on_ask)(void *data); /* after a silence; NULL is fine */
 	void (*on_rtt)(void *data, unsigned rtt_us); /* a probe was answered */
 	void (*on_dead)(void *data, unsigned silence_ms);
 };

@@ -16,6 +16,7 @@ struct worker_parts {
 	struct resolver *targets; /* of what clients want to reach: they must not delay servers */
 	struct offload *files; /* keys and known_hosts */
 	struct gate *gate;
+	struct jumps *jumps;
 	struct report *report;
 	struct relay_scratch *scratch;
 	struct partings *partings;

@@ -6,38 +6,55 @@
 #include <string.h>
 
 #include "daemon/common/log.h"
-#include "daemon/worker/attempt.h"
 #include "daemon/worker/parting.h"
 #include "daemon/worker/tunnel_parts.h"
+#include "lib/endpoint.h"
 #include "lib/util.h"
-
-/* What happens in a state: the step that leads out of it, where to, and its share of the deadline.
- */
-static const struct phase {
-	enum step (*step)(struct attempt *a, struct err *err);
-	enum tunnel_state next;
-	unsigned limit_percent; /* of connect_timeout */
-} phases[TUNNEL_STATE_COUNT] = {
-	[TUNNEL_CONNECTING] = { attempt_connect, TUNNEL_VERIFYING, 75 },
-	[TUNNEL_VERIFYING] = { attempt_verify, TUNNEL_AUTHENTICATING, 50 },
-	[TUNNEL_AUTHENTICATING] = { attempt_authenticate, TUNNEL_OPENING, 75 },
-	[TUNNEL_OPENING] = { attempt_open, TUNNEL_UP, 50 },
-};
 
 static void begin_attempt(struct tunnel *t);
 static void fail(struct tunnel *t, const struct err *why);
 
 /* ---- the state ---- */
 
+static const struct config_route *route_of(const struct tunnel *t)
+{
+	return &t->spec->routes[t->route];
+}
+
+static bool is_at_rest(const struct tunnel *t)
+{
+	return t->state == TUNNEL_STOPPED || t->state == TUNNEL_BACKOFF ||
+	       t->state == TUNNEL_FAILED;
+}
+
+/* The jumps of its route; what the last one leads to is in the state the tunnel is in. */
+static size_t describe_jumps(const struct tunnel *t, struct wire_hop *ret)
+{
+	size_t count = route_of(t)->hop_count - 1;
+
+	for (size_t i = 0; i < count; i++)
+		ret[i] = (struct wire_hop){ .state = HOP_WAITING, .rtt_us = -1 };
+	if (t->jump.jump) {
+		jump_describe(&t->jump, ret);
+	} else if (t->error.code != ERR_NONE && t->failed_hop < count) {
+		ret[t->failed_hop].state = HOP_FAILED;
+		ret[t->failed_hop].error = t->error;
+	}
+	return count;
+}
+
 static void report(struct tunnel *t)
 {
+	struct wire_hop jumps[CONFIG_HOPS_MAX];
 	struct wire_tunnel_state state = {
 		.tunnel = t->id,
 		.state = t->state,
 		.attempt = t->policy.attempts,
 		.route = (unsigned)t->route,
 		.error = t->error,
-		.session = t->session,
+		.session = t->server.facts,
+		.jumps = jumps,
+		.jump_count = describe_jumps(t, jumps),
 	};
 
 	if (t->state == TUNNEL_BACKOFF)
@@ -97,10 +114,10 @@ static void on_parted(void *data);
 static void part(struct tunnel *t)
 {
 	forwards_take_leave(&t->forwards);
-	if (!session_is_cancelling(attempt_session(t->attempt)))
+	if (!session_is_cancelling(hop_session(&t->server)))
 		return;
-	t->parting = parting_new(t->parts->partings, attempt_take_session(t->attempt), on_parted,
-				 t) != NULL;
+	t->parting =
+		parting_new(t->parts->partings, hop_take_session(&t->server), on_parted, t) != NULL;
 }
 
 /* reset: it is broken, and what was on its way is lost. */
@@ -110,32 +127,36 @@ static void drop_session(struct tunnel *t, bool reset)
 	if (t->serving && !reset)
 		part(t);
 	t->serving = false;
-	loop_timer_stop(&t->deadline);
-	loop_timer_stop(&t->phase);
 	loop_timer_stop(&t->retry);
 	loop_timer_stop(&t->stable);
-	if (t->keepalive.session)
-		keepalive_close(&t->keepalive);
-	gate_leave(&t->pass);
-	attempt_free(TAKE(t->attempt));
+	hop_stop(&t->server);
 }
 
-static void name_server(const struct tunnel *t, struct err *why)
+/* A server that stands alone is named where the message does not; of several it is said which. */
+static void name_hop(const struct tunnel *t, struct err *why)
 {
-	const struct connection_settings *c = config_server(t->spec, t->route);
+	const struct config_route *route = route_of(t);
+	const struct connection_settings *c = &route->hops[t->failed_hop].connection;
+	char text[ENDPOINT_TEXT_MAX];
 
-	if (!strstr(why->msg, c->host))
-		err_prefix(why, "%s:%u", c->host, c->port);
+	endpoint_format(text, c->host, (uint16_t)c->port);
+	if (route->hop_count > 1)
+		err_prefix(why, "hop %zu of %zu, %s@%s", t->failed_hop + 1, route->hop_count,
+			   c->user, text);
+	else if (!strstr(why->msg, c->host))
+		err_prefix(why, "%s", text);
 }
 
-/* The session has gone, and why says what happens next. */
+/* The session has gone, and why says what happens next. The jumps stay while it will be tried again: who
+ * has logged in there with trouble is glad of it, and they tell the truth about themselves. */
 static void fall_back(struct tunnel *t, const struct err *why)
 {
 	struct err error = *why;
 	unsigned wait;
 
-	name_server(t, &error);
+	name_hop(t, &error);
 	if (retry_is_for_a_person(&t->policy, error.code)) {
+		jump_leave(&t->jump);
 		forwards_refuse(&t->forwards);
 		enter(t, TUNNEL_FAILED, &error);
 		return;
@@ -147,10 +168,14 @@ static void fall_back(struct tunnel *t, const struct err *why)
 	enter(t, TUNNEL_BACKOFF, &error);
 }
 
+/* When a jump goes, what is behind it notices too, and may be heard first: the jump is the reason. */
 static void fail(struct tunnel *t, const struct err *why)
 {
-	struct err error = *why; /* may be the attempt's own */
+	size_t hop = route_of(t)->hop_count - 1;
+	const struct err *before = jump_failure(&t->jump, &hop);
+	struct err error = before ? *before : *why; /* may be the attempt's own */
 
+	t->failed_hop = hop;
 	drop_session(t, true);
 	fall_back(t, &error);
 }
@@ -160,6 +185,7 @@ static void give_up_on_forward(struct tunnel *t, const struct err *why)
 	struct err error = *why;
 
 	err_prefix(&error, "exit_on_forward_failure");
+	t->failed_hop = route_of(t)->hop_count - 1;
 	drop_session(t, false);
 	fall_back(t, &error);
 }
@@ -169,41 +195,7 @@ static void on_retry(void *data)
 	begin_attempt(data);
 }
 
-/* ---- time ---- */
-
-static void out_of_time(struct tunnel *t, uint64_t allowed_ms)
-{
-	char waiting_for[256];
-	struct err err;
-
-	attempt_describe(t->attempt, waiting_for, sizeof(waiting_for));
-	err_set(&err, ERR_TIMEOUT, "no answer within %llu.%llu s from %s",
-		(unsigned long long)allowed_ms / 1000, (unsigned long long)allowed_ms % 1000 / 100,
-		waiting_for);
-	fail(t, &err);
-}
-
-static unsigned phase_limit_ms(const struct tunnel *t)
-{
-	return (unsigned)((uint64_t)t->spec->upkeep.connect_timeout_ms *
-			  phases[t->state].limit_percent / 100);
-}
-
-static void on_phase_over(void *data)
-{
-	struct tunnel *t = data;
-
-	out_of_time(t, phase_limit_ms(t));
-}
-
-static void on_deadline(void *data)
-{
-	struct tunnel *t = data;
-
-	out_of_time(t, t->spec->upkeep.connect_timeout_ms);
-}
-
-/* ---- up ---- */
+/* ---- the server ---- */
 
 static void on_stable(void *data)
 {
@@ -212,94 +204,43 @@ static void on_stable(void *data)
 	retry_stable(&t->policy);
 }
 
-/* The first answer after authentication: now the server surely counts this session as
- * authenticated, and the next handshake with it may start. */
-static void on_rtt(void *data, unsigned rtt_us)
+static void on_start(void *data)
 {
 	struct tunnel *t = data;
 
-	gate_leave(&t->pass);
-	t->rtt_us = rtt_us;
-	report_want_stats(t->parts->report);
+	retry_admitted(&t->policy, loop_now_ms(t->parts->loop));
 }
 
-static void on_dead(void *data, unsigned silence_ms)
+static void on_server_state(void *data)
 {
-	struct err err;
+	static const enum tunnel_state states[HOP_STATE_COUNT] = {
+		[HOP_CONNECTING] = TUNNEL_CONNECTING,
+		[HOP_VERIFYING] = TUNNEL_VERIFYING,
+		[HOP_AUTHENTICATING] = TUNNEL_AUTHENTICATING,
+	};
+	struct tunnel *t = data;
 
-	err_set(&err, ERR_KEEPALIVE,
-		"nothing heard from the server for %u.%u s, although it was asked; it is frozen, "
-		"or the network between is gone",
-		silence_ms / 1000, silence_ms % 1000 / 100);
-	fail(data, &err);
+	if (t->state != states[t->server.state])
+		enter(t, states[t->server.state], NULL);
 }
 
-static const struct keepalive_ops keepalive_ops = {
-	.on_rtt = on_rtt,
-	.on_dead = on_dead,
-};
-
-static void apply_tcp_timeout(struct tunnel *t)
+static void on_server_up(void *data)
 {
-	const struct upkeep_settings *u = &t->spec->upkeep;
+	struct tunnel *t = data;
 
-	if (u->keepalive_interval_ms > 0)
-		attempt_set_tcp_timeout(t->attempt,
-					u->keepalive_interval_ms * u->keepalive_count + 1000);
-}
-
-static void become_connected(struct tunnel *t)
-{
-	const struct upkeep_settings *u = &t->spec->upkeep;
-	struct session *s = attempt_session(t->attempt);
-	struct err err;
-
-	loop_timer_stop(&t->deadline);
-	loop_timer_stop(&t->phase);
-	loop_timer_set(&t->stable, u->reconnect_stable_ms);
+	enter(t, TUNNEL_OPENING, NULL);
+	loop_timer_set(&t->stable, t->spec->upkeep.reconnect_stable_ms);
 	retry_connected(&t->policy);
-	attempt_facts(t->attempt, &t->session);
-	apply_tcp_timeout(t);
-	if (keepalive_open(&t->keepalive, t->parts->loop, s, u->keepalive_interval_ms,
-			   u->keepalive_count, &keepalive_ops, t) < 0) {
-		err_nomem(&err);
-		fail(t, &err);
-		return;
-	}
 	t->serving = true;
-	forwards_serve(&t->forwards, s);
+	forwards_serve(&t->forwards, hop_session(&t->server));
 	settle_connected(t);
 }
 
-/* ---- the steps ---- */
-
-/* Runs steps until one has to wait. */
-static void advance(struct tunnel *t)
+static void on_rtt(void *data)
 {
-	while (t->attempt && !t->serving && phases[t->state].step) {
-		const struct phase *phase = &phases[t->state];
-		struct err err = { 0 };
-		enum step step = phase->step(t->attempt, &err);
+	struct tunnel *t = data;
 
-		if (step == STEP_WAIT)
-			return;
-		attempt_facts(t->attempt, &t->session);
-		if (step == STEP_FAIL) {
-			fail(t, &err);
-			return;
-		}
-		if (phase->next == TUNNEL_UP) {
-			become_connected(t);
-			return;
-		}
-		enter(t, phase->next, NULL);
-		loop_timer_set(&t->phase, phase_limit_ms(t));
-	}
-}
-
-static void on_progress(void *data)
-{
-	advance(data);
+	report_want_stats(t->parts->report);
 }
 
 static void on_lost(void *data, const struct err *err)
@@ -307,46 +248,97 @@ static void on_lost(void *data, const struct err *err)
 	fail(data, err);
 }
 
-static const struct attempt_ops attempt_ops = {
-	.on_progress = on_progress,
+static const struct hop_ops server_ops = {
+	.on_start = on_start,
+	.on_state = on_server_state,
+	.on_up = on_server_up,
+	.on_rtt = on_rtt,
 	.on_lost = on_lost,
 };
 
-static void on_admit(void *data)
-{
-	struct tunnel *t = data;
-	struct err err;
-
-	retry_admitted(&t->policy, loop_now_ms(t->parts->loop));
-	t->attempt = attempt_new(t->parts, config_server(t->spec, t->route), &attempt_ops, t, &err);
-	if (!t->attempt) {
-		fail(t, &err);
-		return;
-	}
-	loop_timer_set(&t->deadline, t->spec->upkeep.connect_timeout_ms);
-	loop_timer_set(&t->phase, phase_limit_ms(t));
-}
-
 static void knock(struct tunnel *t)
 {
-	const struct connection_settings *c = config_server(t->spec, t->route);
+	const struct config_route *route = route_of(t);
+	struct attempt_for purpose = {
+		.tunnel = t->id,
+		.route = (unsigned)t->route,
+		.hop = (unsigned)route->hop_count - 1,
+		.through = t->jump.jump ? &t->jump : NULL,
+	};
+
+	hop_start(&t->server, config_server(t->spec, t->route), &t->spec->upkeep, &purpose,
+		  forwards_have_waiting(&t->forwards));
+}
+
+/* ---- the jumps before it ---- */
+
+static void on_jump_change(void *data)
+{
+	struct tunnel *t = data;
+	const struct err *why;
+	size_t hop;
+
+	why = jump_failure(&t->jump, &hop);
+	if (why && !is_at_rest(t) && !t->parting) {
+		fail(t, why);
+		return;
+	}
+	if (t->state == TUNNEL_CONNECTING && !t->parting && !hop_is_started(&t->server) &&
+	    jump_session(&t->jump))
+		knock(t);
+	report(t);
+}
+
+static const struct jump_user_ops jump_ops = { .on_change = on_jump_change };
+
+static enum jump_haste haste_of(const struct tunnel *t)
+{
+	if (t->afresh)
+		return JUMP_AFRESH;
+	return forwards_have_waiting(&t->forwards) ? JUMP_URGENT : JUMP_USUAL;
+}
+
+/* Keeps the one it has, if that is good and leads where it wants to go. */
+static int join_jumps(struct tunnel *t, struct err *err)
+{
+	const struct config_route *route = route_of(t);
+	enum jump_haste haste = haste_of(t);
+	size_t hop;
+
+	t->afresh = false;
+	if (t->jump.jump && t->jump.route == t->route && !jump_failure(&t->jump, &hop))
+		return 0;
+	jump_leave(&t->jump);
+	t->jump = (struct jump_user){
+		.ops = &jump_ops, .data = t, .tunnel = t->id, .route = (unsigned)t->route
+	};
+	return jump_join(t->parts->jumps, &t->jump, route->hops, route->hop_count - 1, haste, err);
+}
+
+static void set_out(struct tunnel *t)
+{
 	struct err err;
 
-	if (gate_enter(t->parts->gate, &t->pass, c->host, c->port,
-		       forwards_have_waiting(&t->forwards), on_admit, t) < 0) {
-		err_nomem(&err);
-		fail(t, &err);
+	if (route_of(t)->hop_count == 1) {
+		jump_leave(&t->jump);
+		knock(t);
+		return;
 	}
+	retry_admitted(&t->policy, loop_now_ms(t->parts->loop));
+	if (join_jumps(t, &err) < 0)
+		fail(t, &err);
+	else if (jump_session(&t->jump))
+		knock(t);
 }
 
 static void begin_attempt(struct tunnel *t)
 {
 	retry_begin(&t->policy);
-	t->rtt_us = -1;
-	t->session = (struct wire_session){ 0 };
+	t->server.rtt_us = -1;
+	t->server.facts = (struct wire_session){ 0 };
 	enter(t, TUNNEL_CONNECTING, NULL);
 	if (!t->parting)
-		knock(t);
+		set_out(t);
 }
 
 /* Somebody waits: shorten the wait when the network was the reason, never otherwise. */
@@ -355,7 +347,8 @@ void tunnel_hurry(struct tunnel *t)
 	uint64_t now_ms = loop_now_ms(t->parts->loop);
 	unsigned wait = retry_hurried(&t->policy, now_ms);
 
-	gate_hurry(&t->pass);
+	hop_hurry(&t->server);
+	jump_hurry(&t->jump);
 	if (t->state != TUNNEL_BACKOFF || !retry_is_of_network(t->error.code) ||
 	    t->retry.due_ms <= now_ms + wait)
 		return;
@@ -367,8 +360,6 @@ void tunnel_hurry(struct tunnel *t)
 
 static void open_timers(struct tunnel *t)
 {
-	loop_timer_open(&t->deadline, t->parts->loop, on_deadline, t);
-	loop_timer_open(&t->phase, t->parts->loop, on_phase_over, t);
 	loop_timer_open(&t->retry, t->parts->loop, on_retry, t);
 	loop_timer_open(&t->stable, t->parts->loop, on_stable, t);
 	loop_defer_open(&t->settle, t->parts->loop, on_settle, t);
@@ -376,8 +367,6 @@ static void open_timers(struct tunnel *t)
 
 static void close_timers(struct tunnel *t)
 {
-	loop_timer_close(&t->deadline);
-	loop_timer_close(&t->phase);
 	loop_timer_close(&t->retry);
 	loop_timer_close(&t->stable);
 	loop_defer_close(&t->settle);
@@ -410,12 +399,13 @@ struct tunnel *tunnel_new(const struct worker_parts *parts, uint64_t id, struct 
 	t->parts = parts;
 	t->id = id;
 	t->spec = spec;
-	t->rtt_us = t->rtt_told = -1;
+	t->rtt_told = -1;
 	list_init(&t->link);
 	forwards_init(&t->forwards);
 	apply_reconnect_bounds(t);
 	open_timers(t);
-	if (!t->deadline.event || !t->phase.event || !t->retry.event || !t->stable.event) {
+	if (!t->retry.event || !t->stable.event ||
+	    hop_open(&t->server, parts, &server_ops, t) < 0) {
 		close_timers(t);
 		destroy(t);
 		err_nomem(err);
@@ -439,6 +429,8 @@ static void bury(struct tunnel *t)
 void tunnel_free(struct tunnel *t)
 {
 	drop_session(t, false);
+	jump_leave(&t->jump);
+	hop_close(&t->server);
 	forwards_free(&t->forwards);
 	close_timers(t);
 	list_remove(&t->link);
@@ -457,12 +449,13 @@ static void on_parted(void *data)
 	else if (t->stopping)
 		enter_stopped(t);
 	else if (t->state == TUNNEL_CONNECTING)
-		knock(t);
+		set_out(t);
 }
 
 static void replace_spec(struct tunnel *t, struct config_tunnel *spec)
 {
 	drop_session(t, false); /* the attempt borrows the old settings */
+	jump_leave(&t->jump);
 	config_tunnel_free(t->spec);
 	t->spec = spec;
 	t->route = 0;
@@ -474,11 +467,7 @@ static void replace_upkeep(struct tunnel *t, struct config_tunnel *spec)
 {
 	t->spec->upkeep = spec->upkeep;
 	config_tunnel_free(spec);
-	if (!t->keepalive.session)
-		return;
-	keepalive_set(&t->keepalive, t->spec->upkeep.keepalive_interval_ms,
-		      t->spec->upkeep.keepalive_count);
-	apply_tcp_timeout(t);
+	hop_set_upkeep(&t->server, &t->spec->upkeep);
 }
 
 void tunnel_set(struct tunnel *t, struct config_tunnel *spec, bool reconnect)
@@ -505,6 +494,7 @@ void tunnel_start(struct tunnel *t)
 void tunnel_stop(struct tunnel *t)
 {
 	drop_session(t, false);
+	jump_leave(&t->jump);
 	forwards_hold(&t->forwards);
 	retry_reset(&t->policy);
 	t->stopping = t->parting;
@@ -515,6 +505,7 @@ void tunnel_stop(struct tunnel *t)
 void tunnel_restart(struct tunnel *t)
 {
 	t->stopping = false;
+	t->afresh = t->state == TUNNEL_BACKOFF || t->state == TUNNEL_FAILED;
 	drop_session(t, false);
 	forwards_hold(&t->forwards);
 	retry_reset(&t->policy);
@@ -523,8 +514,7 @@ void tunnel_restart(struct tunnel *t)
 
 void tunnel_wake(struct tunnel *t)
 {
-	if (t->keepalive.session)
-		keepalive_ask(&t->keepalive);
+	hop_ask(&t->server);
 	if (t->state != TUNNEL_BACKOFF || !retry_is_of_network(t->error.code))
 		return;
 	retry_reset(&t->policy);

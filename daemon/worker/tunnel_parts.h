@@ -5,9 +5,9 @@
  */
 #pragma once
 
-#include "daemon/worker/attempt.h"
 #include "daemon/worker/forwards.h"
-#include "daemon/worker/keepalive.h"
+#include "daemon/worker/hop.h"
+#include "daemon/worker/jumps.h"
 #include "daemon/worker/retry.h"
 #include "daemon/worker/tunnel.h"
 
@@ -21,23 +21,20 @@ struct tunnel {
 	enum tunnel_state state;
 	struct err error; /* why, for backoff, failed and degraded */
 	size_t route; /* of spec.routes: the one that is used or tried */
-	struct attempt *attempt;
+	struct jump_user
+		jump; /* the last one before the server; .jump NULL: it has none at the moment */
+	bool afresh; /* a person asks: what is remembered of jumps does not count */
+	size_t failed_hop; /* of the route, for backoff and failed */
+	struct hop server;
 	bool serving; /* its session carries the forwards */
 	bool parting; /* the last session is saying goodbye; the next one waits */
 	bool stopping, dying; /* what happens when that is over */
 	struct loop_defer settle; /* forwards have changed */
 	struct forward *direct; /* of `tunctl nc`; NULL: nobody asked yet */
-	struct gate_pass pass;
-	struct keepalive keepalive;
-	struct loop_timer deadline; /* from the start of an attempt to `up` */
-	struct loop_timer phase; /* of the current step */
 	struct loop_timer retry;
 	struct loop_timer stable;
 
 	struct retry policy;
-	struct wire_session session; /* of the last attempt */
-
-	int64_t rtt_us;
 	struct wire_counters told; /* as last reported */
 	int64_t rtt_told;
 	struct loop_grave grave;

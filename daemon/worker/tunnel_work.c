@@ -5,7 +5,6 @@
  */
 #include <string.h>
 
-#include "daemon/worker/attempt.h"
 #include "daemon/worker/forward_direct.h"
 #include "daemon/worker/tunnel_parts.h"
 #include "lib/util.h"
@@ -47,7 +46,7 @@ static const struct forward_ops forward_ops = {
 static void put_to_work(struct tunnel *t, struct forward *f)
 {
 	if (t->serving && !t->forwards.others_wait)
-		forward_serve(f, attempt_session(t->attempt));
+		forward_serve(f, hop_session(&t->server));
 	else if (t->state == TUNNEL_FAILED)
 		forward_refuse(f);
 	else
@@ -166,7 +165,7 @@ static void tell_stats(struct tunnel *t, const struct wire_stats *all)
 
 bool tunnel_report_stats(struct tunnel *t)
 {
-	struct wire_stats stats = { .tunnel = t->id, .rtt_us = t->rtt_us };
+	struct wire_stats stats = { .tunnel = t->id, .rtt_us = t->server.rtt_us };
 
 	if (forwards_count(&t->forwards, &stats) < 0)
 		return true;

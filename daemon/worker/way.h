@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The way to a server: whatever has to happen until there is a descriptor with the server at its other
- * end. Today that is a name and TCP; what knows of the way ends here, the session above only gets bytes.
+ * end. That is a name and TCP, or a channel of the session before; what knows of the way ends here, the
+ * session above only gets bytes.
  */
 #pragma once
 
 #include "daemon/worker/parts.h"
 #include "lib/connection.h"
 
+struct jump_user;
 struct way;
 
 struct way_ops {
@@ -18,10 +20,13 @@ struct way_ops {
 	void (*on_failed)(void *data, const struct err *err);
 };
 
-/* The settings are borrowed and must outlive the way. Neither of ops is called from within. */
+/* The settings are borrowed and must outlive the way. through: a jump that is up; NULL: none. Neither of
+ * ops is called from within. */
 struct way *way_new(const struct worker_parts *parts, const struct connection_settings *settings,
-		    const struct way_ops *ops, void *data, struct err *err);
-void way_free(struct way *way); /* may be called from its callbacks */
+		    const struct jump_user *through, const struct way_ops *ops, void *data,
+		    struct err *err);
+/* May be called from its callbacks. The descriptor it led to is closed, or about to be. */
+void way_free(struct way *way);
 
 /* What it waits for, for the message when time runs out: "the name server to resolve 'db'". */
 void way_describe(const struct way *way, char *out, size_t size);

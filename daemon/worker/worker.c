@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/common/log.h"
+#include "daemon/worker/jumps.h"
 #include "daemon/worker/parting.h"
 #include "daemon/worker/parts.h"
 #include "daemon/worker/session.h"
@@ -257,6 +258,7 @@ static int handle_wake(struct delivery *d, struct err *err)
 	for (struct list *link = d->worker->tunnels.next; link != &d->worker->tunnels;
 	     link = link->next)
 		tunnel_wake(tunnel_from_link(link));
+	jumps_wake(d->worker->parts.jumps);
 	return 0;
 }
 
@@ -287,7 +289,7 @@ static void on_farewell(void *data)
 {
 	struct worker *w = data;
 
-	if (list_is_empty(&w->partings.all))
+	if (list_is_empty(&w->partings.all) && jumps_are_gone(w->parts.jumps))
 		loop_quit(w->parts.loop, 0);
 	else
 		loop_timer_set(&w->farewell, FAREWELL_MS);
@@ -379,12 +381,14 @@ static int open_parts(struct worker *w, int fd, struct err *err)
 	if (!p->files)
 		return -1;
 	p->gate = gate_new(p->loop, HANDSHAKES_DEFAULT);
+	p->jumps = jumps_new(p);
 	p->scratch = malloc(sizeof(*p->scratch));
 	p->partings = &w->partings;
 	p->last_connection = &w->last_connection;
 	p->spare_fd = &w->spare_fd;
 	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (!p->gate || !p->scratch || loop_timer_open(&w->farewell, p->loop, on_farewell, w) < 0)
+	if (!p->gate || !p->jumps || !p->scratch ||
+	    loop_timer_open(&w->farewell, p->loop, on_farewell, w) < 0)
 		return err_nomem(err);
 	w->port = packet_port_new(p->loop, fd, &packet_ops, w, err);
 	if (!w->port)
@@ -419,6 +423,7 @@ void worker_free(struct worker *w)
 		return;
 	free_tunnels(w);
 	partings_fini(&w->partings);
+	jumps_free(w->parts.jumps);
 	closep(&w->spare_fd);
 	report_free(w->parts.report);
 	packet_port_free(w->port);

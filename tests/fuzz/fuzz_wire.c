@@ -89,6 +89,14 @@ static void try_states(json_t *m)
 		must(copy && wire_read_tunnel_state(copy, &again, NULL) == 0);
 		must(t.state == again.state && t.attempt == again.attempt);
 		must(t.error.code == ERR_NONE || strcmp(t.error.msg, again.error.msg) == 0);
+		must(t.jump_count == again.jump_count && t.jump_count < CONFIG_HOPS_MAX);
+		for (size_t i = 0; i < t.jump_count; i++) {
+			must((unsigned)t.jumps[i].state < HOP_STATE_COUNT);
+			must(t.jumps[i].state == again.jumps[i].state);
+			check_error(&t.jumps[i].error);
+		}
+		wire_state_fini(&t);
+		wire_state_fini(&again);
 		json_decref(copy);
 	}
 }

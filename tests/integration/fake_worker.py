@@ -92,7 +92,7 @@ class Worker:
         client.close()
 
     def state(self, tunnel, state):
-        self.send("state", tunnel=tunnel, state=state, attempt=1, retry_at_ms=0, route=0)
+        self.send("state", tunnel=tunnel, state=state, attempt=1, retry_at_ms=0, route=0, jumps=[])
 
     # -- what the supervisor says ------------------------------------------------------------------
 

@@ -36,11 +36,13 @@ static enum step answer(enum tunnel_state state, struct err *err)
 
 struct attempt *attempt_new(const struct worker_parts *parts,
 			    const struct connection_settings *settings,
-			    const struct attempt_ops *ops, void *data, struct err *err)
+			    const struct attempt_for *purpose, const struct attempt_ops *ops,
+			    void *data, struct err *err)
 {
 	struct attempt *a = calloc(1, sizeof(*a));
 
 	assert_null(script.living); /* never two at a time */
+	a->purpose = purpose;
 	a->ops = ops;
 	a->data = data;
 	script.living = a;
@@ -70,9 +72,8 @@ enum step attempt_authenticate(struct attempt *a, struct err *err)
 	return answer(TUNNEL_AUTHENTICATING, err);
 }
 
-enum step attempt_open(struct attempt *a, struct err *err)
+void attempt_finish(struct attempt *a)
 {
-	return answer(TUNNEL_OPENING, err);
 }
 
 struct session *attempt_session(struct attempt *a)
@@ -134,6 +135,69 @@ void keepalive_close(struct keepalive *k)
 {
 	*k = (struct keepalive){ 0 };
 	heard.keepalive = NULL;
+}
+
+void session_pump(struct session *s)
+{
+}
+
+uint64_t session_heard_ms(const struct session *s)
+{
+	return 0;
+}
+
+/* ---- jumps: all of them at once, in the state the test says ---- */
+
+int jump_join(struct jumps *js, struct jump_user *user, const struct config_hop *hops, size_t count,
+	      enum jump_haste haste, struct err *err)
+{
+	assert_null(user->jump);
+	user->jump = (struct jump *)&script;
+	heard.jump = user;
+	heard.joined++;
+	heard.haste = haste;
+	return 0;
+}
+
+void jump_leave(struct jump_user *user)
+{
+	user->jump = NULL;
+	heard.jump = NULL;
+}
+
+void jump_hurry(struct jump_user *user)
+{
+}
+
+void jump_suspect(struct jump_user *user)
+{
+	heard.suspected += user != NULL;
+}
+
+void jump_blame(struct jump_user *user, uint64_t since_ms)
+{
+	if (user && script.jump_is_silent) {
+		script.jump_is_up = false;
+		err_set(&script.jump_failure, ERR_KEEPALIVE, "scripted silence");
+	}
+}
+
+struct session *jump_session(const struct jump_user *user)
+{
+	return user->jump && script.jump_is_up ? (struct session *)&script : NULL;
+}
+
+const struct err *jump_failure(const struct jump_user *user, size_t *ret_hop)
+{
+	if (!user->jump || script.jump_failure.code == ERR_NONE)
+		return NULL;
+	*ret_hop = script.failing_jump;
+	return &script.jump_failure;
+}
+
+void jump_describe(const struct jump_user *user, struct wire_hop *ret)
+{
+	ret[0].state = script.jump_is_up ? HOP_UP : HOP_CONNECTING;
 }
 
 /* ---- a forward that only remembers what it was told ---- */
@@ -291,6 +355,7 @@ void report_tunnel(struct report *r, const struct wire_tunnel_state *state)
 	size_t used = strlen(heard.states);
 
 	heard.last = *state;
+	memcpy(heard.jumps, state->jumps, state->jump_count * sizeof(*state->jumps));
 	snprintf(heard.states + used, sizeof(heard.states) - used, "%s%s", used ? " " : "",
 		 tunnel_state_name(state->state));
 }

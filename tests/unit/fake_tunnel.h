@@ -7,10 +7,12 @@
 
 #include "daemon/worker/attempt.h"
 #include "daemon/worker/forward.h"
+#include "daemon/worker/jumps.h"
 #include "daemon/worker/keepalive.h"
 #include "daemon/worker/parting.h"
 
 struct attempt {
+	const struct attempt_for *purpose;
 	const struct attempt_ops *ops;
 	void *data;
 };
@@ -21,6 +23,11 @@ struct script {
 	struct err why; /* for STEP_FAIL */
 	struct attempt *living; /* never more than one, unless the test forgets it */
 	unsigned started;
+
+	bool jump_is_up;
+	struct err jump_failure; /* ERR_NONE: none */
+	size_t failing_jump; /* whose failure it is */
+	bool jump_is_silent; /* found out when it is blamed */
 };
 
 enum told { TOLD_NOTHING, TOLD_SERVE, TOLD_HOLD, TOLD_REFUSE };
@@ -46,6 +53,11 @@ struct heard {
 	struct keepalive *keepalive; /* while one is open */
 	unsigned asked; /* keepalive_ask() calls */
 	unsigned removed; /* reports of it */
+	struct wire_hop jumps[CONFIG_HOPS_MAX]; /* of the last report */
+	struct jump_user *jump; /* joined and not left */
+	unsigned joined; /* jump_join() calls */
+	enum jump_haste haste; /* of the last of them */
+	unsigned suspected; /* how often a jump was doubted */
 	struct err connect_error; /* of the last answer to a connect */
 };
 

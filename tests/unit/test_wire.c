@@ -109,12 +109,40 @@ static void test_state_round_trip(void **state)
 	assert_int_equal(s.error.code, ERR_HOST_KEY_CHANGED);
 	assert_string_equal(s.error.msg, "the key of 'x' changed");
 	assert_memory_equal(&s.session, &sample_session, sizeof(sample_session));
+	assert_int_equal(s.jump_count, 2);
+	assert_int_equal(s.jumps[0].state, HOP_FAILED);
+	assert_int_equal(s.jumps[0].rtt_us, 250);
+	assert_int_equal(s.jumps[0].error.code, ERR_HOST_KEY_CHANGED);
+	assert_memory_equal(&s.jumps[0].session, &sample_session, sizeof(sample_session));
+	assert_int_equal(s.jumps[1].state, HOP_WAITING);
+	assert_int_equal(s.jumps[1].rtt_us, -1);
+	assert_int_equal(s.jumps[1].error.code, ERR_NONE);
+	assert_string_equal(s.jumps[1].session.address, "");
+	wire_state_fini(&s);
 	json_decref(m);
 	m = transmit(wire_tunnel_state(&(struct wire_tunnel_state){ .state = TUNNEL_UP }));
 	assert_int_equal(wire_read_tunnel_state(m, &s, &err), 0);
 	assert_int_equal(s.state, TUNNEL_UP);
 	assert_int_equal(s.error.code, ERR_NONE);
 	assert_string_equal(s.session.address, "");
+	assert_int_equal(s.jump_count, 0);
+	json_decref(m);
+}
+
+static void test_more_jumps_than_there_can_be(void **state)
+{
+	struct wire_hop jumps[CONFIG_HOPS_MAX] = { 0 };
+	struct wire_tunnel_state s = { .jumps = jumps, .jump_count = CONFIG_HOPS_MAX - 1 };
+	json_t *m = transmit(wire_tunnel_state(&s));
+	struct err err;
+
+	assert_int_equal(wire_read_tunnel_state(m, &s, &err), 0);
+	wire_state_fini(&s);
+	json_decref(m);
+	s.jumps = jumps;
+	s.jump_count = CONFIG_HOPS_MAX;
+	m = transmit(wire_tunnel_state(&s));
+	assert_int_equal(wire_read_tunnel_state(m, &s, &err), -1);
 	json_decref(m);
 }
 
@@ -380,6 +408,7 @@ int main(void)
 		cmocka_unit_test(test_tunnel_with_a_port_that_is_none),
 		cmocka_unit_test(test_forward_round_trip),
 		cmocka_unit_test(test_state_round_trip),
+		cmocka_unit_test(test_more_jumps_than_there_can_be),
 		cmocka_unit_test(test_forward_state_round_trip),
 		cmocka_unit_test(test_stats_round_trip),
 		cmocka_unit_test(test_call_round_trips),

@@ -78,8 +78,10 @@ static int read_ready(json_t *m, struct err *err)
 static int read_tunnel_state(json_t *m, struct err *err)
 {
 	struct wire_tunnel_state state;
+	int rc = wire_read_tunnel_state(m, &state, err);
 
-	return wire_read_tunnel_state(m, &state, err);
+	wire_state_fini(&state);
+	return rc;
 }
 
 static int read_forward_state(json_t *m, struct err *err)

@@ -135,12 +135,21 @@ json_t *sample_ready_message(void)
 
 json_t *sample_tunnel_state_message(void)
 {
+	struct wire_hop reached[] = {
+		{ .state = HOP_FAILED,
+		  .rtt_us = 250,
+		  .error = some_error(),
+		  .session = sample_session },
+		{ .state = HOP_WAITING, .rtt_us = -1 },
+	};
 	struct wire_tunnel_state state = { .tunnel = 7,
 					   .state = TUNNEL_BACKOFF,
 					   .attempt = 4,
 					   .retry_at_ms = 123456789012,
 					   .error = some_error(),
-					   .session = sample_session };
+					   .session = sample_session,
+					   .jumps = reached,
+					   .jump_count = 2 };
 
 	return wire_tunnel_state(&state);
 }
