@@ -15,7 +15,10 @@
 #include "lib/str.h"
 #include "lib/util.h"
 
-enum { SSH_PORT = 22 };
+enum {
+	SSH_PORT = 22,
+	CIRCLE_MAX = 64, /* entries; more are too many servers on the way, and said to be so */
+};
 
 enum layer { LAYER_BUILTIN, LAYER_DEFAULTS, LAYER_HOST, LAYER_TUNNEL, LAYERS };
 
@@ -104,7 +107,7 @@ static bool goes_round(const struct config_base *base, const struct config_host 
 {
 	const struct config_host *host = start;
 
-	for (size_t i = 0; i <= base->host_count; i++) {
+	for (size_t i = 0; i <= CIRCLE_MAX; i++) {
 		const char *jump = first_jump(&host->layer);
 
 		add_arrow(text, host->name);
@@ -274,46 +277,28 @@ static void drop_other_ways(struct connection_settings *c)
 }
 
 /* One complaint about a way is enough. */
-static void give_up(struct route_draft *r, const char *message)
+static void give_up_on_length(struct route_draft *r)
 {
 	if (!r->complained)
-		config_complain(r->d, jump_node(r), "%s", message);
+		config_complain(r->d, jump_node(r),
+				"jump: there are more than %d servers on the way", CONFIG_HOPS_MAX);
 	r->complained = true;
-}
-
-/* True when this entry's jump is being followed already. */
-static bool closes_circle(struct route_draft *r, const struct config_host *host)
-{
-	CLEANUP(strbuf_fini) struct strbuf text = { 0 };
-	size_t i = 0;
-
-	while (i < r->depth && r->trail[i] != host)
-		i++;
-	if (!host || i == r->depth)
-		return false;
-	strbuf_add(&text, "jump: ");
-	for (size_t k = i; k < r->depth; k++)
-		strbuf_addf(&text, "%s → ", r->trail[k]->name);
-	strbuf_addf(&text, "%s goes round in a circle", host->name);
-	give_up(r, text.data);
-	return true;
 }
 
 static int add_server(struct route_draft *r, const char *text, enum position position);
 
-static int add_jumps(struct route_draft *r, const struct config_host *host,
-		     const struct strv *jumps)
+static int add_jumps(struct route_draft *r, const struct strv *jumps)
 {
 	int rc = 0;
 
-	if (closes_circle(r, host) || r->depth == ARRAY_SIZE(r->trail))
+	if (r->depth == CONFIG_HOPS_MAX) {
+		give_up_on_length(r);
 		return 0;
-	if (host)
-		r->trail[r->depth++] = host;
+	}
+	r->depth++;
 	for (size_t i = 0; rc == 0 && !r->complained && i < jumps->count; i++)
 		rc = add_server(r, jumps->items[i], i ? POSITION_NEXT : POSITION_FIRST);
-	if (host)
-		r->depth--;
+	r->depth--;
 	return rc;
 }
 
@@ -324,21 +309,18 @@ static int add_server(struct route_draft *r, const char *text, enum position pos
 	const struct config_host *host;
 	const struct strv *jumps;
 	struct endpoint endpoint;
-	char message[80];
 
 	if (endpoint_parse(text, &endpoint, NULL) < 0)
 		return -1;
 	host = find_host(r->base, endpoint.host);
 	get_layers(r, host, position == POSITION_SERVER ? r->tunnel : &nothing, layers);
 	jumps = jumps_of(r, host, layers, position);
-	if (jumps && add_jumps(r, host, jumps) < 0)
+	if (jumps && add_jumps(r, jumps) < 0)
 		return -1;
 	if (r->complained)
 		return 0;
 	if (r->route->hop_count == CONFIG_HOPS_MAX) {
-		snprintf(message, sizeof(message),
-			 "jump: there are more than %d servers on the way", CONFIG_HOPS_MAX);
-		give_up(r, message);
+		give_up_on_length(r);
 		return 0;
 	}
 	if (add_hop(r, &endpoint, layers, host, position) < 0)

@@ -6,6 +6,7 @@
 
 #include "daemon/common/log.h"
 #include "daemon/supervisor/announce.h"
+#include "daemon/supervisor/place.h"
 #include "lib/util.h"
 
 #define SLICE_US 2000
@@ -148,49 +149,6 @@ static void sync_down(struct sync *s, struct tunnel *t)
 		tunnel_enter_plain(t, TUNNEL_STOPPED, NULL);
 }
 
-/* The first jump on its best route, if its session may be shared. */
-static const struct config_hop *shared_jump(const struct tunnel *t)
-{
-	const struct config_route *route = &t->spec->routes[0];
-
-	return route->hop_count > 1 && route->hops[0].connection.share ? &route->hops[0] : NULL;
-}
-
-/* Where a tunnel through the same jump is: two workers cannot share a session. NULL: nowhere. */
-static struct worker *company_of(const struct sync *s, const struct tunnel *t)
-{
-	const struct config_hop *jump = shared_jump(t), *other;
-
-	for (size_t i = 0; jump && i < s->tunnels->count; i++) {
-		struct worker *w = s->tunnels->by_id[i]->worker;
-
-		if (!w || worker_is_leaving(w))
-			continue;
-		other = shared_jump(s->tunnels->by_id[i]);
-		if (other && connection_settings_equal(&other->connection, &jump->connection))
-			return w;
-	}
-	return NULL;
-}
-
-static void place(struct sync *s, struct tunnel *t)
-{
-	struct err err;
-
-	if (t->worker || !t->wanted)
-		return;
-	t->worker = company_of(s, t);
-	if (!t->worker)
-		t->worker = workers_place(s->workers);
-	if (!t->worker) {
-		err_nomem(&err);
-		tunnel_enter_plain(t, TUNNEL_FAILED, &err);
-		return;
-	}
-	list_append(&t->worker->tunnels, &t->worker_link);
-	t->worker->tunnel_count++;
-}
-
 static void sync_one(struct sync *s, struct tunnel *t)
 {
 	place(s, t);
@@ -309,15 +267,6 @@ void sync_restart(struct sync *s, struct tunnel *t)
 	t->restart = true;
 	enter_starting(t);
 	sync_tunnel(s, t);
-}
-
-static void unplace(struct tunnel *t)
-{
-	if (!t->worker)
-		return;
-	list_remove(&t->worker_link);
-	t->worker->tunnel_count--;
-	t->worker = NULL;
 }
 
 void sync_remove(struct sync *s, struct tunnel *t)

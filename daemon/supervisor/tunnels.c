@@ -216,6 +216,19 @@ void tunnels_remove(struct tunnel *t)
 	tunnel_free(t);
 }
 
+void tunnel_renew(struct tunnel *t)
+{
+	struct tunnels *ts = t->owner;
+	size_t i = lower_bound_id(ts, t->id);
+
+	memmove(&ts->by_id[i], &ts->by_id[i + 1], (ts->count - i - 1) * sizeof(t));
+	ts->by_id[ts->count - 1] = t; /* ids only grow */
+	t->id = ++ts->last_id;
+	t->spec_told = t->start_told = t->reconnect = false;
+	t->leaving = 0; /* those who would acknowledge know it by the old one */
+	list_remove(&t->start_link);
+}
+
 void tunnels_fini(struct tunnels *ts)
 {
 	for (size_t i = 0; i < ts->count; i++)

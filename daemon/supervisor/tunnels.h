@@ -115,6 +115,9 @@ struct tunnel *tunnels_find_id(const struct tunnels *ts, uint64_t id);
 /* The first tunnel whose name comes after this one; NULL as a name: the first of all. */
 struct tunnel *tunnels_after(const struct tunnels *ts, const char *name);
 
+/* Another worker knows it by another number, and knows nothing of it yet. */
+void tunnel_renew(struct tunnel *t);
+
 struct forward *forward_new(struct tunnel *t, const struct config_forward *spec);
 void forward_free(struct forward *f);
 struct forward *tunnel_find_forward(const struct tunnel *t, uint64_t id);
