@@ -11,6 +11,7 @@
 
 #include "ctl/human.h"
 #include "lib/paths.h"
+#include "lib/secret.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -180,7 +181,7 @@ static int send_call(struct client *c, json_t *call, struct failure *f)
 {
 	uint64_t deadline_ms = monotonic_ms() + CLIENT_ANSWER_MS;
 	size_t size, sent = 0;
-	CLEANUP(freep) char *bytes = varlink_encode(call, &size);
+	CLEANUP(secret_freep) char *bytes = varlink_encode(call, &size);
 
 	if (!bytes)
 		return failure_set(f, EXIT_FAILED, ERR_LIMIT, "the request is too long");
@@ -225,6 +226,14 @@ int client_send_upgrade(struct client *c, const char *method, json_t *parameters
 const char *client_rest(const struct client *c, size_t *ret_size)
 {
 	return varlink_reader_rest(&c->reader, ret_size);
+}
+
+bool client_is_ahead(const struct client *c)
+{
+	size_t size;
+	const char *rest = varlink_reader_rest(&c->reader, &size);
+
+	return size > 0 && memchr(rest, '\0', size);
 }
 
 /* 1: bytes came, 0: the deadline has passed, -1. */

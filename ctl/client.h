@@ -45,5 +45,8 @@ const char *client_rest(const struct client *c, size_t *ret_size);
 int client_receive(struct client *c, uint64_t deadline_ms, json_t **ret, bool *ret_continues,
 		   struct failure *f);
 
+/* Whether the next reply has been read already, so that waiting for the socket would miss it. */
+bool client_is_ahead(const struct client *c);
+
 /* Says that no answer came within so long; -1. */
 int client_no_answer(struct client *c, unsigned waited_ms, struct failure *f);

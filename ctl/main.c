@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "lib/secret.h"
 #include "lib/util.h"
 
 static int run(struct ctl *ctl, struct failure *f)
@@ -63,6 +64,7 @@ int main(int argc, char **argv)
 	struct ctl ctl = { .client = CLIENT_CLOSED };
 	int rc;
 
+	secret_protect_process();
 	fill_standard_descriptors();
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);

@@ -78,6 +78,20 @@ int err_prefix(struct err *err, const char *fmt, ...)
 	return -1;
 }
 
+int err_append(struct err *err, const char *fmt, ...)
+{
+	size_t used;
+	va_list ap;
+
+	if (!err)
+		return -1;
+	used = strlen(err->msg);
+	va_start(ap, fmt);
+	vsnprintf(err->msg + used, sizeof(err->msg) - used, fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
 int err_nomem(struct err *err)
 {
 	return err_set(err, ERR_NOMEM, "out of memory");
@@ -108,6 +122,11 @@ enum err_code err_from_slug(const char *slug)
 bool err_needs_person(enum err_code code)
 {
 	return (unsigned)code < ERR_CODE_COUNT && codes[code].actor == ERR_ACTOR_PERSON;
+}
+
+bool err_wants_answer(enum err_code code)
+{
+	return code == ERR_PASSPHRASE || code == ERR_PASSWORD || code == ERR_ANSWER;
 }
 
 enum err_code err_from_errno(int sys)

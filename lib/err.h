@@ -44,6 +44,12 @@ enum err_actor {
 	X(ERR_IDENTITY_PERMISSIONS, "identity-permissions", PERSON) \
 	X(ERR_IDENTITY_UNREADABLE, "identity-unreadable",   PERSON) \
 	X(ERR_IDENTITY_ENCRYPTED,  "identity-encrypted",    PERSON) \
+	X(ERR_PASSPHRASE,          "needs-passphrase",      PERSON) \
+	X(ERR_PASSWORD,            "needs-password",        PERSON) \
+	X(ERR_ANSWER,              "needs-answer",          PERSON) \
+	X(ERR_PASSWORD_EXPIRED,    "password-expired",      PERSON) \
+	X(ERR_SECRET_FILE,         "secret-unreadable",     PERSON) \
+	X(ERR_CREDENTIAL,          "no-credential",         PERSON) \
 	/* forwards */ \
 	X(ERR_PORT_IN_USE,         "port-in-use",           NOBODY) \
 	X(ERR_BIND,                "bind-failed",           NOBODY) \
@@ -68,6 +74,8 @@ enum err_actor {
 	X(ERR_NOT_ADDED,           "not-added",             PERSON) \
 	X(ERR_NOT_CONNECTED,       "not-connected",         NOBODY) \
 	X(ERR_NO_SUCH_CONNECTION,  "no-such-connection",    PERSON) \
+	X(ERR_NO_SUCH_QUESTION,    "no-such-question",      PERSON) \
+	X(ERR_ATTENDED,            "attended-already",      PERSON) \
 	X(ERR_ACCESS,              "access-denied",         PERSON) \
 	X(ERR_NOT_REACHABLE,       "daemon-not-reachable",  PERSON) \
 	X(ERR_ALREADY_RUNNING,     "already-running",       PERSON)
@@ -116,6 +124,12 @@ enum err_code err_from_slug(const char *slug);
 
 /* True when repeating is pointless until somebody changes something. */
 bool err_needs_person(enum err_code code);
+
+/* True when somebody's answers (`tunctl auth`) are all that is missing. */
+bool err_wants_answer(enum err_code code);
+
+/* Appends to the message; returns -1. */
+int err_append(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The err_code that fits an errno of a socket call: ECONNREFUSED -> ERR_REFUSED, ... */
 enum err_code err_from_errno(int sys);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/connection.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -109,4 +110,29 @@ void paths_fini(struct paths *paths)
 	free(paths->home);
 	free(paths->user);
 	*paths = (struct paths){ 0 };
+}
+
+char *paths_credential(const char *name, struct err *err)
+{
+	const char *directory = env_path("CREDENTIALS_DIRECTORY");
+	const char *credential = NULL;
+	char *path;
+
+	if (strncmp(name, CREDENTIAL_PREFIX, strlen(CREDENTIAL_PREFIX)) == 0)
+		credential = name + strlen(CREDENTIAL_PREFIX);
+	if (credential && (!*credential || strchr(credential, '/') || credential[0] == '.')) {
+		err_set(err, ERR_CREDENTIAL, "'%s': a credential is named without '/'", name);
+		return NULL;
+	}
+	if (credential && !directory) {
+		err_set(err, ERR_CREDENTIAL,
+			"there is no %s: tunneld was given no credentials; put "
+			"LoadCredential=%s:/path into its unit",
+			name, credential);
+		return NULL;
+	}
+	path = credential ? str_printf("%s/%s", directory, credential) : strdup(name);
+	if (!path)
+		err_nomem(err);
+	return path;
 }

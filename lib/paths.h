@@ -22,3 +22,7 @@ struct paths {
  * wants it. */
 int paths_init(struct paths *ret, bool system, struct err *err);
 void paths_fini(struct paths *paths);
+
+/* Where a file is that may be a credential: "credential:NAME" stands in the directory that the
+ * service manager gives us, anything else is a path already. The caller frees; NULL with err. */
+char *paths_credential(const char *name, struct err *err);

@@ -15,13 +15,23 @@
 #define READER_CHUNK 4096
 #define READER_KEEP_MAX (64 * 1024) /* a bigger buffer is given back once it is empty */
 
+/* What was read may have been somebody's password: it is not left behind. */
+static void reader_wipe(struct varlink_reader *r, size_t from)
+{
+	if (r->size > from)
+		explicit_bzero(r->data + from, r->size - from);
+}
+
 /* Makes the message not yet returned the first one of the buffer. */
 static void reader_compact(struct varlink_reader *r)
 {
+	size_t left = r->size - r->start;
+
 	if (r->start == 0)
 		return;
-	r->size -= r->start;
-	memmove(r->data, r->data + r->start, r->size);
+	memmove(r->data, r->data + r->start, left);
+	reader_wipe(r, left);
+	r->size = left;
 	r->start = 0;
 	if (r->size == 0 && r->capacity > READER_KEEP_MAX)
 		varlink_reader_fini(r);
@@ -41,11 +51,15 @@ char *varlink_reader_room(struct varlink_reader *r, size_t min, size_t *ret_size
 
 		/* Never more than one message and one read. */
 		capacity = MIN(capacity, VARLINK_MESSAGE_MAX + min);
-		data = realloc(r->data, capacity);
+		data = malloc(capacity);
 		if (!data) {
 			err_nomem(err);
 			return NULL;
 		}
+		if (r->size > 0)
+			memcpy(data, r->data, r->size);
+		reader_wipe(r, 0);
+		free(r->data);
 		r->data = data;
 		r->capacity = capacity;
 	}
@@ -144,6 +158,7 @@ const char *varlink_reader_rest(const struct varlink_reader *r, size_t *ret_size
 
 void varlink_reader_fini(struct varlink_reader *r)
 {
+	reader_wipe(r, 0);
 	free(r->data);
 	*r = (struct varlink_reader){ 0 };
 }

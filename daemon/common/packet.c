@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/secret.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -48,6 +49,7 @@ static void packet_free(struct packet *p)
 {
 	for (size_t i = 0; i < p->fd_count; i++)
 		close(p->fds[i]);
+	explicit_bzero(p->bytes, p->size); /* it may have held a passphrase */
 	free(p);
 }
 
@@ -178,6 +180,7 @@ static int dispatch(struct packet_port *port, size_t size, int *fds, size_t fd_c
 		json_decref(message);
 		return -1;
 	}
+	explicit_bzero(port->buffer, size);
 	port->ops->on_message(port->data, type, message, fds, fd_count);
 	json_decref(message);
 	return 0;
@@ -298,7 +301,7 @@ static struct packet *packet_new(const char *bytes, size_t size, const int *fds,
 
 int packet_send(struct packet_port *port, json_t *message, const int *fds, size_t fd_count)
 {
-	CLEANUP(freep) char *bytes = message ? json_dumps(message, JSON_COMPACT) : NULL;
+	CLEANUP(secret_freep) char *bytes = message ? json_dumps(message, JSON_COMPACT) : NULL;
 	size_t size = bytes ? strlen(bytes) : 0;
 	struct packet *p;
 

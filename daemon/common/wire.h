@@ -21,6 +21,8 @@
  *   connect         {call, tunnel, target}            opens a channel for a client of our own
  *   attach          {call}                            with its socket: the bytes may flow
  *   connect-cancel  {call}                            the client is gone
+ *   answer          {call, answers}                   to a question, one a prompt; null: nobody is
+ *                                                     there who could say
  *   wake            {}                                the network may be another one: end waits
  *   ping            {seq}
  *   shutdown        {}                                close channels and sessions politely, exit 0
@@ -36,6 +38,10 @@
  *   connections     {call, connections, more}         answers; more: ask again after the last one
  *   killed          {call, found}
  *   connected       {call, error?}
+ *   question        {call, tunnel, route, hop, kind, again, subject, name, instruction, prompts}
+ *                                                     what has to be said before a server lets us
+ *                                                     in; the call's number is the worker's own
+ *   question-cancel {call}                            no answer is wanted any more
  *   forward-removed {tunnel, forward}                 the worker's copies of its sockets are closed,
  *                                                     and the server has been told not to listen
  *   tunnel-removed  {tunnel}                          the same for all of them

@@ -10,14 +10,14 @@
 #include "lib/str.h"
 #include "lib/util.h"
 
-#define PARAMETERS_MAX 2
+#define PARAMETERS_MAX 3
 
 enum right {
 	RIGHT_READ, /* everybody who can connect */
 	RIGHT_CHANGE, /* root and the user the daemon runs as */
 };
 
-enum kind { KIND_STRING, KIND_STRINGS, KIND_OBJECT };
+enum kind { KIND_STRING, KIND_STRINGS, KIND_OBJECT, KIND_INTEGER };
 
 struct parameter {
 	const char *name; /* NULL: no more */
@@ -60,6 +60,13 @@ static const struct command {
 	  RIGHT_CHANGE,
 	  command_connect,
 	  { { "name", KIND_STRING, false }, { "target", KIND_STRING, false } } },
+	{ MANAGER ".Auth", RIGHT_CHANGE, command_auth, { { "name", KIND_STRING, false } } },
+	{ MANAGER ".Answer",
+	  RIGHT_CHANGE,
+	  command_answer,
+	  { { "name", KIND_STRING, false },
+	    { "question", KIND_INTEGER, false },
+	    { "answers", KIND_STRINGS, false } } },
 	{ SERVICE ".GetInfo", RIGHT_READ, command_get_info, { { NULL, KIND_STRING, false } } },
 	{ SERVICE ".GetInterfaceDescription",
 	  RIGHT_READ,
@@ -99,6 +106,8 @@ static bool is_kind(json_t *value, enum kind kind)
 		return is_strings(value);
 	case KIND_OBJECT:
 		return json_is_object(value);
+	case KIND_INTEGER:
+		return json_is_integer(value);
 	}
 	return false;
 }
@@ -151,6 +160,8 @@ static const struct {
 	{ ERR_NOT_ADDED, MANAGER ".NotAdded" },
 	{ ERR_NO_SUCH_CONNECTION, MANAGER ".NoSuchConnection" },
 	{ ERR_NOT_CONNECTED, MANAGER ".NotConnected" },
+	{ ERR_NO_SUCH_QUESTION, MANAGER ".NoSuchQuestion" },
+	{ ERR_ATTENDED, MANAGER ".Attended" },
 	{ ERR_CONFIG, MANAGER ".InvalidConfig" },
 	{ ERR_ACCESS, MANAGER ".AccessDenied" },
 };

@@ -58,6 +58,8 @@ void command_forward_drop(struct supervisor *s, struct call *call);
 void command_connections(struct supervisor *s, struct call *call);
 void command_kill(struct supervisor *s, struct call *call);
 void command_connect(struct supervisor *s, struct call *call);
+void command_auth(struct supervisor *s, struct call *call);
+void command_answer(struct supervisor *s, struct call *call);
 void command_get_info(struct supervisor *s, struct call *call);
 void command_get_interface(struct supervisor *s, struct call *call);
 

@@ -18,6 +18,7 @@
 #include "daemon/supervisor/supervisor.h"
 #include "lib/paths.h"
 #include "lib/schema_doc.h"
+#include "lib/secret.h"
 #include "lib/util.h"
 
 enum { EXIT_OK = 0, EXIT_BROKEN = 1, EXIT_USAGE = 2 };
@@ -170,6 +171,7 @@ int main(int argc, char **argv)
 	struct err err;
 	int status;
 
+	secret_protect_process();
 	if (options_parse(argc, argv, geteuid() == 0, &options, &err) < 0)
 		return complain(&err);
 	switch (options.mode) {

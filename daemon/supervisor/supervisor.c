@@ -82,6 +82,7 @@ static void on_worker_dead(void *data, struct worker *w, const struct err *why)
 
 	sync_on_worker_dead(&s->sync, w, why);
 	asks_on_worker_dead(&s->asks, w, why);
+	questions_on_worker_dead(&s->questions, w);
 }
 
 static int on_worker_message(void *data, struct worker *w, const char *type, json_t *message,
@@ -91,6 +92,8 @@ static int on_worker_message(void *data, struct worker *w, const char *type, jso
 
 	if (asks_know(type))
 		return asks_handle(&s->asks, w, type, message, err);
+	if (questions_know(type))
+		return questions_handle(&s->questions, w, type, message, err);
 	return reports_handle(&s->sync, w, type, message, err);
 }
 
@@ -192,7 +195,8 @@ static int open_parts(struct supervisor *s, struct err *err)
 		return -1;
 	sync_init(&s->sync, s->loop, &s->tunnels, &s->listen, on_settled, s);
 	if (changes_init(&s->changes, s) < 0 || asks_init(&s->asks, s->loop) < 0 ||
-	    children_init(&s->children, s->loop) < 0)
+	    children_init(&s->children, s->loop) < 0 ||
+	    questions_init(&s->questions, s->loop, &s->tunnels) < 0)
 		return err_nomem(err);
 	s->workers = workers_new(s->loop, &s->children, &worker_ops, on_all_gone, s, err);
 	s->sync.workers = s->workers;
@@ -257,6 +261,7 @@ void supervisor_fini(struct supervisor *s)
 		while ((t = tunnels_after(&s->tunnels, NULL)))
 			sync_remove(&s->sync, t);
 		asks_fini(&s->asks);
+		questions_fini(&s->questions);
 		sync_fini(&s->sync);
 		listen_service_fini(&s->listen);
 		children_fini(&s->children);

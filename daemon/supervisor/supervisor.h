@@ -15,6 +15,7 @@
 #include "daemon/supervisor/listening.h"
 #include "daemon/supervisor/load.h"
 #include "daemon/supervisor/network.h"
+#include "daemon/supervisor/questions.h"
 #include "daemon/supervisor/status.h"
 #include "daemon/supervisor/sync.h"
 #include "daemon/supervisor/tunnels.h"
@@ -36,6 +37,7 @@ struct supervisor {
 	struct workers *workers;
 	struct changes changes;
 	struct asks asks; /* what commands wait for workers to answer */
+	struct questions questions; /* of workers, to people */
 	struct control control;
 	struct status status;
 	struct network network;

@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/common/log.h"
 #include "daemon/worker/session.h"
 #include "daemon/worker/worker.h"
+#include "lib/secret.h"
 
 #define LINE_FD 3
 
@@ -26,12 +26,10 @@ static bool is_line(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
 }
 
-/* Keys are in this memory: no core dumps. Nothing is executed: no new privileges. */
+/* Nothing is executed: no new privileges. */
 static void confine(void)
 {
-	struct rlimit none = { 0, 0 };
-
-	setrlimit(RLIMIT_CORE, &none);
+	secret_protect_process(); /* keys are in this memory */
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
