@@ -55,6 +55,7 @@ int run_drop(struct ctl *ctl, struct failure *f);
 int run_connections(struct ctl *ctl, struct failure *f);
 int run_kill(struct ctl *ctl, struct failure *f);
 int run_nc(struct ctl *ctl, struct failure *f);
+int run_auth(struct ctl *ctl, struct failure *f);
 int run_reload(struct ctl *ctl, struct failure *f);
 int run_version(struct ctl *ctl, struct failure *f);
 

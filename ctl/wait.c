@@ -9,7 +9,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "ctl/auth.h"
 #include "ctl/describe.h"
 #include "ctl/human.h"
 #include "lib/duration.h"
@@ -94,15 +96,13 @@ static bool is_settled(const struct waited *item)
 	return state >= 0 && tunnel_state_is_settled(state);
 }
 
-/* "db-prod: backoff: retry in 4s (attempt 3): connection refused" */
-static void print_progress(const struct waited *item, FILE *to, const char *prefix)
+void wait_print_progress(const json_t *tunnel, FILE *to, const char *prefix)
 {
 	struct strbuf reason = { 0 };
 
-	describe_reason(&reason, item->tunnel, 0);
-	fprintf(to, "%s%s: %s%s%s\n", prefix, get_text(item->tunnel, "name"),
-		get_text(item->tunnel, "state"), reason.length ? ": " : "",
-		reason.length ? reason.data : "");
+	describe_reason(&reason, tunnel, 0);
+	fprintf(to, "%s%s: %s%s%s\n", prefix, get_text(tunnel, "name"), get_text(tunnel, "state"),
+		reason.length ? ": " : "", reason.length ? reason.data : "");
 	strbuf_fini(&reason);
 }
 
@@ -121,7 +121,7 @@ static uint64_t tell(struct wait *w, uint64_t deadline_ms)
 			next = MIN(next, due);
 			continue;
 		}
-		print_progress(item, stderr, "");
+		wait_print_progress(item->tunnel, stderr, "");
 		item->told = true;
 	}
 	return next;
@@ -153,12 +153,12 @@ static int follow(struct wait *w, struct failure *f)
 	return 0;
 }
 
-static void print_up(const struct waited *item)
+static void print_up(const json_t *tunnel)
 {
-	const json_t *rtt = json_object_get(item->tunnel, "rtt_ms");
+	const json_t *rtt = json_object_get(tunnel, "rtt_ms");
 	char text[HUMAN_MAX];
 
-	printf("%s: up", get_text(item->tunnel, "name"));
+	printf("%s: up", get_text(tunnel, "name"));
 	if (json_is_number(rtt))
 		printf(" (%s)", human_rtt(text, json_number_value(rtt)));
 	putchar('\n');
@@ -170,28 +170,45 @@ static void print_late(const struct wait *w, const struct waited *item)
 
 	snprintf(prefix, sizeof(prefix),
 		 "tunctl: not up after %s: ", human_setting_ms(text, w->timeout_ms));
-	print_progress(item, stderr, prefix);
+	wait_print_progress(item->tunnel, stderr, prefix);
 }
 
 /* A degraded tunnel says which of its forwards do not work. */
-static void print_not_up(const struct waited *item)
+static void print_not_up(const json_t *tunnel)
 {
 	bool forward_says = false;
 	json_t *forward;
 	size_t i;
 
-	json_array_foreach (json_object_get(item->tunnel, "forwards"), i, forward) {
+	json_array_foreach (json_object_get(tunnel, "forwards"), i, forward) {
 		struct strbuf text = { 0 };
 
 		if (describe_failed_forward(&text, forward) && text.data) {
-			fprintf(stderr, "tunctl: %s: %s: %s\n", get_text(item->tunnel, "name"),
-				get_text(item->tunnel, "state"), text.data);
+			fprintf(stderr, "tunctl: %s: %s: %s\n", get_text(tunnel, "name"),
+				get_text(tunnel, "state"), text.data);
 			forward_says = true;
 		}
 		strbuf_fini(&text);
 	}
-	if (!forward_says || state_of(item) != TUNNEL_DEGRADED)
-		print_progress(item, stderr, "tunctl: ");
+	if (!forward_says || strcmp(get_text(tunnel, "state"), "degraded") != 0)
+		wait_print_progress(tunnel, stderr, "tunctl: ");
+}
+
+int wait_tell_end(const struct ctl *ctl, const json_t *tunnel)
+{
+	bool up = strcmp(get_text(tunnel, "state"), "up") == 0;
+
+	if (ctl->json) {
+		json_t *all = json_pack("[O]", tunnel);
+
+		ctl_print_json(ctl, all);
+		json_decref(all);
+	} else if (up) {
+		print_up(tunnel);
+	} else {
+		print_not_up(tunnel);
+	}
+	return up ? EXIT_OK : EXIT_FAILED;
 }
 
 /* A failure outweighs a timeout: waiting longer would not help. */
@@ -210,13 +227,31 @@ static int verdict(struct wait *w)
 		if (w->ctl->json)
 			continue;
 		if (up)
-			print_up(item);
+			print_up(item->tunnel);
 		else if (settled)
-			print_not_up(item);
+			print_not_up(item->tunnel);
 		else
 			print_late(w, item);
 	}
 	return failed ? EXIT_FAILED : late ? EXIT_TIMED_OUT : EXIT_OK;
+}
+
+/* What failed for want of a person's answers, while a person sits here. */
+static int answer_questions(struct wait *w, struct failure *f)
+{
+	for (size_t i = 0; i < w->count; i++) {
+		struct waited *item = &w->items[i];
+		json_t *last;
+
+		if (!auth_is_wanted(item->tunnel))
+			continue;
+		if (auth_attend(w->ctl, get_text(item->tunnel, "name"), w->timeout_ms, &last, f) <
+		    0)
+			return -1;
+		json_decref(item->tunnel);
+		item->tunnel = last;
+	}
+	return 0;
 }
 
 static int print_waited_json(const struct wait *w, struct failure *f)
@@ -288,6 +323,8 @@ int wait_for_tunnels(struct ctl *ctl, const char *method, json_t *names, struct 
 	rc = ctl_send(ctl, method, parameters, true, f);
 	if (rc == 0)
 		rc = follow(&w, f);
+	if (rc == 0 && ctl->narrate && isatty(STDIN_FILENO))
+		rc = answer_questions(&w, f);
 	if (rc >= 0) {
 		rc = verdict(&w);
 		if (ctl->json && print_waited_json(&w, f) < 0)

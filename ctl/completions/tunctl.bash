@@ -15,7 +15,7 @@ _tunctl_names()
 _tunctl()
 {
 	local global="-s --socket --json -h --help"
-	local verbs="list inspect up down restart add forward drop connections kill nc import reload version"
+	local verbs="list inspect up auth down restart add forward drop connections kill nc import reload version"
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local i operands=0 verb= words=
 
@@ -50,6 +50,7 @@ _tunctl()
 	list) words="$global -w --watch --names" ;;
 	inspect) words="$global --daemon" ;;
 	up | restart) words="$global --all --no-wait --timeout" ;;
+	auth) words="$global --timeout" ;;
 	down) words="$global --all" ;;
 	add) words="$global --no-wait --timeout -L -R -D -i -p -l -J -C -c -m -o" ;;
 	forward) words="$global -L -R -D -o" ;;
@@ -59,7 +60,7 @@ _tunctl()
 	esac
 
 	case $verb in
-	list | inspect | up | down | restart | drop | connections)
+	list | inspect | up | auth | down | restart | drop | connections)
 		[[ $cur == -* ]] || words=$(_tunctl_names)
 		;;
 	forward | nc)

@@ -131,6 +131,29 @@ def failed(name="old", **changes):
     )
 
 
+def question(number=1, kind="password", **changes):
+    prompts = {
+        "passphrase": "Passphrase for key /k/id_ed25519: ",
+        "password": "Password of deploy@internal:22: ",
+        "keyboard-interactive": "Verification code: ",
+    }
+    return {
+        "id": number,
+        "kind": kind,
+        "server": "deploy@internal:22",
+        "hop": None,
+        "name": "",
+        "instruction": "",
+        "again": False,
+        "prompts": [{"text": prompts[kind], "echo": False}],
+    } | changes
+
+
+def needs(code="needs-password", name="db-prod"):
+    message = "deploy@internal:22 wants a password; give it: tunctl auth " + name
+    return failed(name, error={"code": code, "message": message})
+
+
 def error(error_name, **parameters):
     return {
         "error": error_name if "." in error_name else MANAGER + error_name,
@@ -150,6 +173,7 @@ class Server:
         self.path = path
         self.script = {}
         self.calls = []
+        self.closing = False
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen(8)
@@ -163,6 +187,14 @@ class Server:
         """What the only call of method carried."""
         (call,) = [c for c in self.calls if c["method"] == MANAGER + method]
         return call.get("parameters")
+
+    def has_come(self, method, count=1):
+        """For scripts: waits until method was called so often; false: it was not, until the end."""
+        until(lambda: self.closing or len(self.parameters_of(method)) >= count, 60)
+        return len(self.parameters_of(method)) >= count
+
+    def parameters_of(self, method):
+        return [c.get("parameters") for c in self.calls if c["method"] == MANAGER + method]
 
     def _accept(self):
         with contextlib.suppress(OSError):
@@ -185,6 +217,8 @@ class Server:
         for answer in self.script.get(
             method, [error("org.varlink.service.MethodNotFound", method=method)]
         ):
+            if callable(answer):
+                answer = answer()
             if answer is CLOSE:
                 return False
             if answer is HANG:
@@ -194,14 +228,13 @@ class Server:
                 connection.sendall(json.dumps(reply()).encode() + b"\0" + answer.first)
                 answer.talk(connection)
                 return False
-            if callable(answer):
-                answer = answer()
             if not isinstance(answer, bytes):
                 answer = json.dumps(answer).encode() + b"\0"
             connection.sendall(answer)
         return True
 
     def close(self):
+        self.closing = True
         # Ends accept() first: closed alone, the number of the descriptor could be the next server's
         # while this thread still waits at it.
         self.listener.shutdown(socket.SHUT_RDWR)
@@ -239,11 +272,12 @@ def tunctl(server, *args, expect=0, env=None, **options):
 class Terminal:
     """tunctl on a terminal of its own."""
 
-    def __init__(self, server, *args, width=100, height=24, **env):
+    def __init__(self, server, *args, width=100, height=24, under=(), **env):
+        """under: a command that runs it."""
         self.main, side = pty.openpty()
         fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         self.process = subprocess.Popen(
-            [str(TUNCTL), "-s", str(server.path), *args],
+            [*under, str(TUNCTL), "-s", str(server.path), *args],
             stdin=side,
             stdout=side,
             stderr=side,
@@ -253,12 +287,14 @@ class Terminal:
         os.close(side)
         self.text = ""
 
-    def read_until(self, wanted, seconds=10):
-        """Reads until wanted was shown; None: until the end."""
+    def read_until(self, wanted, seconds=10, after=0):
+        """Reads until wanted was shown (behind this text or place); None: until the end."""
         end = time.monotonic() + seconds
         poll = select.poll()  # select() cannot watch descriptors above 1023
         poll.register(self.main, select.POLLIN)
-        while wanted is None or wanted not in self.text:
+        if isinstance(after, str):
+            after = self.text.index(after)
+        while wanted is None or wanted not in self.text[after:]:
             assert poll.poll(1000 * max(0, end - time.monotonic())), self.text
             try:
                 data = os.read(self.main, 65536)
@@ -269,6 +305,13 @@ class Terminal:
                 break
             self.text += data.decode()
         return self.text
+
+    def type(self, text):
+        os.write(self.main, text.encode())
+
+    def echoes(self):
+        """Whether what is typed can be seen."""
+        return bool(termios.tcgetattr(self.main)[3] & termios.ECHO)
 
     def finish(self):
         self.read_until(None)
