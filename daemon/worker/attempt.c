@@ -104,8 +104,9 @@ static void on_session_progress(void *data)
 static void on_session_lost(void *data, const struct err *err)
 {
 	struct attempt *a = data;
+	struct err why;
 
-	a->ops->on_lost(a->data, err);
+	a->ops->on_lost(a->data, auth_password_has_expired(&a->auth, err, &why) ? &why : err);
 }
 
 static const struct session_ops session_ops = {
@@ -151,6 +152,28 @@ enum step attempt_connect(struct attempt *a, struct err *err)
 	return step;
 }
 
+static void on_asking(void *data, bool is_asking)
+{
+	struct attempt *a = data;
+
+	a->ops->on_asking(a->data, is_asking);
+	if (!is_asking)
+		advance(a);
+}
+
+static void begin_auth(struct attempt *a)
+{
+	struct auth_asker asker = { .inquiries = a->parts->inquiries,
+				    .tunnel = a->purpose->tunnel,
+				    .route = a->purpose->route,
+				    .hop = a->purpose->hop,
+				    .on_asking = on_asking,
+				    .data = a };
+
+	auth_init(&a->auth, a->session, &a->prep->identities, &a->prep->secrets, a->settings,
+		  &asker);
+}
+
 enum step attempt_verify(struct attempt *a, struct err *err)
 {
 	struct session_facts facts;
@@ -174,7 +197,7 @@ enum step attempt_verify(struct attempt *a, struct err *err)
 	if (rc < 0)
 		return STEP_FAIL;
 	a->phase = CONNECT_AUTH;
-	auth_init(&a->auth, a->session, &a->prep->identities, a->settings);
+	begin_auth(a);
 	return STEP_NEXT;
 }
 
@@ -191,6 +214,7 @@ enum step attempt_authenticate(struct attempt *a, struct err *err)
 void attempt_finish(struct attempt *a)
 {
 	session_set_up(a->session);
+	auth_fini(&a->auth);
 	preparation_free(TAKE(a->prep));
 }
 
@@ -229,6 +253,7 @@ void attempt_free(struct attempt *a)
 		return;
 	offload_cancel(TAKE(a->preparing));
 	way_free(TAKE(a->way));
+	auth_fini(&a->auth);
 	session_close(TAKE(a->session));
 	closep(&a->fd);
 	preparation_free(TAKE(a->prep));

@@ -25,6 +25,8 @@ struct attempt_ops {
 	void (*on_progress)(void *data); /* call the current step again */
 	void (*on_lost)(void *data,
 			const struct err *err); /* the session broke; free the attempt */
+	/* A person may be thinking (true), or has answered: time does not count meanwhile. */
+	void (*on_asking)(void *data, bool is_asking);
 };
 
 /* Settings and purpose are borrowed and must outlive the attempt. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/worker/auth.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,8 +14,8 @@ static const struct {
 	enum auth_result (*step)(struct auth *a, struct err *err);
 } methods[] = {
 	{ SSH_AUTH_METHOD_PUBLICKEY, "publickey", auth_publickey_step },
-	{ SSH_AUTH_METHOD_INTERACTIVE, "keyboard-interactive", NULL },
-	{ SSH_AUTH_METHOD_PASSWORD, "password", NULL },
+	{ SSH_AUTH_METHOD_INTERACTIVE, "keyboard-interactive", auth_kbdint_step },
+	{ SSH_AUTH_METHOD_PASSWORD, "password", auth_password_step },
 	{ SSH_AUTH_METHOD_HOSTBASED, "hostbased", NULL },
 	{ SSH_AUTH_METHOD_GSSAPI_MIC, "gssapi-with-mic", NULL },
 };
@@ -38,11 +39,40 @@ static void format_methods(int accepted, char *out, size_t size)
 }
 
 void auth_init(struct auth *a, struct session *s, const struct identities *identities,
-	       const struct connection_settings *settings)
+	       const struct auth_secrets *secrets, const struct connection_settings *settings,
+	       const struct auth_asker *asker)
 {
-	*a = (struct auth){ .session = s, .identities = identities, .settings = settings };
+	*a = (struct auth){ .session = s,
+			    .identities = identities,
+			    .secrets = secrets,
+			    .settings = settings,
+			    .asker = *asker };
 	snprintf(a->server, sizeof(a->server), "%s@%s:%u", settings->user, settings->host,
 		 settings->port);
+}
+
+void auth_fini(struct auth *a)
+{
+	auth_question_fini(&a->question);
+	secret_fini(&a->password.secret);
+}
+
+void auth_lacks(struct auth *a, enum err_code code, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (a->lacking.code != ERR_NONE)
+		return;
+	a->lacking.code = code;
+	va_start(ap, fmt);
+	vsnprintf(a->lacking.msg, sizeof(a->lacking.msg), fmt, ap);
+	va_end(ap);
+}
+
+void auth_accepted(struct auth *a, const char *what)
+{
+	if (!a->is_partial)
+		a->accepted = what;
 }
 
 enum auth_result auth_broken(struct auth *a, struct err *err)
@@ -51,20 +81,13 @@ enum auth_result auth_broken(struct auth *a, struct err *err)
 	return AUTH_FAILED;
 }
 
-static enum step fail_refused(struct auth *a, struct err *err)
+/* Our keys are what was named, and the server does not want them. */
+static void explain_keys(const struct auth *a, struct err *err)
 {
 	const struct err *problem = identities_problem(a->identities);
-	char accepted[128];
+	size_t usable = identities_usable(a->identities);
 
-	format_methods(offered(a), accepted, sizeof(accepted));
-	if (a->is_partial)
-		err_set(err, ERR_AUTH,
-			"%s accepted %s but wants more (%s), which this version cannot give; exempt "
-			"the user in sshd_config (AuthenticationMethods)",
-			a->server, a->accepted, accepted);
-	else if (!(offered(a) & SSH_AUTH_METHOD_PUBLICKEY))
-		err_set(err, ERR_AUTH, "%s does not accept keys, only: %s", a->server, accepted);
-	else if (identities_usable(a->identities) == 1 && !problem)
+	if (usable == 1 && !problem)
 		err_set(err, ERR_AUTH,
 			"%s does not accept the key %s; add its public half to authorized_keys "
 			"there, or check 'user' and 'identity'",
@@ -73,8 +96,44 @@ static enum step fail_refused(struct auth *a, struct err *err)
 		err_set(err, ERR_AUTH,
 			"%s accepts none of %zu keys%s%s; add one to authorized_keys there, or "
 			"check 'user' and 'identity'",
-			a->server, identities_usable(a->identities), problem ? ", and " : "",
-			problem ? problem->msg : "");
+			a->server, usable, problem ? ", and " : "", problem ? problem->msg : "");
+}
+
+static void explain_no_key(const struct auth *a, struct err *err)
+{
+	const struct err *problem = identities_problem(a->identities);
+
+	if (problem)
+		*err = *problem;
+	else
+		err_set(err, ERR_NO_IDENTITY,
+			"no key to log in with: none of %s and its siblings exists; make one with "
+			"ssh-keygen, or name one with 'identity'",
+			a->settings->identities.count ? a->settings->identities.items[0]
+						      : "~/.ssh/id_ed25519");
+}
+
+static enum step fail_refused(struct auth *a, struct err *err)
+{
+	bool takes_keys = offered(a) & SSH_AUTH_METHOD_PUBLICKEY;
+	bool has_named_keys = identities_usable(a->identities) > 0 &&
+			      !a->settings->identities_implied && !a->is_partial;
+	char accepted[128];
+
+	format_methods(offered(a), accepted, sizeof(accepted));
+	if (a->lacking.code != ERR_NONE && !(takes_keys && has_named_keys))
+		*err = a->lacking;
+	else if (a->is_partial)
+		err_set(err, ERR_AUTH, "%s accepted %s but wants more (%s), which it did not get",
+			a->server, a->accepted, accepted);
+	else if (!takes_keys)
+		err_set(err, ERR_AUTH, "%s does not accept keys, only: %s", a->server, accepted);
+	else if (identities_usable(a->identities) == 0)
+		explain_no_key(a, err);
+	else
+		explain_keys(a, err);
+	if (err->code == ERR_AUTH && err_wants_answer(a->lacking.code))
+		err_append(err, "; or give it a password (tunctl auth)");
 	return STEP_FAIL;
 }
 
@@ -95,22 +154,24 @@ static enum step ask_none(struct auth *a, struct err *err)
 	}
 }
 
-/* The first method that the server accepts and that has something left; -1: there is none. One at a time:
- * libssh wants a call repeated until it is answered. */
-static int next_method(const struct auth *a)
+/* The first method that the server accepts and that has something left; false: there is none. What is
+ * under way is ended first: libssh wants a call repeated until it is answered, and what the server offers
+ * changes before that. */
+static bool choose_method(struct auth *a)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
-		if (methods[i].step && (offered(a) & methods[i].method) &&
-		    !(a->exhausted & 1u << i))
-			return (int)i;
+	for (unsigned i = 0; i < ARRAY_SIZE(methods) && !a->is_trying; i++) {
+		if (!methods[i].step || !(offered(a) & methods[i].method) ||
+		    (a->exhausted & 1u << i))
+			continue;
+		a->method = i;
+		a->is_trying = true;
 	}
-	return -1;
+	return a->is_trying;
 }
 
 enum step auth_step(struct auth *a, struct err *err)
 {
 	enum step step;
-	int method;
 
 	session_touch(a->session);
 	if (!a->asked_none) {
@@ -118,8 +179,8 @@ enum step auth_step(struct auth *a, struct err *err)
 		if (!a->asked_none)
 			return step;
 	}
-	while ((method = next_method(a)) >= 0) {
-		switch (methods[method].step(a, err)) {
+	while (choose_method(a)) {
+		switch (methods[a->method].step(a, err)) {
 		case AUTH_WAIT:
 			return STEP_WAIT;
 		case AUTH_SUCCESS:
@@ -130,9 +191,10 @@ enum step auth_step(struct auth *a, struct err *err)
 			a->is_partial = true;
 			break;
 		case AUTH_EXHAUSTED:
-			a->exhausted |= 1u << method;
+			a->exhausted |= 1u << a->method;
 			break;
 		}
+		a->is_trying = false;
 	}
 	return fail_refused(a, err);
 }

@@ -17,25 +17,25 @@ void preparation_free(struct preparation *p)
 		return;
 	hostkey_set_fini(&p->host_keys);
 	identities_fini(&p->identities);
+	secret_fini(&p->secrets.password);
 	connection_settings_fini(&p->settings);
 	free(p);
 }
 
-static int check_identities(struct preparation *p)
+/* Keys that were named and cannot be used are a mistake, whoever else might let us in. */
+static void check_identities(struct preparation *p)
 {
 	const struct err *problem = identities_problem(&p->identities);
 
-	if (identities_usable(&p->identities) > 0)
-		return 0;
-	if (problem) {
+	if (identities_usable(&p->identities) == 0 && problem && !p->settings.password)
 		p->error = *problem;
-		return -1;
-	}
-	return err_set(&p->error, ERR_NO_IDENTITY,
-		       "no key to log in with: none of %s and its siblings exists; make one with "
-		       "ssh-keygen, or name one with 'identity'",
-		       p->settings.identities.count ? p->settings.identities.items[0]
-						    : "~/.ssh/id_ed25519");
+}
+
+static void read_secrets(struct preparation *p)
+{
+	if (p->settings.password)
+		secret_read_file(&p->secrets.password, p->settings.password, "password file",
+				 &p->secrets.error);
 }
 
 /* On a thread. */
@@ -49,6 +49,7 @@ static void work(void *data)
 	if (identities_load(&p->identities, &p->settings.identities, p->settings.identities_implied,
 			    &p->error) == 0)
 		check_identities(p);
+	read_secrets(p);
 }
 
 static void ticket_free(void *data)

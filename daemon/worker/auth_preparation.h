@@ -7,7 +7,7 @@
 #pragma once
 
 #include "daemon/common/offload.h"
-#include "daemon/worker/auth_keys.h"
+#include "daemon/worker/auth.h"
 #include "daemon/worker/hostkey.h"
 #include "lib/connection.h"
 
@@ -15,6 +15,7 @@ struct preparation {
 	struct connection_settings settings; /* a copy, for the thread */
 	struct hostkey_set host_keys;
 	struct identities identities;
+	struct auth_secrets secrets;
 	struct err error; /* why the attempt cannot go on; ERR_NONE: it can */
 };
 

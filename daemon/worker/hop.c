@@ -186,9 +186,24 @@ static void on_lost(void *data, const struct err *err)
 	lose(data, err);
 }
 
+/* Nobody can be hurried; with the answer, time begins anew. */
+static void on_asking(void *data, bool is_asking)
+{
+	struct hop *hop = data;
+
+	if (is_asking) {
+		loop_timer_stop(&hop->deadline);
+		loop_timer_stop(&hop->phase);
+	} else {
+		loop_timer_set(&hop->deadline, hop->upkeep.connect_timeout_ms);
+		loop_timer_set(&hop->phase, phase_limit_ms(hop));
+	}
+}
+
 static const struct attempt_ops attempt_ops = {
 	.on_progress = on_progress,
 	.on_lost = on_lost,
+	.on_asking = on_asking,
 };
 
 static void on_admit(void *data)

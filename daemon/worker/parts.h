@@ -6,6 +6,7 @@
 
 #include "daemon/common/offload.h"
 #include "daemon/worker/gate.h"
+#include "daemon/worker/inquiry.h"
 #include "daemon/worker/relay.h"
 #include "daemon/worker/report.h"
 #include "daemon/worker/resolve.h"
@@ -18,6 +19,7 @@ struct worker_parts {
 	struct gate *gate;
 	struct jumps *jumps;
 	struct report *report;
+	struct inquiries *inquiries; /* what the supervisor is asked */
 	struct relay_scratch *scratch;
 	struct partings *partings;
 	uint64_t *last_connection; /* id */

@@ -44,11 +44,12 @@ void report_free(struct report *r)
 	free(r);
 }
 
-static void send_message(struct report *r, json_t *message)
+static int send_message(struct report *r, json_t *message)
 {
-	if (packet_send(r->port, message, NULL, 0) < 0)
-		log_error(
-			"a message to the supervisor was lost: it does not read, or memory is out");
+	if (packet_send(r->port, message, NULL, 0) == 0)
+		return 0;
+	log_error("a message to the supervisor was lost: it does not read, or memory is out");
+	return -1;
 }
 
 void report_tunnel(struct report *r, const struct wire_tunnel_state *state)
@@ -79,6 +80,16 @@ void report_killed(struct report *r, uint64_t call, bool found)
 void report_connections(struct report *r, const struct wire_connections *connections)
 {
 	send_message(r, wire_connections(connections));
+}
+
+int report_question(struct report *r, uint64_t call, uint64_t tunnel, const struct question *q)
+{
+	return send_message(r, wire_question(call, tunnel, q));
+}
+
+void report_question_cancel(struct report *r, uint64_t call)
+{
+	send_message(r, wire_about_call("question-cancel", call));
 }
 
 void report_removed(struct report *r, uint64_t tunnel)

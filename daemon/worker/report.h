@@ -6,6 +6,7 @@
 
 #include "daemon/common/packet.h"
 #include "daemon/common/wire.h"
+#include "daemon/common/wire_question.h"
 
 struct report;
 
@@ -21,6 +22,9 @@ void report_stats(struct report *r, const struct wire_stats *stats);
 void report_connected(struct report *r, uint64_t call, const struct err *err); /* NULL: it is */
 void report_killed(struct report *r, uint64_t call, bool found);
 void report_connections(struct report *r, const struct wire_connections *connections);
+int report_question(struct report *r, uint64_t call, uint64_t tunnel,
+		    const struct question *q); /* -1: it could not be sent */
+void report_question_cancel(struct report *r, uint64_t call);
 void report_removed(struct report *r, uint64_t tunnel);
 void report_forward_removed(struct report *r, uint64_t tunnel, uint64_t forward);
 

@@ -155,6 +155,8 @@ static void fall_back(struct tunnel *t, const struct err *why)
 	unsigned wait;
 
 	name_hop(t, &error);
+	if (err_wants_answer(error.code))
+		err_append(&error, "; to answer: tunctl auth %s", t->spec->name);
 	if (retry_is_for_a_person(&t->policy, error.code)) {
 		jump_leave(&t->jump);
 		forwards_refuse(&t->forwards);

@@ -25,6 +25,7 @@ struct worker {
 	struct list tunnels;
 	struct loop_timer farewell;
 	struct partings partings;
+	struct inquiries inquiries;
 	uint64_t last_connection; /* id; see wire_connection */
 	int spare_fd;
 	struct wire_connections found; /* for an answer */
@@ -238,6 +239,18 @@ static int handle_connect_cancel(struct delivery *d, struct err *err)
 	return 0;
 }
 
+static int handle_answer(struct delivery *d, struct err *err)
+{
+	struct wire_answers answers;
+	uint64_t call;
+
+	if (wire_read_answer(d->message, &call, &answers, err) < 0)
+		return -1;
+	inquiries_answer(&d->worker->inquiries, call, &answers);
+	wire_answers_fini(&answers);
+	return 0;
+}
+
 static int handle_start(struct delivery *d, struct err *err)
 {
 	return about_tunnel(d, tunnel_start, err);
@@ -322,6 +335,7 @@ static const struct {
 	{ "connect", handle_connect },
 	{ "attach", handle_attach },
 	{ "connect-cancel", handle_connect_cancel },
+	{ "answer", handle_answer },
 	{ "wake", handle_wake },
 	{ "ping", handle_ping },
 	{ "shutdown", handle_shutdown },
@@ -394,6 +408,8 @@ static int open_parts(struct worker *w, int fd, struct err *err)
 	if (!w->port)
 		return -1;
 	p->report = report_new(p->loop, w->port, collect_stats, w);
+	inquiries_init(&w->inquiries, p->report);
+	p->inquiries = &w->inquiries;
 	return p->report ? 0 : err_nomem(err);
 }
 

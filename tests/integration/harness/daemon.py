@@ -227,6 +227,14 @@ class Daemon:
         with varlink.Client(self.socket, timeout) as client:
             return client.call(method, **parameters)
 
+    def call_error(self, method, **parameters):
+        """The parameters of the error that is the answer."""
+        try:
+            self.call(method, **parameters)
+        except varlink.VarlinkError as error:
+            return error.parameters
+        raise AssertionError(f"{method} {parameters} is answered")
+
     def status(self):
         return self.call("Status")
 

@@ -142,6 +142,8 @@ class _Server(asyncssh.SSHServer):
 class AsyncsshServer:
     """A whole SSH server in a thread, with one bad habit (or none)."""
 
+    server_class = _Server
+
     def __init__(
         self,
         host_key,
@@ -181,7 +183,7 @@ class AsyncsshServer:
         asyncio.set_event_loop(self._loop)
         self._server = self._loop.run_until_complete(
             asyncssh.create_server(
-                lambda: _Server(self), "127.0.0.1", self._wanted_port, **self._options
+                lambda: self.server_class(self), "127.0.0.1", self._wanted_port, **self._options
             )
         )
         self.port = self._server.sockets[0].getsockname()[1]
