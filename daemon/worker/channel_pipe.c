@@ -15,6 +15,8 @@
 #define WIDEN_RTT_US 5000 /* from here on the window is what limits a stream */
 #define WIDEN_FIRST (256 * 1024) /* short connections need no large window */
 #define WIDEN_EVERY (128 * 1024)
+/* The windows we give never add up to half of that. libssh takes what comes beyond them. */
+#define HELD_MAX (8 * 1024 * 1024)
 
 enum channel_phase {
 	CHANNEL_OPENING,
@@ -58,6 +60,17 @@ static bool wants_widening(const struct channel_pipe *c)
 
 /* ---- inside libssh: set flags, move bytes, nothing else ---- */
 
+static void condemn_for_flood(struct channel_pipe *c)
+{
+	struct err err;
+
+	err_set(&err, ERR_PROTOCOL,
+		"the server sends more than there is room for, and than it was told (%d MiB wait on "
+		"one connection)",
+		HELD_MAX / 1024 / 1024);
+	session_condemn(c->member.session, &err);
+}
+
 static int on_data(ssh_session session, ssh_channel ssh, void *bytes, uint32_t size, int is_stderr,
 		   void *data)
 {
@@ -70,6 +83,8 @@ static int on_data(ssh_session session, ssh_channel ssh, void *bytes, uint32_t s
 	}
 	taken = c->taking || c->early ? 0 : c->ops->on_data(c->data, bytes, size);
 	c->held = size - taken;
+	if (c->held > HELD_MAX)
+		condemn_for_flood(c);
 	c->until_widen -= MIN(taken, c->until_widen);
 	if (c->held > 0 || wants_widening(c))
 		session_attend(&c->member);

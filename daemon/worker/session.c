@@ -17,6 +17,7 @@
 #include "daemon/worker/session_algorithms.h"
 #include "daemon/worker/session_banner.h"
 #include "daemon/worker/session_incoming.h"
+#include "daemon/worker/session_limits.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -45,6 +46,7 @@ struct session {
 	struct ssh_counter_struct socket_counter, raw_counter;
 	uint64_t heard_bytes, heard_ms;
 	unsigned rtt_us;
+	struct session_limits limits;
 
 	struct list members;
 	unsigned member_count;
@@ -144,13 +146,33 @@ static void note_heard(struct session *s)
 	s->heard_ms = loop_now_ms(s->loop);
 }
 
+static void check_limits(struct session *s, uint64_t packets_sent)
+{
+	struct err err;
+
+	if (session_limits_answers(&s->limits, packets_sent, !session_can_send(s), &err) < 0 ||
+	    (s->phase < SESSION_UP && session_limits_early(s->socket_counter.in_bytes, &err) < 0))
+		lose(s, &err);
+}
+
 void session_pump(struct session *s)
 {
-	int rc = SSH_OK;
+	uint64_t started_us = monotonic_us(), turn_ms = loop_now_ms(s->loop);
+	uint64_t sent = s->raw_counter.out_packets;
 
-	for (int i = 0; s->event && i < PUMP_MAX && rc == SSH_OK; i++)
-		rc = ssh_event_dopoll(s->event, 0);
+	for (int i = 0; s->event && i < PUMP_MAX && s->phase != SESSION_LOST; i++) {
+		if (ssh_event_dopoll(s->event, 0) != SSH_OK ||
+		    session_limits_is_over(started_us, turn_ms))
+			break;
+	}
 	note_heard(s);
+	if (s->event)
+		check_limits(s, s->raw_counter.out_packets - sent);
+}
+
+void session_condemn(struct session *s, const struct err *why)
+{
+	lose(s, why);
 }
 
 static void serve_requests(struct session *s)
@@ -201,11 +223,25 @@ static void rearm(struct session *s)
 	loop_io_want(&s->io, LOOP_READ | (write ? LOOP_WRITE : 0));
 }
 
+/* Before anybody else calls libssh: the reason is in its error text, and only the last one stays. */
+static void notice_death(struct session *s)
+{
+	struct err err;
+
+	if (s->phase == SESSION_LOST || !is_dead(s))
+		return;
+	session_error(s, s->phase == SESSION_UP ? "the session" : "the handshake", &err);
+	lose(s, &err);
+}
+
 static void turn_up(struct session *s)
 {
 	uint64_t packets;
 
 	session_pump(s);
+	notice_death(s);
+	if (s->phase == SESSION_LOST)
+		return;
 	packets = s->raw_counter.in_packets;
 	serve_members(s);
 	serve_requests(s);
@@ -222,6 +258,8 @@ static void turn_handshake(struct session *s)
 
 	session_pump(s);
 	keep_nonblocking(s);
+	if (s->phase == SESSION_LOST)
+		return;
 	packets = s->raw_counter.in_packets;
 	s->in_handshake = true;
 	s->ops->on_progress(s->data);
@@ -232,8 +270,6 @@ static void turn_handshake(struct session *s)
 
 static void turn(struct session *s)
 {
-	struct err err;
-
 	if (s->phase == SESSION_BANNER)
 		s->ops->on_progress(s->data);
 	else if (s->phase == SESSION_SSH)
@@ -242,10 +278,7 @@ static void turn(struct session *s)
 		turn_up(s);
 	if (s->closed || s->phase < SESSION_SSH)
 		return;
-	if (s->phase != SESSION_LOST && is_dead(s)) {
-		session_error(s, s->phase == SESSION_UP ? "the session" : "the handshake", &err);
-		lose(s, &err);
-	}
+	notice_death(s);
 	if (s->phase != SESSION_LOST)
 		rearm(s);
 }

@@ -80,6 +80,9 @@ uint64_t session_heard_ms(const struct session *s);
 uint64_t session_packets(const struct session *s);
 /* The round-trip time as last measured; 0: not yet. */
 unsigned session_rtt_us(const struct session *s);
+/* Ends it for what the server did, also from inside libssh: the owner hears of it at the end of the
+ * turn. */
+void session_condemn(struct session *s, const struct err *why);
 /* Reads what is there now; for a last look before a session is called dead. */
 void session_pump(struct session *s);
 

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from harness import build, ports, proc
+from harness.beside import Beside
 from harness.keys import Keys
 from harness.lab import Lab, Simple
 
@@ -57,3 +58,8 @@ def lab(keyring):
 @pytest.fixture
 def simple(lab):
     return Simple(lab)
+
+
+@pytest.fixture
+def beside(lab):
+    return Beside(lab)

@@ -6,48 +6,10 @@ import threading
 import pytest
 
 from harness import build, client, hostile, peers, proc
+from harness.beside import DEADLINE
 from harness.lab import local
 from harness.text import is_one_harmless_line
 from harness.wait import Stopwatch, holds, settled, until
-
-DEADLINE = 1.5  # connect_timeout in these tests
-
-
-class Beside:
-    """One worker with a healthy tunnel, into which hostile ones are put."""
-
-    def __init__(self, lab):
-        self.lab, self.sshd, self.echo, self.port = lab, lab.sshd(), lab.echo(), lab.port()
-        self.held = None
-
-    def run(self, *addresses, **tunnel):
-        settings = {
-            "connect_timeout": f"{int(DEADLINE * 1000)}ms",
-            "reconnect": {"min": "20s", "max": "30s"},
-            "hold": 0,
-            **tunnel,
-        }
-        tunnels = {"good": {"host": self.sshd.address, "local": local(self.port, self.echo.port)}}
-        for i, address in enumerate(addresses):
-            tunnels[f"bad{i}"] = {"host": address, "local": local(self.lab.port(), 1), **settings}
-        self.daemon = self.lab.daemon(self.lab.config(tunnels, daemon={"workers": 1}))
-        self.daemon.wait_state("good", "up", build.limit(3))
-        self.held = client.connect(self.port)
-        client.ping(self.held)
-        return self.daemon
-
-    def assert_untouched(self):
-        client.ping(self.held)
-        self.held.close()
-        assert client.exchange(self.port) == b"hello"
-        assert self.daemon.tunnel("good")["attempt"] <= 1
-        self.daemon.assert_no_stall()
-
-
-@pytest.fixture
-def beside(lab):
-    return Beside(lab)
-
 
 # Name of the habit → the slugs that say truthfully what it is, and a word for people.
 HABITS = {
@@ -231,8 +193,7 @@ def test_a_stopped_server_with_small_buffers_does_not_stop_the_loop(lab, beside)
         "good": {"host": beside.sshd.address, "local": local(beside.port, beside.echo.port)},
         "bad": {"host": link.address, "local": local(port, sink.port)},
     }
-    beside.daemon = daemon = lab.up(tunnels, daemon={"workers": 1})
-    beside.held = client.connect(beside.port)
+    daemon = beside.watch(lab.up(tunnels, daemon={"workers": 1}))
     uploads = [client.connect(port) for _ in range(8)]
     for sock in uploads:
         sock.sendall(b"x" * 100000)
@@ -246,7 +207,6 @@ def test_a_stopped_server_with_small_buffers_does_not_stop_the_loop(lab, beside)
                 sock.send(b"x" * 65536)
             except BlockingIOError:
                 pass
-        client.ping(beside.held)
         return daemon.tunnel("bad")["bytes_out"]
 
     settled(pour, 1, 30, "what the tunnel takes")
