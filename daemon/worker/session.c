@@ -34,6 +34,7 @@ struct session {
 	enum session_phase phase;
 	struct err lost;
 	bool closed;
+	bool exchanged; /* the first keys */
 
 	int fd; /* ours: the one the loop watches */
 	int dup_fd; /* libssh's: it closes it on some paths only */
@@ -93,6 +94,13 @@ static bool explain_disconnect(const char *text, struct err *err)
 	return true;
 }
 
+/* What session_requests.c leaves behind on purpose says as much as nothing. */
+static bool says_nothing(const char *text)
+{
+	return text[0] == '\0' || strstr(text, "ssh_options_set") || strstr(text, "Socket error") ||
+	       strstr(text, "Remote host closed");
+}
+
 int session_error(struct session *s, const char *what, struct err *err)
 {
 	const char *text = ssh_get_error(s->ssh);
@@ -104,9 +112,11 @@ int session_error(struct session *s, const char *what, struct err *err)
 	if (strstr(text, "no match for method"))
 		return err_set(err, ERR_NO_COMMON_ALGORITHM,
 			       "nothing in common with the server: %s", shown);
-	/* What session_requests.c leaves behind on purpose says as much as nothing. */
-	if (text[0] == '\0' || strstr(text, "ssh_options_set") || strstr(text, "Socket error") ||
-	    strstr(text, "Remote host closed"))
+	if (strstr(text, "hostkey signature"))
+		return err_set(err, ERR_PROTOCOL,
+			       "the server did not prove that it holds its host key (wrong "
+			       "signature); somebody may stand in between");
+	if (says_nothing(text))
 		return err_set(err, ERR_LOST, "the server closed the connection during %s", what);
 	return err_set(err, ERR_PROTOCOL, "%s: %s", what, shown);
 }
@@ -120,6 +130,12 @@ static void lose(struct session *s, const struct err *err)
 	s->lost = *err;
 	loop_io_want(&s->io, 0);
 	loop_defer_schedule(&s->service);
+}
+
+/* For good; what libssh is asked next replaces the text that says why. */
+static bool has_failed(struct session *s)
+{
+	return ssh_get_status(s->ssh) & SSH_CLOSED_ERROR;
 }
 
 static bool is_dead(struct session *s)
@@ -161,7 +177,7 @@ void session_pump(struct session *s)
 	uint64_t sent = s->raw_counter.out_packets;
 
 	for (int i = 0; s->event && i < PUMP_MAX && s->phase != SESSION_LOST; i++) {
-		if (ssh_event_dopoll(s->event, 0) != SSH_OK ||
+		if (ssh_event_dopoll(s->event, 0) != SSH_OK || has_failed(s) ||
 		    session_limits_is_over(started_us, turn_ms))
 			break;
 	}
@@ -230,7 +246,11 @@ static void notice_death(struct session *s)
 
 	if (s->phase == SESSION_LOST || !is_dead(s))
 		return;
-	session_error(s, s->phase == SESSION_UP ? "the session" : "the handshake", &err);
+	session_error(s,
+		      s->phase == SESSION_UP ? "the session"
+		      : s->exchanged         ? "authentication"
+					     : "the key exchange",
+		      &err);
 	lose(s, &err);
 }
 
@@ -258,6 +278,9 @@ static void turn_handshake(struct session *s)
 
 	session_pump(s);
 	keep_nonblocking(s);
+	/* The steps know better why a connection was closed, and nothing else. */
+	if (has_failed(s) && !says_nothing(ssh_get_error(s->ssh)))
+		notice_death(s);
 	if (s->phase == SESSION_LOST)
 		return;
 	packets = s->raw_counter.in_packets;
@@ -474,7 +497,8 @@ enum step session_step_kex(struct session *s, struct err *err)
 	session_touch(s);
 	if (rc == SSH_AGAIN)
 		return STEP_WAIT;
-	if (rc == SSH_OK)
+	s->exchanged = rc == SSH_OK;
+	if (s->exchanged)
 		return STEP_NEXT;
 	if (s->banner.tired && !ssh_get_serverbanner(s->ssh))
 		err_set(err, ERR_NOT_SSH,
