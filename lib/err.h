@@ -28,6 +28,10 @@ enum err_actor {
 	X(ERR_TIMEOUT,             "timeout",               NOBODY) \
 	X(ERR_LOST,                "connection-lost",       NOBODY) \
 	X(ERR_KEEPALIVE,           "keepalive-timeout",     NOBODY) \
+	/* the way there */ \
+	X(ERR_PROXY_AUTH,          "proxy-auth-refused",    PERSON) \
+	X(ERR_PROXY_DENIED,        "proxy-denied",          NOBODY) \
+	X(ERR_PROXY_COMMAND,       "proxy-command-failed",  NOBODY) \
 	/* the SSH protocol */ \
 	X(ERR_NOT_SSH,             "not-ssh",               NOBODY) \
 	X(ERR_PROTOCOL,            "protocol",              NOBODY) \
