@@ -116,6 +116,7 @@ static void check_layer(struct config_decoder *d, const struct config_base *base
 						      layer };
 	struct config_layer composed;
 
+	config_check_way(d, map);
 	if (!has_reconnect(layer))
 		return;
 	if (config_layer_compose(layers, ARRAY_SIZE(layers), &composed) < 0) {
@@ -289,6 +290,7 @@ struct config_tunnel *config_build_tunnel(struct config_base *base, struct confi
 		return NULL;
 	}
 	config_decode(d, PLACE_TUNNEL, map, &draft, NULL);
+	config_check_way(d, map);
 	if (build_routes(base, d, &draft, map, tunnel) < 0 ||
 	    config_name_forwards(d, draft.forwards.items, draft.forwards.count, map) < 0 ||
 	    assemble(&draft, name, tunnel) < 0)

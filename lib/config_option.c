@@ -124,7 +124,7 @@ static bool check_credentials(struct config_decoder *d, const struct node *map,
 	if (forward->user && strchr(forward->user, ':'))
 		return refuse_option(d, user, "user",
 				     "cannot contain ':', which HTTP has between the two");
-	if (!d->exposed || !password->file || !strv_contains(d->exposed, password->file))
+	if (!config_is_exposed(d, password))
 		return true;
 	snprintf(why, sizeof(why), "others can read it in this file; run chmod 600 %.240s",
 		 password->file);

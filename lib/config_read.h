@@ -106,6 +106,19 @@ int config_name_forwards(struct config_decoder *d, struct config_forward *forwar
 /* Sorts entries by name, complains about bad names and duplicates, and leaves the good ones. */
 void config_sort_entries(struct config_entries *entries, struct config_decoder *d);
 
+/* config_proxy.c */
+
+/* Whether others can read the file that node stands in. */
+bool config_is_exposed(const struct config_decoder *d, const struct node *node);
+/* Complains about keys of one place of which each says how the server is reached. */
+void config_check_way(struct config_decoder *d, const struct node *map);
+/* Of proxy and proxy_command the one in the nearest layer is left in c, which was composed of them. */
+void config_settle_way(const struct config_layer *const *layers, size_t count,
+		       struct connection_settings *c);
+/* Complains about a user who must not be given to a shell; map is where that is shown. */
+void config_check_command(struct config_decoder *d, const struct connection_settings *c,
+			  const struct node *map);
+
 /* config_listen.c: which forward listens where. */
 struct config_listen {
 	const struct config_forward *forward;

@@ -231,6 +231,7 @@ static int add_hop(struct route_draft *r, const struct endpoint *endpoint,
 
 	if (config_layer_compose(layers, LAYERS, &composed) < 0)
 		return -1;
+	config_settle_way(layers, LAYERS, &composed.connection);
 	rc = address(host, endpoint, &composed.connection);
 	composed.connection.identities_implied = !is_written(layers, "identity");
 	if (rc == 0)
@@ -327,6 +328,7 @@ static int add_server(struct route_draft *r, const char *text, enum position pos
 		return -1;
 	if (jumps || position == POSITION_NEXT)
 		drop_other_ways(&r->route->hops[r->route->hop_count - 1].connection);
+	config_check_command(r->d, &r->route->hops[r->route->hop_count - 1].connection, r->map);
 	return 0;
 }
 

@@ -40,13 +40,15 @@ value_fn value_host_key;
 
 /* config_way.c */
 value_fn value_jumps;
-value_fn value_proxy;
-value_fn value_command;
 value_fn value_host_name;
 value_fn value_qos;
 value_fn value_algorithms;
 value_fn value_rekey; /* value is the whole connection_settings */
 value_fn value_ssh_config;
+
+/* config_proxy.c */
+value_fn value_proxy; /* "none" is written as an empty text */
+value_fn value_command; /* the same, as the only word */
 
 /* config_option.c */
 value_fn value_allow;

@@ -52,49 +52,7 @@ bool value_jumps(struct config_decoder *d, const struct schema_key *key, const s
 	return value_each(d, key, node, value, add_jumps);
 }
 
-/* ---- other ways ---- */
-
-bool value_proxy(struct config_decoder *d, const struct schema_key *key, const struct node *node,
-		 void *value)
-{
-	return value_is_text(d, node) && value_set_text(d, node, value, node->text);
-}
-
-static bool add_word(struct config_decoder *d, const struct schema_key *key,
-		     const struct node *node, void *value)
-{
-	if (!value_is_text(d, node))
-		return false;
-	return strv_add(value, node->text) == 0 ? true : value_no_memory(d, node);
-}
-
-/* A line is for the shell, as ssh runs it; and only in a file, where its author may do that. */
-static bool add_shell(struct config_decoder *d, const struct node *node, struct strv *to)
-{
-	CLEANUP(freep) char *line = NULL;
-
-	if (!value_is_text(d, node))
-		return false;
-	if (!node->file) {
-		config_complain(d, node,
-				"a command is a list of words here, not a line for the "
-				"shell");
-		return false;
-	}
-	line = str_printf("exec %s", node->text);
-	if (!line || strv_add(to, "/bin/sh") < 0 || strv_add(to, "-c") < 0 ||
-	    strv_add(to, line) < 0)
-		return value_no_memory(d, node);
-	return true;
-}
-
-bool value_command(struct config_decoder *d, const struct schema_key *key, const struct node *node,
-		   void *value)
-{
-	if (node->kind != NODE_LIST)
-		return add_shell(d, node, value);
-	return value_each(d, key, node, value, add_word);
-}
+/* ---- our own sockets ---- */
 
 bool value_host_name(struct config_decoder *d, const struct schema_key *key,
 		     const struct node *node, void *value)
@@ -143,19 +101,23 @@ static bool find_qos(const char *text, unsigned *ret)
 bool value_qos(struct config_decoder *d, const struct schema_key *key, const struct node *node,
 	       void *value)
 {
-	const char *last;
-	char shown[64];
-	unsigned byte;
+	char copy[64], shown[80], *rest = copy, *one;
+	unsigned byte = QOS_NONE, count = 0;
 
 	if (!value_is_text(d, node))
 		return false;
-	last = strrchr(node->text, ' ');
-	if (!find_qos(last ? last + 1 : node->text, &byte)) {
+	snprintf(copy, sizeof(copy), "%s", node->text);
+	while ((one = strsep(&rest, " \t"))) {
+		if (*one && (!find_qos(one, &byte) || ++count > 2))
+			break;
+	}
+	if (one || count == 0 || strlen(node->text) >= sizeof(copy)) {
 		str_escape(shown, sizeof(shown), node->text, strlen(node->text));
-		config_complain(d, node,
-				"'%s' is not a class of service; write af11 to af43, cs0 to cs7, "
-				"ef, le, lowdelay, throughput, a number up to 255, or none",
-				shown);
+		config_complain(
+			d, node,
+			"'%s' is not a class of service; write one or two of af11 to af43, "
+			"cs0 to cs7, ef, le, lowdelay, throughput, a number up to 255, none",
+			shown);
 		return false;
 	}
 	*(unsigned *)value = byte;

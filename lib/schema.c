@@ -110,15 +110,16 @@ const struct schema_key schema_keys[] = {
 		  "session there" },
 	{ .name = "proxy", .places = CONNECTION, .type = SCHEMA_PROXY,
 	  .fallback_text = "none", .offset = IN_LAYER(connection.proxy),
-	  .help = "a proxy to go through: socks5://, socks4:// or http://[user:password@]host:port" },
+	  .help = "a proxy to go through: socks5://, socks4:// or http://[user:password@]host:port; "
+		  "with a password nobody else may be able to read the file; none" },
 	{ .name = "proxy_command", .places = CONNECTION, .type = SCHEMA_COMMAND,
 	  .fallback_text = "none", .min = 1, .max = 64,
 	  .offset = IN_LAYER(connection.proxy_command),
 	  .help = "a command whose standard input and output lead to the server: a list of words, "
-		  "or a line for the shell; %h, %p, %r, %n and %% are replaced" },
+		  "or a line for the shell; %h, %p, %r, %n and %% are replaced; none" },
 	{ .name = "bind_address", .places = CONNECTION, .type = SCHEMA_HOST_NAME,
 	  .fallback_text = "the system chooses", .offset = IN_LAYER(connection.bind_address),
-	  .help = "address of this machine to connect from" },
+	  .help = "an address, or an interface, of this machine to connect from; any" },
 	{ .name = "address_family", .places = CONNECTION, .type = SCHEMA_WORD,
 	  .words = &family_words, .fallback = "any",
 	  .offset = IN_LAYER(connection.address_family),
@@ -129,7 +130,7 @@ const struct schema_key schema_keys[] = {
 	{ .name = "ip_qos", .places = CONNECTION, .type = SCHEMA_QOS,
 	  .fallback = "none", .offset = IN_LAYER(connection.ip_qos),
 	  .help = "class of service of our packets, as IPQoS of ssh: af11, cs1, ef, le, throughput, a "
-		  "number, or none" },
+		  "number, or none; of two the second counts" },
 	{ .name = "identity", .places = CONNECTION, .type = SCHEMA_IDENTITIES,
 	  .fallback = "[~/.ssh/id_ed25519, ~/.ssh/id_ecdsa, ~/.ssh/id_rsa]", .system_fallback = "",
 	  .min = 1, .max = 16, .offset = IN_LAYER(connection.identities),

@@ -304,8 +304,7 @@ void attempt_describe(const struct attempt *a, char *out, size_t size)
 
 void attempt_set_tcp_timeout(struct attempt *a, unsigned timeout_ms)
 {
-	int fd = session_fd(a->session), on = 1;
+	int fd = session_fd(a->session);
 
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
 }

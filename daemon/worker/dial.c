@@ -2,13 +2,12 @@
 #include "daemon/worker/dial.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/worker/dial_options.h"
 #include "lib/util.h"
 
 #define STAGGER_MS 250 /* RFC 8305 section 8, "Connection Attempt Delay" */
@@ -16,6 +15,7 @@
 struct attempt_socket {
 	struct dial *dial;
 	int fd; /* -1: not started, or over */
+	bool is_unbound; /* the address to connect from could not be had */
 	struct loop_io io;
 	struct address address;
 };
@@ -29,6 +29,7 @@ struct dial {
 	struct err last; /* why the last socket failed */
 	bool over;
 	struct loop_grave grave;
+	struct dial_manner manner;
 	size_t count, started, failed;
 	struct attempt_socket sockets[RESOLVE_ADDRESSES_MAX];
 	char host[256];
@@ -57,7 +58,10 @@ static void socket_failed(struct attempt_socket *s, int sys)
 	address_format(&s->address, text, sizeof(text));
 	socket_close(s);
 	d->failed++;
-	if (strncmp(text + (text[0] == '['), d->host, strlen(d->host)) == 0)
+	if (s->is_unbound)
+		err_set_errno(&d->last, ERR_BIND, sys, "bind_address: cannot connect from %s",
+			      d->manner.bind_name);
+	else if (strncmp(text + (text[0] == '['), d->host, strlen(d->host)) == 0)
 		err_set_errno(&d->last, err_from_errno(sys), sys, "cannot connect to %s", text);
 	else
 		err_set_errno(&d->last, err_from_errno(sys), sys, "cannot connect to %s (%s)",
@@ -99,12 +103,15 @@ static void on_connect_done(void *data, unsigned ready)
 /* 0 or errno */
 static int socket_start(struct attempt_socket *s)
 {
-	int one = 1;
+	int family = s->address.sa.ss_family, sys;
 
-	s->fd = socket(s->address.sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	s->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (s->fd < 0)
 		return errno;
-	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	sys = dial_manner_apply(&s->dial->manner, s->fd, family);
+	s->is_unbound = sys != 0;
+	if (sys != 0)
+		return sys;
 	if (connect(s->fd, (struct sockaddr *)&s->address.sa, s->address.length) < 0 &&
 	    errno != EINPROGRESS)
 		return errno;
@@ -161,8 +168,27 @@ static void interleave(struct dial *d, const struct address *addresses, size_t c
 	d->count = count;
 }
 
+/* The addresses that can be reached in this manner. -1: there are none. */
+static int take_addresses(struct dial *d, const struct address *addresses, size_t count,
+			  const struct dial_options *options, struct err *err)
+{
+	struct address copy[RESOLVE_ADDRESSES_MAX];
+
+	count = MIN(count, ARRAY_SIZE(copy));
+	memcpy(copy, addresses, count * sizeof(*copy));
+	if (dial_manner_init(&d->manner, options, err) < 0)
+		return -1;
+	count = dial_manner_filter(&d->manner, options ? options->family : FAMILY_ANY, copy, count,
+				   d->host, err);
+	if (count == 0)
+		return -1;
+	interleave(d, copy, count);
+	return 0;
+}
+
 struct dial *dial_new(struct loop *loop, const char *host, const struct address *addresses,
-		      size_t count, const struct dial_ops *ops, void *data, struct err *err)
+		      size_t count, const struct dial_options *options, const struct dial_ops *ops,
+		      void *data, struct err *err)
 {
 	struct dial *d = calloc(1, sizeof(*d));
 
@@ -175,7 +201,11 @@ struct dial *dial_new(struct loop *loop, const char *host, const struct address 
 	d->ops = ops;
 	d->data = data;
 	snprintf(d->host, sizeof(d->host), "%s", host);
-	interleave(d, addresses, MIN(count, RESOLVE_ADDRESSES_MAX));
+	if (take_addresses(d, addresses, count, options, err) < 0) {
+		loop_timer_close(&d->stagger);
+		free(d);
+		return NULL;
+	}
 	loop_defer_open(&d->start_defer, loop, on_start, d);
 	loop_defer_schedule(&d->start_defer);
 	return d;

@@ -71,7 +71,7 @@ static void on_resolved(void *data, const struct address *addresses, size_t coun
 		ready[i] = addresses[i];
 		address_set_port(&ready[i], o->port);
 	}
-	o->dial = dial_new(o->parts->loop, o->host, ready, count, &dial_ops, o, &why);
+	o->dial = dial_new(o->parts->loop, o->host, ready, count, NULL, &dial_ops, o, &why);
 	if (!o->dial)
 		fail(o, &why);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The way to a server: whatever has to happen until there is a descriptor with the server at its other
- * end. That is a name and TCP, or a channel of the session before; what knows of the way ends here, the
- * session above only gets bytes.
+ * end: a name, TCP and maybe a proxy, or a channel of the session before. What knows of the way ends here,
+ * the session above only gets bytes.
  */
 #pragma once
 

@@ -28,6 +28,7 @@ static unsigned connected, failed;
 static int fd; /* what was connected */
 static char where[80];
 static struct err err;
+static struct dial_options options; /* of the next dial */
 
 static void end(void)
 {
@@ -123,7 +124,7 @@ static void start(const char *host, const struct address *addresses, size_t coun
 {
 	struct err e;
 
-	dial = dial_new(loop, host, addresses, count, &ops, NULL, &e);
+	dial = dial_new(loop, host, addresses, count, &options, &ops, NULL, &e);
 	assert_non_null(dial);
 	assert_int_equal(connected + failed, 0); /* never from within */
 }
@@ -141,6 +142,7 @@ static int set_up(void **state)
 	loop = real_loop_new();
 	dial = NULL;
 	frees = false;
+	options = (struct dial_options){ .qos = QOS_NONE };
 	connected = failed = 0;
 	fd = -1;
 	return 0;
@@ -281,6 +283,120 @@ static void test_more_addresses_than_are_tried(void **state)
 	assert_int_equal(failed, 1);
 }
 
+/* ---- how sockets are to be ---- */
+
+static int option_of(int level, int name)
+{
+	int value = -1;
+	socklen_t size = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &size), 0);
+	return value;
+}
+
+static void test_options(void **state)
+{
+	unsigned port;
+	int listener = tcp_listen(&port);
+	struct address address = address_of("127.0.0.1", port);
+
+	run("host", &address, 1);
+	assert_int_equal(option_of(SOL_SOCKET, SO_KEEPALIVE), 0);
+	assert_int_equal(option_of(IPPROTO_IP, IP_TOS), 0);
+	dial_free(TAKE(dial));
+	closep(&fd);
+	connected = 0;
+	options = (struct dial_options){ .keepalive = true, .qos = 0x20 };
+	run("host", &address, 1);
+	assert_int_equal(option_of(SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(option_of(IPPROTO_IP, IP_TOS), 0x20);
+	close(listener);
+}
+
+static void expect_from(const char *bind_address, const char *from, const struct address *to)
+{
+	struct address own = { .length = sizeof(own.sa) };
+	char text[80];
+
+	options = (struct dial_options){ .qos = QOS_NONE, .bind_address = bind_address };
+	connected = 0;
+	run("host", to, 1);
+	assert_int_equal(connected, 1);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&own.sa, &own.length), 0);
+	address_format(&own, text, sizeof(text));
+	*strrchr(text, ':') = '\0';
+	assert_string_equal(text, from);
+	dial_free(TAKE(dial));
+	closep(&fd);
+}
+
+static void test_bind_address(void **state)
+{
+	unsigned port;
+	int listener = tcp_listen(&port);
+	struct address address = address_of("127.0.0.1", port);
+
+	expect_from("127.0.0.9", "127.0.0.9", &address);
+	expect_from("lo", "127.0.0.1", &address);
+	close(listener);
+}
+
+static void expect_no_dial(const struct address *addresses, size_t count, enum err_code code,
+			   const char *says)
+{
+	struct err e;
+
+	assert_null(dial_new(loop, "host", addresses, count, &options, &ops, NULL, &e));
+	assert_int_equal(e.code, code);
+	if (!strstr(e.msg, says))
+		fail_msg("%s", e.msg);
+}
+
+static void test_nothing_fits(void **state)
+{
+	struct address both[] = { address_of("127.0.0.1", 1), address_of("::1", 1) };
+
+	options.family = FAMILY_INET6;
+	expect_no_dial(both, 1, ERR_RESOLVE, "'host' has no IPv6 address, and address_family");
+	options.family = FAMILY_INET;
+	expect_no_dial(both + 1, 1, ERR_RESOLVE, "'host' has no IPv4 address");
+	options = (struct dial_options){ .qos = QOS_NONE, .bind_address = "127.0.0.1" };
+	expect_no_dial(both + 1, 1, ERR_BIND,
+		       "bind_address 127.0.0.1 has only IPv4, but 'host' only IPv6");
+	options.bind_address = "::1";
+	expect_no_dial(both, 1, ERR_BIND, "::1 has only IPv6, but 'host' only IPv4");
+	options.bind_address = "no-such-if0";
+	expect_no_dial(both, 2, ERR_BIND, "neither an address nor an interface");
+}
+
+/* Of both families only the one that fits is tried. */
+static void test_families_are_filtered(void **state)
+{
+	struct address both[] = { refusing(), address_of("::1", 1) };
+
+	options.family = FAMILY_INET6;
+	run("host", both, 2);
+	assert_int_equal(failed, 1);
+	assert_non_null(strstr(err.msg, "[::1]:1"));
+	dial_free(TAKE(dial));
+	failed = 0;
+	options = (struct dial_options){ .qos = QOS_NONE, .bind_address = "127.0.0.1" };
+	run("host", both, 2);
+	assert_non_null(strstr(err.msg, "127.0.0.1:"));
+}
+
+/* An address that is not this machine's (TEST-NET-1). */
+static void test_a_foreign_bind_address(void **state)
+{
+	struct address address = refusing();
+
+	options.bind_address = "192.0.2.1";
+	run("host", &address, 1);
+	assert_int_equal(failed, 1);
+	assert_int_equal(err.code, ERR_BIND);
+	assert_non_null(strstr(err.msg, "bind_address: cannot connect from 192.0.2.1: "));
+}
+
 /* ---- freeing ---- */
 
 static void test_free_in_on_connected(void **state)
@@ -339,6 +455,11 @@ int main(void)
 		CASE(test_all_refused),
 		CASE(test_numeric_hosts_are_named_once),
 		CASE(test_more_addresses_than_are_tried),
+		CASE(test_options),
+		CASE(test_bind_address),
+		CASE(test_nothing_fits),
+		CASE(test_families_are_filtered),
+		CASE(test_a_foreign_bind_address),
 		CASE(test_free_in_on_connected),
 		CASE(test_free_in_on_failed),
 		CASE(test_free_before_and_during),
