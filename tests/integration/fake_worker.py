@@ -12,6 +12,8 @@ last one stays). Behaviours:
     late-acks  keeps listening sockets until FAKE_WORKER_PLAN.release exists
     silent     answers no calls (connections, kill, connect)
     liar       answers calls with what is not true
+    ask LIST   asks these questions (JSON) for the first tunnel that is started, one after the other,
+               and notes the answers
     say TEXT   sends TEXT after ready, then is good
 """
 
@@ -39,6 +41,18 @@ def behaviour():
     return first
 
 
+QUESTION = {
+    "route": 0,
+    "hop": 0,
+    "kind": "password",
+    "again": False,
+    "subject": "",
+    "name": "",
+    "instruction": "",
+    "prompts": [],
+}
+
+
 class Worker:
     def __init__(self, habit):
         self.habit = habit
@@ -53,6 +67,7 @@ class Worker:
         self.connections = {}  # tunnel -> numbers of connections
         self.calls = {}  # connect calls that wait for their socket -> target
         self.running = set()
+        self.asking, self.questions, self.asked, self.unanswered = 0, [], 1, 0
         self.owed = []  # acknowledgements that wait
         self.release = os.environ.get("FAKE_WORKER_PLAN", "") + ".release"
 
@@ -135,9 +150,37 @@ class Worker:
         tunnel = message["tunnel"]
         if tunnel not in self.running:
             self.running.add(tunnel)
+            if self.habit.startswith("ask ") and not self.asking:
+                self.asking, self.questions = tunnel, json.loads(self.habit[4:])
+                self.state(tunnel, "authenticating")
+                self.ask_next()
+                return
             for place in [p for p in self.forwards if p[0] == tunnel]:
                 self.open(place)
             self.state(tunnel, "up")
+
+    # -- questions ---------------------------------------------------------------------------------
+
+    def ask_next(self):
+        """A question goes out once the last one is answered, or at once if it is `hasty`."""
+        while self.questions:
+            about = {"type": "question", "tunnel": self.asking, "call": self.asked}
+            question = QUESTION | about | self.questions.pop(0)
+            self.asked += 1
+            self.unanswered += 1 if question["type"] == "question" else -1
+            hasty = question.pop("hasty", False)
+            self.line.send(json.dumps(question).encode())
+            if not hasty:
+                return
+
+    def on_answer(self, message, fds):
+        self.note(json.dumps([message["call"], message["answers"]]))
+        self.unanswered -= 1
+        self.ask_next()
+        if not self.questions and not self.unanswered:
+            self.state(self.asking, "up")
+
+    # ----------------------------------------------------------------------------------------------
 
     def on_stop(self, message, fds):
         self.running.discard(message["tunnel"])
