@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/common/wire.h"
+#include "daemon/common/wire_question.h"
 #include "lib/str.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -166,6 +167,30 @@ static void try_calls(json_t *m)
 	json_decref(copy);
 }
 
+static void try_questions(json_t *m)
+{
+	static struct question q, again;
+	struct wire_answers answers;
+	uint64_t call, tunnel;
+	json_t *copy;
+
+	if (wire_read_answer(m, &call, &answers, NULL) == 0) {
+		must(answers.count <= QUESTION_PROMPTS_MAX);
+		wire_answers_fini(&answers);
+	}
+	if (wire_read_question(m, &call, &tunnel, &q, NULL) < 0)
+		return;
+	must(q.prompt_count <= QUESTION_PROMPTS_MAX);
+	check_shown(q.name, sizeof(q.name));
+	check_shown(q.instruction, sizeof(q.instruction));
+	for (size_t i = 0; i < q.prompt_count; i++)
+		check_shown(q.prompts[i].text, sizeof(q.prompts[i].text));
+	copy = wire_question(call, tunnel, &q);
+	must(copy && wire_read_question(copy, &call, &tunnel, &again, NULL) == 0);
+	must(memcmp(&q, &again, sizeof(q)) == 0);
+	json_decref(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	json_t *m = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
@@ -178,6 +203,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try_stats(m);
 	try_small(m);
 	try_calls(m);
+	try_questions(m);
 	json_decref(m);
 	return 0;
 }

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import signal
+import subprocess
 
 import pytest
 
@@ -181,6 +182,31 @@ def test_others_that_wait_for_the_same_password_come_up_too(lab):
     script(daemon, [SECRET], name="a")
     daemon.wait_state("b", "up")
     assert daemon.tunnel("other")["state"] == "failed" and other.connections == 1
+
+
+@pytest.mark.root
+def test_a_password_of_the_system(lab):
+    """OpenSSH without PAM, on a machine where this user has one."""
+    secret = subprocess.run(
+        ["openssl", "passwd", "-6", SECRET], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    passwd = pathlib.Path("/etc/passwd").read_text()
+    lab.write("passwd", f"{passwd}somebody:x:12345:12345::/:/bin/sh\n", 0o644)
+    lab.write("shadow", f"root:*:1::::::\nsomebody:{secret}:20000::::::\n")
+    binds = [f"mount --bind {lab.path(name)} /etc/{name}" for name in ("passwd", "shadow")]
+    sshd = lab.sshd(start=False, PasswordAuthentication="yes", PubkeyAuthentication="no")
+    sshd.prefix = ["unshare", "--mount", "sh", "-c", " && ".join([*binds, 'exec "$@"']), "-"]
+    sshd.start()
+    echo, port = lab.echo(), lab.port()
+    spec = {"host": f"somebody@{sshd.address}", "local": local(port, echo.port)}
+    daemon = lab.daemon(lab.config({"t": spec}))
+    daemon.wait_state("t", "failed", code="needs-password")
+    script(daemon, ["wrong", SECRET])
+    assert client.exchange(port) == b"hello"
+    sshd.lose_sessions()
+    daemon.wait_state("t", "up")
+    assert sshd.log.count("Accepted password for somebody") == 2
+    assert sshd.log.count("Failed password") == 1
 
 
 # -- keyboard-interactive --------------------------------------------------------------------------

@@ -50,6 +50,7 @@ class Sshd:
         self.config = pathlib.Path(directory) / f"sshd_{self.port}.conf"
         self.log_path = pathlib.Path(directory) / f"sshd_{self.port}.log"
         self.process = None
+        self.prefix = []  # a command to start it with
         self._leftover = set()  # sessions that outlived a stop()
         self.set_options(**(options or {}))
 
@@ -74,7 +75,7 @@ class Sshd:
         offset = len(self.log)
         with self.log_path.open("a") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", SSHD, "-D", "-e", "-f", str(self.config)],
+                ["setpriv", "--pdeathsig", "KILL", *self.prefix, SSHD, "-D", "-e", "-f", str(self.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
