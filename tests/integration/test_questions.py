@@ -402,6 +402,21 @@ def test_a_worker_that_dies_in_the_middle(lab, people):
     person.ends()
 
 
+def test_a_tunnel_that_goes_in_the_middle(lab, people):
+    case = Case(lab, "keyboard-interactive", rounds=[CODE])
+    person = people(case.daemon, "auth", "t")
+    person.sees("code: ")
+    case.daemon.ctl("down", "t", check=0)
+    person.sees("t: stopped")
+    person.ends(1)
+    person = people(case.daemon, "auth", "t")
+    person.sees("code: ")
+    case.daemon.write(lab.config({}))
+    case.daemon.ctl("reload", check=0)
+    person.sees("removed meanwhile")
+    person.ends(3)
+
+
 def test_one_person_at_a_time(lab, people):
     case = Case(lab, "keyboard-interactive", rounds=[CODE])
     person = people(case.daemon, "auth", "t")

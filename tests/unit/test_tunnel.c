@@ -199,6 +199,40 @@ static void test_one_deadline_covers_the_whole_way(void **state)
 	assert_int_equal(heard.last.state, TUNNEL_BACKOFF);
 }
 
+static void test_time_stands_still_while_a_person_thinks(void **state)
+{
+	const struct attempt_ops *ops;
+
+	script.answers[TUNNEL_AUTHENTICATING] = STEP_WAIT;
+	start(*state);
+	assert_int_equal(heard.last.state, TUNNEL_AUTHENTICATING);
+	ops = script.living->ops;
+	ops->on_asking(script.living->data, true);
+	fake_loop_advance(the_loop, 3600 * 1000);
+	assert_int_equal(heard.last.state, TUNNEL_AUTHENTICATING);
+	ops->on_asking(script.living->data, false);
+	fake_loop_advance(the_loop, 14999); /* as long as a phase may last */
+	assert_int_equal(heard.last.state, TUNNEL_AUTHENTICATING);
+	fake_loop_advance(the_loop, 1);
+	assert_int_equal(heard.last.state, TUNNEL_BACKOFF);
+	assert_int_equal(heard.last.error.code, ERR_TIMEOUT);
+}
+
+static void test_what_an_answer_would_mend_waits_for_one(void **state)
+{
+	static const enum err_code codes[] = { ERR_PASSPHRASE, ERR_PASSWORD, ERR_ANSWER };
+
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
+		script_failure(TUNNEL_AUTHENTICATING, codes[i]);
+		start(*state);
+		assert_int_equal(heard.last.state, TUNNEL_FAILED);
+		assert_int_equal(heard.last.error.code, codes[i]);
+		assert_non_null(strstr(heard.last.error.msg, "; to answer: tunctl auth db"));
+		fake_loop_advance(the_loop, 3600 * 1000);
+		assert_int_equal(heard.last.state, TUNNEL_FAILED);
+	}
+}
+
 static void test_deadlines_end_with_up(void **state)
 {
 	start(*state);
@@ -561,6 +595,8 @@ int main(void)
 		TEST(test_way_to_up),
 		TEST(test_each_phase_has_its_deadline),
 		TEST(test_one_deadline_covers_the_whole_way),
+		TEST(test_time_stands_still_while_a_person_thinks),
+		TEST(test_what_an_answer_would_mend_waits_for_one),
 		TEST(test_deadlines_end_with_up),
 		TEST(test_waits_grow_up_to_the_bound),
 		TEST(test_stable_session_is_retried_at_once),
