@@ -172,7 +172,10 @@ class AsyncsshServer:
         self.mends_cancel = mends_cancel
         self.connections = 0
         self._options = {"server_host_keys": [str(host_key)], "login_timeout": 0, **options}
-        self._wanted_port = port
+        self.port = port
+        self._start()
+
+    def _start(self):
         self._loop = asyncio.new_event_loop()
         started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
@@ -183,12 +186,25 @@ class AsyncsshServer:
         asyncio.set_event_loop(self._loop)
         self._server = self._loop.run_until_complete(
             asyncssh.create_server(
-                lambda: self.server_class(self), "127.0.0.1", self._wanted_port, **self._options
+                lambda: _Server(self), "127.0.0.1", self.port, reuse_address=True, **self._options
             )
         )
         self.port = self._server.sockets[0].getsockname()[1]
         started.set()
         self._loop.run_forever()
+
+    def restart(self):
+        """The connection there is is cut, and the port taken anew."""
+
+        async def end(connection):
+            if connection:
+                connection.abort()
+            self._server.close()
+            await self._server.wait_closed()
+
+        self.run(end)
+        self.close()
+        self._start()
 
     @property
     def address(self):

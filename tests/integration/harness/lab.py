@@ -8,6 +8,7 @@ import tempfile
 
 from . import client, keys, peers, web
 from .daemon import Daemon
+from .dropbear import Dropbear
 from .hostile import AsyncsshServer
 from .ports import free_port, free_run
 from .sshd import Sshd
@@ -58,6 +59,9 @@ class Lab:
     def sshd(self, start=True, *, host="127.0.0.1", port=None, **options):
         server = self.keep(Sshd(self.directory, self.keys, host=host, port=port, options=options))
         return server.start() if start else server
+
+    def dropbear(self):
+        return self.keep(Dropbear(self.directory, self.keys)).start()
 
     def server(self, handler, **options):
         return self.keep(peers.TcpServer(handler, **options))

@@ -114,3 +114,9 @@ def private_kib(pid):
 def cpu_seconds(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def listens(port):
+    """Somebody listens on this IPv4 port (any address)."""
+    lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return any(f[1].endswith(f":{port:04X}") and f[3] == "0A" for f in map(str.split, lines))
