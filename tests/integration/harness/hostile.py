@@ -186,7 +186,11 @@ class AsyncsshServer:
         asyncio.set_event_loop(self._loop)
         self._server = self._loop.run_until_complete(
             asyncssh.create_server(
-                lambda: _Server(self), "127.0.0.1", self.port, reuse_address=True, **self._options
+                lambda: self.server_class(self),
+                "127.0.0.1",
+                self.port,
+                reuse_address=True,
+                **self._options,
             )
         )
         self.port = self._server.sockets[0].getsockname()[1]
