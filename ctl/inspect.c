@@ -6,11 +6,13 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <string.h>
 
 #include "ctl/ctl.h"
 #include "ctl/describe.h"
 #include "ctl/forwards.h"
 #include "ctl/human.h"
+#include "ctl/servers.h"
 #include "ctl/sheet.h"
 #include "ctl/text.h"
 #include "lib/util.h"
@@ -82,6 +84,15 @@ static void add_tunnel(struct sheet *s, const json_t *tunnel, const json_t *repl
 		sheet_row(s, "worker", human_count(number, get_count(reply, "worker")));
 }
 
+/* One server alone is in the state of its tunnel. */
+static void add_servers(struct sheet *s, const json_t *servers)
+{
+	if (json_array_size(servers) < 2)
+		return;
+	sheet_section(s, "Servers");
+	sheet_text_taken(s, servers_text(servers, SHEET_INDENT, s->term));
+}
+
 static void add_session(struct sheet *s, const json_t *session)
 {
 	static const struct {
@@ -135,7 +146,21 @@ static void add_upkeep(struct sheet *s, const json_t *settings)
 		sheet_row(s, "forward failure", "ends the attempt (exit_on_forward_failure)");
 }
 
-static void add_settings(struct sheet *s, const json_t *settings)
+static void add_preference(struct sheet *s, const json_t *settings)
+{
+	bool any = strcmp(get_text(settings, "prefer"), "any") == 0;
+	bool never = get_count(settings, "failback_ms") == 0;
+	struct strbuf text = { 0 };
+	char after[HUMAN_MAX];
+
+	strbuf_add(&text, any ? "any server" : "the first server");
+	if (!any && !never)
+		strbuf_addf(&text, ", better ones tried after %s",
+			    span(after, settings, "failback_ms"));
+	sheet_row_taken(s, "prefer", &text);
+}
+
+static void add_settings(struct sheet *s, const json_t *settings, bool several)
 {
 	struct strbuf text = { 0 };
 
@@ -150,6 +175,8 @@ static void add_settings(struct sheet *s, const json_t *settings)
 	sheet_row(s, "ciphers", get_text(settings, "ciphers"));
 	add_upkeep(s, settings);
 	sheet_row(s, "start", get_text(settings, "start"));
+	if (several)
+		add_preference(s, settings);
 }
 
 static void add_events(struct sheet *s, const json_t *events)
@@ -180,9 +207,11 @@ static void print_tunnel(const struct ctl *ctl, const json_t *reply)
 
 	add_headline(&s, tunnel);
 	add_tunnel(&s, tunnel, reply);
+	add_servers(&s, json_object_get(reply, "servers"));
 	add_session(&s, json_object_get(reply, "session"));
 	add_forwards(&s, tunnel);
-	add_settings(&s, json_object_get(reply, "settings"));
+	add_settings(&s, json_object_get(reply, "settings"),
+		     json_array_size(json_object_get(reply, "servers")) > 1);
 	add_events(&s, json_object_get(reply, "events"));
 	sheet_print(&s);
 }

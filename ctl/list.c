@@ -109,6 +109,7 @@ static void add_reasons(struct table *t, const json_t *tunnel)
 static void add_tunnel(struct table *t, const json_t *tunnel, const struct term *term)
 {
 	const char *state = get_text(tunnel, "state");
+	const char *server = get_text(tunnel, "server"); /* of several, the one in use */
 	int known = tunnel_state_from_name(state);
 	struct strbuf age = { 0 };
 
@@ -117,7 +118,7 @@ static void add_tunnel(struct table *t, const json_t *tunnel, const struct term 
 	table_set(t, STATE, state_style(state), state);
 	describe_age(&age, tunnel);
 	set_taken(t, AGE, STYLE_NONE, &age);
-	table_set(t, HOST, STYLE_NONE, get_text(tunnel, "host"));
+	table_set(t, HOST, STYLE_NONE, *server ? server : get_text(tunnel, "host"));
 	add_figures(t, tunnel, known >= 0 && tunnel_state_is_connected(known));
 	add_forwards(t, json_object_get(tunnel, "forwards"), term);
 	add_reasons(t, tunnel);

@@ -31,7 +31,7 @@ bool upkeep_settings_equal(const struct upkeep_settings *a, const struct upkeep_
 	       a->exit_on_forward_failure == b->exit_on_forward_failure;
 }
 
-static bool is_same_route(const struct config_route *a, const struct config_route *b)
+bool config_route_equal(const struct config_route *a, const struct config_route *b)
 {
 	if (a->hop_count != b->hop_count)
 		return false;
@@ -48,14 +48,19 @@ static bool is_same_route(const struct config_route *a, const struct config_rout
 
 static bool is_same_way(const struct config_tunnel *a, const struct config_tunnel *b)
 {
-	if (a->route_count != b->route_count || a->prefer != b->prefer ||
-	    a->failback_ms != b->failback_ms)
+	if (a->route_count != b->route_count)
 		return false;
 	for (size_t i = 0; i < a->route_count; i++) {
-		if (!is_same_route(&a->routes[i], &b->routes[i]))
+		if (!config_route_equal(&a->routes[i], &b->routes[i]))
 			return false;
 	}
 	return true;
+}
+
+static bool is_same_upkeep(const struct config_tunnel *a, const struct config_tunnel *b)
+{
+	return upkeep_settings_equal(&a->upkeep, &b->upkeep) && a->prefer == b->prefer &&
+	       a->failback_ms == b->failback_ms;
 }
 
 static int by_name(const void *a, const void *b)
@@ -117,7 +122,7 @@ static int compare(const struct config_tunnel *from, const struct config_tunnel 
 		.from = from,
 		.to = to,
 		.reconnect = !is_same_way(from, to),
-		.upkeep = !upkeep_settings_equal(&from->upkeep, &to->upkeep),
+		.upkeep = !is_same_upkeep(from, to),
 		.forwards = same == 0,
 		.cosmetic = is_cosmetic(from, to),
 	};

@@ -17,8 +17,10 @@ struct tunnel_change {
 	enum config_change kind;
 	const struct config_tunnel *from; /* NULL when added; borrowed from the old config */
 	const struct config_tunnel *to; /* NULL when removed; borrowed from the new config */
-	bool reconnect; /* connection settings differ: a new SSH session is needed */
-	bool upkeep; /* keepalive, reconnect, hold, timeouts differ: applied in place */
+	bool reconnect; /* connection settings differ: a new SSH session is needed, unless it goes to
+			 * one of several servers that is still the same */
+	bool upkeep; /* keepalive, reconnect, hold, timeouts, prefer, failback differ: applied in
+		      * place */
 	bool forwards; /* at least one forward was added, removed or changed */
 	bool cosmetic; /* tags, start mode, source, host label */
 };
@@ -34,4 +36,6 @@ int config_diff(const struct config *from, const struct config *to, struct confi
 void config_diff_fini(struct config_diff *diff);
 
 bool config_forward_equal(const struct config_forward *a, const struct config_forward *b);
+/* Whether the same session serves both. */
+bool config_route_equal(const struct config_route *a, const struct config_route *b);
 bool upkeep_settings_equal(const struct upkeep_settings *a, const struct upkeep_settings *b);

@@ -20,6 +20,12 @@ static const char *const hop_names[HOP_STATE_COUNT] = {
 	[HOP_FAILED] = "failed",
 };
 
+static const char *const route_names[ROUTE_STATE_COUNT] = {
+	[ROUTE_IDLE] = "idle",       [ROUTE_CONNECTING] = "connecting",
+	[ROUTE_STANDBY] = "standby", [ROUTE_UP] = "up",
+	[ROUTE_DOWN] = "down",       [ROUTE_FAILED] = "failed",
+};
+
 static const char *const forward_names[FORWARD_STATE_COUNT] = {
 	[FORWARD_CLOSED] = "closed", [FORWARD_WAITING] = "waiting", [FORWARD_OPENING] = "opening",
 	[FORWARD_OPEN] = "open",     [FORWARD_FAILED] = "failed",
@@ -50,6 +56,11 @@ const char *hop_state_name(enum hop_state state)
 	return hop_names[state];
 }
 
+const char *route_state_name(enum route_state state)
+{
+	return route_names[state];
+}
+
 const char *forward_state_name(enum forward_state state)
 {
 	return forward_names[state];
@@ -68,6 +79,11 @@ int tunnel_state_from_name(const char *name)
 int hop_state_from_name(const char *name)
 {
 	return find_name(hop_names, HOP_STATE_COUNT, name);
+}
+
+int route_state_from_name(const char *name)
+{
+	return find_name(route_names, ROUTE_STATE_COUNT, name);
 }
 
 int forward_state_from_name(const char *name)

@@ -32,6 +32,17 @@ enum hop_state {
 	HOP_STATE_COUNT
 };
 
+/* One of several servers of a tunnel. */
+enum route_state {
+	ROUTE_IDLE, /* not used, and nothing is known against it */
+	ROUTE_CONNECTING, /* on the way to a session */
+	ROUTE_STANDBY, /* there is a session, and the tunnel moves to it when nobody would notice */
+	ROUTE_UP, /* carries the tunnel */
+	ROUTE_DOWN, /* does not work, with the reason, and is tried again */
+	ROUTE_FAILED, /* the same, but a person must act before that */
+	ROUTE_STATE_COUNT
+};
+
 enum forward_state {
 	FORWARD_CLOSED, /* no session, so nothing to forward through */
 	FORWARD_WAITING, /* no session yet, and clients wait in the backlog */
@@ -50,12 +61,14 @@ enum connection_state {
 
 const char *tunnel_state_name(enum tunnel_state state); /* "up" */
 const char *hop_state_name(enum hop_state state);
+const char *route_state_name(enum route_state state);
 const char *forward_state_name(enum forward_state state);
 const char *connection_state_name(enum connection_state state);
 
 /* -1 for a word that is none. */
 int tunnel_state_from_name(const char *name);
 int hop_state_from_name(const char *name);
+int route_state_from_name(const char *name);
 int forward_state_from_name(const char *name);
 int connection_state_from_name(const char *name);
 

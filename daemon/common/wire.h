@@ -32,6 +32,7 @@
  *   state           {tunnel, state, attempt, retry_at_ms, route, error?, session?, jumps}
  *                                                     each change once; jumps: {state, rtt_us,
  *                                                     error?, session?} of each
+ *   route-state     {tunnel, route, state, error?}    of each of several servers; each change once
  *   forward-state   {tunnel, forward, state, port, note?, error?}
  *   stats           {tunnel, bytes_in, bytes_out, connections, connections_total, rtt_us, forwards}
  *                                                     at most twice a second, only when changed
@@ -91,6 +92,14 @@ struct wire_tunnel_state {
 	struct wire_hop
 		*jumps; /* in the order they are reached; borrowed, or of wire_state_fini() */
 	size_t jump_count;
+};
+
+/* One of several servers of a tunnel. */
+struct wire_route_state {
+	uint64_t tunnel;
+	unsigned route; /* its index */
+	enum route_state state;
+	struct err error; /* why, for ROUTE_DOWN and ROUTE_FAILED; code ERR_NONE otherwise */
 };
 
 struct wire_forward {
@@ -169,6 +178,7 @@ json_t *wire_wake(void);
 json_t *wire_shutdown(void);
 json_t *wire_ready(const char *version, const char *libssh);
 json_t *wire_tunnel_state(const struct wire_tunnel_state *state);
+json_t *wire_route_state(const struct wire_route_state *state);
 json_t *wire_forward_state(const struct wire_forward_state *state);
 json_t *wire_stats(const struct wire_stats *stats);
 json_t *wire_pong(const struct wire_pong *pong);
@@ -198,6 +208,7 @@ int wire_read_ready(json_t *m, char *ret_version, size_t version_size, char *ret
 		    size_t libssh_size, struct err *err);
 int wire_read_tunnel_state(json_t *m, struct wire_tunnel_state *ret,
 			   struct err *err); /* wire_state_fini() */
+int wire_read_route_state(json_t *m, struct wire_route_state *ret, struct err *err);
 int wire_read_forward_state(json_t *m, struct wire_forward_state *ret, struct err *err);
 int wire_read_stats(json_t *m, struct wire_stats *ret, struct err *err); /* wire_stats_fini() */
 int wire_read_pong(json_t *m, struct wire_pong *ret, struct err *err);

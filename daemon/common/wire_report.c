@@ -139,6 +139,27 @@ int wire_read_tunnel_state(json_t *m, struct wire_tunnel_state *ret, struct err 
 	return wire_done(&r);
 }
 
+json_t *wire_route_state(const struct wire_route_state *state)
+{
+	json_t *m = wire_about("route-state", state->tunnel);
+
+	m = wire_with(m, "route", wire_integer(state->route));
+	m = wire_with(m, "state", wire_text(route_state_name(state->state)));
+	return wire_with(m, "error", wire_error(&state->error));
+}
+
+int wire_read_route_state(json_t *m, struct wire_route_state *ret, struct err *err)
+{
+	struct wire_reader r = { .object = m, .err = err };
+
+	*ret = (struct wire_route_state){ 0 };
+	ret->tunnel = wire_get_id(&r, "tunnel");
+	ret->route = (unsigned)wire_get_integer(&r, "route", CONFIG_ROUTES_MAX - 1);
+	ret->state = (enum route_state)wire_get_word(&r, "state", route_state_from_name);
+	wire_get_error(&r, "error", &ret->error);
+	return wire_done(&r);
+}
+
 json_t *wire_forward_state(const struct wire_forward_state *state)
 {
 	json_t *m = wire_about_forward("forward-state", state->tunnel, state->forward);

@@ -148,11 +148,12 @@ void command_inspect(struct supervisor *s, struct call *call)
 
 	if (!t)
 		return;
-	call_reply(call, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "tunnel", snapshot_tunnel(t),
-				   "settings", snapshot_settings(t->spec), "session",
-				   snapshot_session(t->session), "jumps", snapshot_jumps(t),
-				   "events", snapshot_events(t), "worker",
-				   t->worker ? json_integer(t->worker->index) : json_null()));
+	call_reply(call,
+		   json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "tunnel", snapshot_tunnel(t),
+			     "servers", snapshot_servers(t), "settings", snapshot_settings(t->spec),
+			     "session", snapshot_session(t->session), "jumps", snapshot_jumps(t),
+			     "events", snapshot_events(t), "worker",
+			     t->worker ? json_integer(t->worker->index) : json_null()));
 }
 
 /* ---- Status ---- */

@@ -6,6 +6,7 @@
 #include "daemon/common/log.h"
 #include "daemon/supervisor/commands.h"
 #include "daemon/supervisor/rebase.h"
+#include "daemon/supervisor/servers.h"
 #include "daemon/supervisor/snapshot.h"
 #include "daemon/supervisor/systemd.h"
 #include "lib/config_diff.h"
@@ -55,8 +56,10 @@ static void apply_change(struct supervisor *s, const struct tunnel_change *c)
 		return;
 	if (rebase(s, t, c->to) < 0)
 		log_error("%s: out of memory while reloading", t->name);
-	if (c->reconnect)
+	if (c->reconnect) {
 		forget_ports(t);
+		servers_forget(t);
+	}
 	if (c->reconnect || c->upkeep)
 		t->spec_told = false;
 	t->reconnect |= c->reconnect;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "daemon/supervisor/servers.h"
 #include "daemon/supervisor/tunnel_log.h"
 #include "lib/util.h"
 
@@ -44,6 +45,23 @@ static int handle_state(struct sync *s, struct worker *w, json_t *message, struc
 		tunnel_enter(t, &report);
 	wire_state_fini(&report);
 	return rc;
+}
+
+static int handle_route_state(struct sync *s, struct worker *w, json_t *message, struct err *err)
+{
+	struct wire_route_state report;
+	struct server *server;
+	struct tunnel *t;
+
+	if (wire_read_route_state(message, &report, err) < 0 ||
+	    find(s, w, report.tunnel, &t, err) < 0)
+		return -1;
+	if (!t || !t->wanted)
+		return 0;
+	server = servers_enter(t, &report);
+	if (server)
+		tunnel_log_server(t, server, t->spec->routes[report.route].host);
+	return 0;
 }
 
 static int handle_forward_state(struct sync *s, struct worker *w, json_t *message, struct err *err)
@@ -126,6 +144,7 @@ static const struct {
 	int (*handle)(struct sync *s, struct worker *w, json_t *message, struct err *err);
 } reports[] = {
 	{ "state", handle_state },
+	{ "route-state", handle_route_state },
 	{ "forward-state", handle_forward_state },
 	{ "stats", handle_stats },
 	{ "forward-removed", handle_forward_removed },

@@ -13,6 +13,7 @@ json_t *snapshot_tunnel(const struct tunnel *t); /* Tunnel */
 json_t *snapshot_settings(const struct config_tunnel *spec); /* Settings */
 json_t *snapshot_session(const struct wire_session *s); /* Session, or null */
 json_t *snapshot_hops(const struct tunnel *t); /* []Hop */
+json_t *snapshot_servers(const struct tunnel *t); /* []Server */
 json_t *snapshot_jumps(const struct tunnel *t); /* []Jump */
 json_t *snapshot_events(const struct tunnel *t); /* []Event */
 json_t *snapshot_error(enum err_code code, const char *message); /* Error, or null */

@@ -7,6 +7,7 @@
 #include "daemon/common/log.h"
 #include "daemon/supervisor/announce.h"
 #include "daemon/supervisor/place.h"
+#include "daemon/supervisor/servers.h"
 #include "lib/util.h"
 
 #define SLICE_US 2000
@@ -255,7 +256,7 @@ static void enter_starting(struct tunnel *t)
 void sync_want(struct sync *s, struct tunnel *t, bool wanted)
 {
 	t->wanted = wanted;
-	t->kick = wanted && !tunnel_state_is_connected(t->state);
+	t->kick = wanted && (!tunnel_state_is_connected(t->state) || servers_need_person(t));
 	if (wanted && (t->state == TUNNEL_STOPPED || t->state == TUNNEL_FAILED))
 		enter_starting(t);
 	sync_tunnel(s, t);
@@ -315,6 +316,7 @@ static void lose_worker(struct tunnel *t)
 	struct forward *f;
 
 	t->spec_told = t->start_told = false;
+	servers_forget(t);
 	list_remove(&t->start_link);
 	tunnel_fold_counters(t);
 	list_for_each (f, &t->forwards, link) {

@@ -88,13 +88,43 @@ void tunnel_log_event(void *data, struct tunnel *t, enum tunnel_event event)
 }
 
 /* Whether the reason is another one than what was said last; retries repeat themselves. */
+static bool is_other(const struct err *error, unsigned *said_hash)
+{
+	unsigned h = error ? hash(error->msg) : 0;
+	bool is_other = h != *said_hash;
+
+	*said_hash = h;
+	return is_other;
+}
+
 static bool is_news(struct forward *f)
 {
-	unsigned h = f->error ? hash(f->error->msg) : 0;
-	bool is_other = h != f->said_hash;
+	return is_other(f->error, &f->said_hash);
+}
 
-	f->said_hash = h;
-	return is_other;
+void tunnel_log_server(const struct tunnel *t, struct server *s, const char *host)
+{
+	switch (s->state) {
+	case ROUTE_DOWN:
+		if (is_other(s->error, &s->said_hash) && s->error)
+			log_warning("%s: server '%s' does not work: %s [%s]", t->name, host,
+				    s->error->msg, err_slug(s->error->code));
+		break;
+	case ROUTE_FAILED:
+		if (is_other(s->error, &s->said_hash) && s->error)
+			log_error("%s: server '%s' is not tried again before 'tunctl up': %s [%s]",
+				  t->name, host, s->error->msg, err_slug(s->error->code));
+		break;
+	case ROUTE_STANDBY:
+		log_info("%s: server '%s' works; it is used as soon as no connection is open",
+			 t->name, host);
+		break;
+	case ROUTE_UP:
+		s->said_hash = 0;
+		break;
+	default:
+		break;
+	}
 }
 
 static void log_open_remote(struct forward *f)

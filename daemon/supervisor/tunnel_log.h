@@ -6,10 +6,13 @@
  */
 #pragma once
 
-#include "daemon/supervisor/tunnels.h"
+#include "daemon/supervisor/servers.h"
 
 /* A tunnels_observer.on_event; data is not used. */
 void tunnel_log_event(void *data, struct tunnel *t, enum tunnel_event event);
+
+/* After a change of one of several servers. */
+void tunnel_log_server(const struct tunnel *t, struct server *s, const char *host);
 
 /* After a change: a target that does not answer leaves its tunnel up, but somebody will wonder; and
  * whether and where the server listens is known only from it. */

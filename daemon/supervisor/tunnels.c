@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/supervisor/kept_error.h"
+#include "daemon/supervisor/servers.h"
 #include "lib/util.h"
 
 void tunnels_init(struct tunnels *ts)
@@ -155,6 +157,7 @@ static void tunnel_free(struct tunnel *t)
 	history_fini(&t->history);
 	free(t->session);
 	free(t->jumps);
+	servers_forget(t);
 	free(t->error);
 	free(t->name);
 	free(t);
@@ -240,27 +243,6 @@ void tunnels_fini(struct tunnels *ts)
 
 /* ---- what is reported ---- */
 
-static bool error_is(const struct err *kept, const struct err *now)
-{
-	if (!now || now->code == ERR_NONE)
-		return !kept;
-	return kept && kept->code == now->code && strcmp(kept->msg, now->msg) == 0;
-}
-
-/* Best effort: without memory there is no reason to show. */
-static void keep_error(struct err **kept, const struct err *now)
-{
-	if (!now || now->code == ERR_NONE) {
-		free(*kept);
-		*kept = NULL;
-		return;
-	}
-	if (!*kept)
-		*kept = malloc(sizeof(**kept));
-	if (*kept)
-		**kept = *now;
-}
-
 static void keep_session(struct tunnel *t, const struct wire_session *now)
 {
 	if (!now->address[0])
@@ -288,7 +270,7 @@ static void keep_jumps(struct tunnel *t, const struct wire_tunnel_state *report)
 void tunnel_enter(struct tunnel *t, const struct wire_tunnel_state *report)
 {
 	bool moved = t->state != report->state;
-	bool other = moved || !error_is(t->error, &report->error);
+	bool other = moved || !kept_error_is(t->error, &report->error);
 
 	t->owner->in_state[t->state]--;
 	t->owner->in_state[report->state]++;
@@ -296,11 +278,13 @@ void tunnel_enter(struct tunnel *t, const struct wire_tunnel_state *report)
 	t->attempt = report->attempt;
 	t->route = MIN(report->route, t->spec->route_count - 1);
 	t->retry_at_ms = report->state == TUNNEL_BACKOFF ? report->retry_at_ms : 0;
-	keep_error(&t->error, &report->error);
+	kept_error_set(&t->error, &report->error);
 	keep_session(t, &report->session);
 	keep_jumps(t, report);
 	if (!tunnel_state_is_connected(t->state))
 		t->rtt_us = -1;
+	if (t->state == TUNNEL_STOPPED)
+		servers_forget(t);
 	if (moved)
 		t->since_ms = realtime_ms();
 	if (other)
@@ -338,14 +322,14 @@ bool forward_enter(struct forward *f, const struct wire_forward_state *report)
 	uint16_t port = port_of(f->spec, report->port);
 	const char *note = f->note ? f->note : "";
 
-	if (f->state == report->state && error_is(f->error, &report->error) && f->port == port &&
-	    strcmp(note, report->note) == 0)
+	if (f->state == report->state && kept_error_is(f->error, &report->error) &&
+	    f->port == port && strcmp(note, report->note) == 0)
 		return false;
 	f->state = report->state;
 	f->port = port;
 	if (port)
 		f->bound_port = port;
-	keep_error(&f->error, &report->error);
+	kept_error_set(&f->error, &report->error);
 	keep_note(&f->note, report->note);
 	tell(f->tunnel, TUNNEL_EV_DETAIL);
 	return true;

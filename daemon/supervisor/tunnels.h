@@ -16,6 +16,7 @@
 
 struct worker;
 struct listening;
+struct server;
 struct tunnels;
 
 struct forward {
@@ -72,6 +73,8 @@ struct tunnel {
 	struct wire_hop
 		*jumps; /* of that route, before the server; NULL: nothing is known of them */
 	size_t jump_count;
+	struct server *servers; /* of each route; NULL: nothing is known, or there is only one */
+	size_t server_count;
 	int64_t rtt_us; /* -1: never measured in this session */
 	struct wire_counters counters, before;
 	struct history history;

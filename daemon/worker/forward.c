@@ -182,6 +182,8 @@ static void on_connection_end(void *data, struct connection *c)
 	if (f->kind->ended)
 		f->kind->ended(f, c);
 	note_room(f);
+	if (list_is_empty(&f->home.list))
+		f->ops->on_idle(f->data, f);
 	free_if_done(f);
 }
 
@@ -248,6 +250,12 @@ void forward_take_leave(struct forward *f)
 {
 	if (f->home.session && f->kind->take_leave)
 		f->kind->take_leave(f);
+}
+
+void forward_change_server(struct forward *f)
+{
+	if (f->kind->change_server)
+		f->kind->change_server(f);
 }
 
 bool forward_is_waiting(const struct forward *f)

@@ -16,6 +16,7 @@ struct forward_ops {
 	void (*on_change)(void *data, struct forward *f); /* state, error, port or note changed */
 	void (*on_waiting)(void *data,
 			   struct forward *f); /* a client waits and nobody can serve it */
+	void (*on_idle)(void *data, struct forward *f); /* its last connection has ended */
 	/* A retired one has nothing left, and is about to be freed. */
 	void (*on_gone)(void *data, struct forward *f);
 };
@@ -29,6 +30,8 @@ struct forward_kind {
 	void (*refuse)(struct forward *f, struct session *s);
 	/* The session goes soon, but can still be asked to listen no more. */
 	void (*take_leave)(struct forward *f);
+	/* The next session is one with another server. */
+	void (*change_server)(struct forward *f);
 	/* The forward goes, the session s (may be NULL) stays: forward_stopped_listening(), when
 	 * nobody listens for it any more. */
 	void (*retire)(struct forward *f, struct session *s);
@@ -86,6 +89,7 @@ void forward_serve(struct forward *f, struct session *s); /* connections go thro
 void forward_hold(struct forward *f); /* no session at the moment */
 void forward_refuse(struct forward *f); /* none will come by itself: reset at once */
 void forward_take_leave(struct forward *f); /* the session ends soon */
+void forward_change_server(struct forward *f); /* the next session is with another one */
 
 bool forward_is_waiting(const struct forward *f); /* asks the kernel as well */
 void forward_describe(const struct forward *f, struct wire_forward_state *ret);

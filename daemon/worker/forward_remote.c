@@ -32,7 +32,7 @@ struct remote_port {
 	struct forward_remote *owner;
 	unsigned wanted; /* 0: the server chooses */
 	enum port_state state;
-	bool was_ours; /* the server has listened there for us, in this session or an earlier one */
+	bool was_ours; /* this server has listened there for us, in this session or an earlier one */
 	struct session_listener listener;
 	struct session_request request;
 };
@@ -41,7 +41,8 @@ struct forward_remote {
 	struct forward base;
 	struct remote_port *ports;
 	size_t count;
-	uint16_t bound_port; /* where the server listened last; 0: it never did */
+	uint16_t bound_port; /* where a server listened last; 0: none did */
+	bool is_other_server; /* than the one that did */
 	unsigned tries; /* of this session, in a row, that were refused */
 	bool late; /* the server did not answer in time */
 	uint64_t refused_since_ms; /* 0: not */
@@ -230,6 +231,7 @@ static void on_answer(void *data, const struct session_answer *answer)
 	if (answer->granted) {
 		p->state = PORT_OPEN;
 		p->was_ours = true;
+		f->is_other_server = false;
 		p->listener.port = answer->port;
 		if (p == f->ports && answer->port)
 			f->bound_port = (uint16_t)answer->port;
@@ -245,7 +247,7 @@ static unsigned port_to_ask(const struct remote_port *p)
 {
 	const struct forward_remote *f = p->owner;
 
-	if (p->wanted == 0 && f->bound_port && f->tries < OLD_PORT_TRIES)
+	if (p->wanted == 0 && f->bound_port && f->tries < (f->is_other_server ? 1 : OLD_PORT_TRIES))
 		return f->bound_port;
 	return p->wanted;
 }
@@ -357,6 +359,16 @@ static void take_leave(struct forward *f)
 	cancel_all(remote(f), f->home.session);
 }
 
+/* No listener there is an old one of ours, and the port it chose is nothing but a wish. */
+static void change_server(struct forward *f)
+{
+	struct forward_remote *r = remote(f);
+
+	r->is_other_server = true;
+	for (size_t i = 0; i < r->count; i++)
+		r->ports[i].was_ours = false;
+}
+
 static void on_leave_over(void *data, const struct session_answer *answer)
 {
 	struct forward_remote *f = data;
@@ -399,6 +411,7 @@ static const struct forward_kind kind = {
 	.hold = hold,
 	.refuse = hold,
 	.take_leave = take_leave,
+	.change_server = change_server,
 	.retire = retire,
 	.state = state,
 	.describe = describe,

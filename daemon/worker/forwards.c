@@ -132,6 +132,14 @@ void forwards_take_leave(struct forwards *fs)
 		forward_take_leave(f);
 }
 
+void forwards_change_server(struct forwards *fs)
+{
+	struct forward *f;
+
+	each_forward (f, fs)
+		forward_change_server(f);
+}
+
 void forwards_set_hold(struct forwards *fs, unsigned hold_ms)
 {
 	struct forward *f;
@@ -159,6 +167,21 @@ bool forwards_have_waiting(const struct forwards *fs)
 
 	each_forward (f, fs) {
 		if (forward_is_waiting(f))
+			return true;
+	}
+	return false;
+}
+
+bool forwards_have_connections(const struct forwards *fs)
+{
+	struct forward *f;
+
+	each_forward (f, fs) {
+		if (!list_is_empty(&f->home.list))
+			return true;
+	}
+	each_in (f, &fs->retired) {
+		if (!list_is_empty(&f->home.list))
 			return true;
 	}
 	return false;

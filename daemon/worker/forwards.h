@@ -29,10 +29,12 @@ void forwards_go_on(struct forwards *fs);
 void forwards_hold(struct forwards *fs);
 void forwards_refuse(struct forwards *fs);
 void forwards_take_leave(struct forwards *fs);
+void forwards_change_server(struct forwards *fs); /* the next session is with another one */
 void forwards_set_hold(struct forwards *fs, unsigned hold_ms);
 void forwards_end_connections(struct forwards *fs, bool reset);
 
 bool forwards_have_waiting(const struct forwards *fs);
+bool forwards_have_connections(const struct forwards *fs);
 bool forwards_are_opening(const struct forwards *fs);
 /* Why the first one that does not work does not; NULL: all do. */
 const struct err *forwards_failure(const struct forwards *fs);

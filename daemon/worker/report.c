@@ -57,6 +57,11 @@ void report_tunnel(struct report *r, const struct wire_tunnel_state *state)
 	send_message(r, wire_tunnel_state(state));
 }
 
+void report_route(struct report *r, const struct wire_route_state *state)
+{
+	send_message(r, wire_route_state(state));
+}
+
 void report_forward(struct report *r, const struct wire_forward_state *state)
 {
 	send_message(r, wire_forward_state(state));

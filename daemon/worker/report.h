@@ -17,6 +17,7 @@ struct report *report_new(struct loop *loop, struct packet_port *port, report_co
 void report_free(struct report *r);
 
 void report_tunnel(struct report *r, const struct wire_tunnel_state *state);
+void report_route(struct report *r, const struct wire_route_state *state);
 void report_forward(struct report *r, const struct wire_forward_state *state);
 void report_stats(struct report *r, const struct wire_stats *stats);
 void report_connected(struct report *r, uint64_t call, const struct err *err); /* NULL: it is */

@@ -41,22 +41,10 @@ void retry_admitted(struct retry *r, uint64_t now_ms)
 	r->started_ms = now_ms;
 }
 
-void retry_connected(struct retry *r)
-{
-	r->was_known = true;
-}
-
 void retry_stable(struct retry *r)
 {
 	r->was_stable = true;
 	backoff_reset(&r->backoff);
-}
-
-/* A refused key is for a person, unless this server took it before: then it is more likely ill (a
- * home directory that is not mounted, a directory service that is down) and gets well by itself. */
-bool retry_is_for_a_person(const struct retry *r, enum err_code why)
-{
-	return err_needs_person(why) && !(why == ERR_AUTH && r->was_known);
 }
 
 bool retry_is_of_network(enum err_code why)

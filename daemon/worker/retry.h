@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * When to try again, and whether at all. At once after a session that had been stable, otherwise by
- * backoff; sooner while clients wait and the network was the reason; never for what only a person can
- * mend. Pure policy: the caller keeps the timer and the clock.
+ * backoff; sooner while clients wait and the network was the reason. Which server, and whether at all,
+ * is decided by routes.c. Pure policy: the caller keeps the timer and the clock.
  */
 #pragma once
 
@@ -17,7 +17,6 @@ struct retry {
 	unsigned attempts; /* since the last stable session */
 	uint64_t started_ms; /* when the last one really started */
 	bool was_stable; /* the session that is or was had been up for long enough */
-	bool was_known; /* with these settings the server has accepted us before */
 };
 
 void retry_set_bounds(struct retry *r, unsigned min_ms, unsigned max_ms);
@@ -26,11 +25,8 @@ void retry_reset(struct retry *r); /* a person or another network asks for a fre
 /* What happens to the attempts. */
 void retry_begin(struct retry *r);
 void retry_admitted(struct retry *r, uint64_t now_ms);
-void retry_connected(struct retry *r);
 void retry_stable(struct retry *r);
 
-/* True: repeating is pointless until somebody changes something. */
-bool retry_is_for_a_person(const struct retry *r, enum err_code why);
 /* A reason that another network, or patience, may cure. */
 bool retry_is_of_network(enum err_code why);
 

@@ -11,18 +11,15 @@
 
 #define RELAPSES_MAX 4 /* doublings of the patience with a better server */
 
-int routes_init(struct routes *r, size_t count, enum prefer_mode prefer)
+void routes_init(struct routes *r, size_t count, enum prefer_mode prefer)
 {
 	*r = (struct routes){ .count = count, .prefer = prefer };
-	r->items = calloc(count, sizeof(*r->items));
-	return r->items ? 0 : -1;
 }
 
 void routes_fini(struct routes *r)
 {
-	for (size_t i = 0; r->items && i < r->count; i++)
+	for (size_t i = 0; i < r->count; i++)
 		free(r->items[i].why);
-	free(r->items);
 	*r = (struct routes){ 0 };
 }
 
@@ -88,7 +85,7 @@ void routes_failed(struct routes *r, size_t route, const struct err *why)
 	forget_why(item);
 	item->code = why->code;
 	item->why = strdup(why->msg);
-	item->tried = true;
+	item->tried |= route == r->current; /* in the background it is in no round */
 	item->closed = routes_need_person(r, route, why->code);
 	if (route == r->current && r->went_back) {
 		r->went_back = false;

@@ -23,8 +23,8 @@ struct route_result {
 };
 
 struct routes {
-	struct route_result *items; /* in the order of the configuration, best first */
-	size_t count;
+	struct route_result items[CONFIG_ROUTES_MAX]; /* as in the configuration, best first */
+	size_t count; /* at least 1 */
 	size_t current; /* the one that is used or tried */
 	size_t worked; /* the one that was connected last; the first, if none was */
 	enum prefer_mode prefer;
@@ -32,7 +32,7 @@ struct routes {
 	unsigned relapses; /* how many times in a row such a one broke early */
 };
 
-int routes_init(struct routes *r, size_t count, enum prefer_mode prefer); /* -1: out of memory */
+void routes_init(struct routes *r, size_t count, enum prefer_mode prefer);
 void routes_fini(struct routes *r);
 
 /* A new round; current is where it begins. */

@@ -8,17 +8,16 @@
 #include "daemon/common/log.h"
 #include "daemon/worker/parting.h"
 #include "daemon/worker/tunnel_parts.h"
-#include "lib/endpoint.h"
 #include "lib/util.h"
 
-static void begin_attempt(struct tunnel *t);
+static void begin_round(struct tunnel *t);
 static void fail(struct tunnel *t, const struct err *why);
 
 /* ---- the state ---- */
 
 static const struct config_route *route_of(const struct tunnel *t)
 {
-	return &t->spec->routes[t->route];
+	return &t->spec->routes[t->routes.current];
 }
 
 static bool is_at_rest(const struct tunnel *t)
@@ -27,34 +26,18 @@ static bool is_at_rest(const struct tunnel *t)
 	       t->state == TUNNEL_FAILED;
 }
 
-/* The jumps of its route; what the last one leads to is in the state the tunnel is in. */
-static size_t describe_jumps(const struct tunnel *t, struct wire_hop *ret)
-{
-	size_t count = route_of(t)->hop_count - 1;
-
-	for (size_t i = 0; i < count; i++)
-		ret[i] = (struct wire_hop){ .state = HOP_WAITING, .rtt_us = -1 };
-	if (t->jump.jump) {
-		jump_describe(&t->jump, ret);
-	} else if (t->error.code != ERR_NONE && t->failed_hop < count) {
-		ret[t->failed_hop].state = HOP_FAILED;
-		ret[t->failed_hop].error = t->error;
-	}
-	return count;
-}
-
-static void report(struct tunnel *t)
+void tunnel_report(struct tunnel *t)
 {
 	struct wire_hop jumps[CONFIG_HOPS_MAX];
 	struct wire_tunnel_state state = {
 		.tunnel = t->id,
 		.state = t->state,
 		.attempt = t->policy.attempts,
-		.route = (unsigned)t->route,
+		.route = (unsigned)t->path->index,
 		.error = t->error,
-		.session = t->server.facts,
+		.session = t->path->server.facts,
 		.jumps = jumps,
-		.jump_count = describe_jumps(t, jumps),
+		.jump_count = path_describe_jumps(t->path, &t->error, jumps),
 	};
 
 	if (t->state == TUNNEL_BACKOFF)
@@ -69,7 +52,22 @@ static void enter(struct tunnel *t, enum tunnel_state next, const struct err *wh
 		  tunnel_state_name(next));
 	t->state = next;
 	t->error = why ? *why : (struct err){ 0 };
-	report(t);
+	tunnel_report(t);
+}
+
+/* Of several servers each has a state of its own; one alone is in that of its tunnel. */
+void tunnel_tell_route(struct tunnel *t, size_t route, enum route_state state,
+		       const struct err *why)
+{
+	struct wire_route_state report = { .tunnel = t->id,
+					   .route = (unsigned)route,
+					   .state = state };
+
+	if (t->routes.count == 1)
+		return;
+	if (why)
+		report.error = *why;
+	report_route(t->parts->report, &report);
 }
 
 static void give_up_on_forward(struct tunnel *t, const struct err *why);
@@ -104,6 +102,7 @@ static void on_settle(void *data)
 	if (t->serving)
 		forwards_go_on(&t->forwards);
 	settle_connected(t);
+	tunnel_better_consider(t);
 }
 
 /* ---- the end of an attempt or a session ---- */
@@ -114,14 +113,14 @@ static void on_parted(void *data);
 static void part(struct tunnel *t)
 {
 	forwards_take_leave(&t->forwards);
-	if (!session_is_cancelling(hop_session(&t->server)))
+	if (!session_is_cancelling(path_session(t->path)))
 		return;
 	t->parting =
-		parting_new(t->parts->partings, hop_take_session(&t->server), on_parted, t) != NULL;
+		parting_new(t->parts->partings, path_take_session(t->path), on_parted, t) != NULL;
 }
 
 /* reset: it is broken, and what was on its way is lost. */
-static void drop_session(struct tunnel *t, bool reset)
+void tunnel_drop_session(struct tunnel *t, bool reset)
 {
 	forwards_end_connections(&t->forwards, reset);
 	if (t->serving && !reset)
@@ -129,36 +128,42 @@ static void drop_session(struct tunnel *t, bool reset)
 	t->serving = false;
 	loop_timer_stop(&t->retry);
 	loop_timer_stop(&t->stable);
-	hop_stop(&t->server);
+	loop_timer_stop(&t->failback);
+	path_stop(t->path);
 }
 
-/* A server that stands alone is named where the message does not; of several it is said which. */
-static void name_hop(const struct tunnel *t, struct err *why)
+/* Both of them: everything begins anew. */
+void tunnel_drop_all(struct tunnel *t)
 {
-	const struct config_route *route = route_of(t);
-	const struct connection_settings *c = &route->hops[t->failed_hop].connection;
-	char text[ENDPOINT_TEXT_MAX];
+	bool was_used = t->path->started;
 
-	endpoint_format(text, c->host, (uint16_t)c->port);
-	if (route->hop_count > 1)
-		err_prefix(why, "hop %zu of %zu, %s@%s", t->failed_hop + 1, route->hop_count,
-			   c->user, text);
-	else if (!strstr(why->msg, c->host))
-		err_prefix(why, "%s", text);
+	tunnel_better_drop(t);
+	tunnel_drop_session(t, false);
+	if (was_used)
+		tunnel_tell_route(t, t->path->index, ROUTE_IDLE, NULL);
 }
 
-/* The session has gone, and why says what happens next. The jumps stay while it will be tried again: who
- * has logged in there with trouble is glad of it, and they tell the truth about themselves. */
-static void fall_back(struct tunnel *t, const struct err *why)
+static void begin_attempt(struct tunnel *t, const struct err *why_not_another);
+
+/* A server, in use or in the background, cannot be reached (any more); why learns what to do about it. */
+void tunnel_note_failure(struct tunnel *t, size_t route, struct err *why)
+{
+	if (err_wants_answer(why->code))
+		err_append(why, "; to answer: tunctl auth %s", t->spec->name);
+	routes_failed(&t->routes, route, why);
+	tunnel_tell_route(t, route, t->routes.items[route].closed ? ROUTE_FAILED : ROUTE_DOWN, why);
+}
+
+/* No server is left to try in this round. */
+static void end_round(struct tunnel *t, const struct err *why)
 {
 	struct err error = *why;
 	unsigned wait;
 
-	name_hop(t, &error);
-	if (err_wants_answer(error.code))
-		err_append(&error, "; to answer: tunctl auth %s", t->spec->name);
-	if (retry_is_for_a_person(&t->policy, error.code)) {
-		jump_leave(&t->jump);
+	if (t->routes.count > 1)
+		routes_explain(&t->routes, &error);
+	if (routes_are_closed(&t->routes)) {
+		path_leave_jumps(t->path);
 		forwards_refuse(&t->forwards);
 		enter(t, TUNNEL_FAILED, &error);
 		return;
@@ -170,16 +175,28 @@ static void fall_back(struct tunnel *t, const struct err *why)
 	enter(t, TUNNEL_BACKOFF, &error);
 }
 
-/* When a jump goes, what is behind it notices too, and may be heard first: the jump is the reason. */
+/* The session has gone, and why says what happens next. The jumps stay while it will be tried again: who
+ * has logged in there with trouble is glad of it, and they tell the truth about themselves. */
+static void fall_back(struct tunnel *t, const struct err *why)
+{
+	struct err error = *why;
+
+	tunnel_note_failure(t, t->path->index, &error);
+	if (t->better) {
+		forwards_hold(&t->forwards);
+		tunnel_take_better(t);
+	} else if (routes_next(&t->routes)) {
+		forwards_hold(&t->forwards);
+		begin_attempt(t, &error);
+	} else {
+		end_round(t, &error);
+	}
+}
+
 static void fail(struct tunnel *t, const struct err *why)
 {
-	size_t hop = route_of(t)->hop_count - 1;
-	const struct err *before = jump_failure(&t->jump, &hop);
-	struct err error = before ? *before : *why; /* may be the attempt's own */
-
-	t->failed_hop = hop;
-	drop_session(t, true);
-	fall_back(t, &error);
+	tunnel_drop_session(t, true);
+	fall_back(t, why);
 }
 
 static void give_up_on_forward(struct tunnel *t, const struct err *why)
@@ -187,111 +204,133 @@ static void give_up_on_forward(struct tunnel *t, const struct err *why)
 	struct err error = *why;
 
 	err_prefix(&error, "exit_on_forward_failure");
-	t->failed_hop = route_of(t)->hop_count - 1;
-	drop_session(t, false);
+	path_name_hop(t->path, t->path->route->hop_count - 1, &error);
+	tunnel_drop_session(t, false);
 	fall_back(t, &error);
 }
 
 static void on_retry(void *data)
 {
-	begin_attempt(data);
+	begin_round(data);
 }
 
-/* ---- the server ---- */
+/* ---- the path ---- */
 
 static void on_stable(void *data)
 {
 	struct tunnel *t = data;
 
 	retry_stable(&t->policy);
+	routes_stable(&t->routes);
 }
 
-static void on_start(void *data)
+/* What one server has done says nothing of another. */
+static void note_server(struct tunnel *t)
 {
-	struct tunnel *t = data;
-
-	retry_admitted(&t->policy, loop_now_ms(t->parts->loop));
+	if (t->served_route != SIZE_MAX && t->served_route != t->routes.current)
+		forwards_change_server(&t->forwards);
+	t->served_route = t->routes.current;
 }
 
-static void on_server_state(void *data)
+static void serve(struct tunnel *t)
 {
-	static const enum tunnel_state states[HOP_STATE_COUNT] = {
-		[HOP_CONNECTING] = TUNNEL_CONNECTING,
-		[HOP_VERIFYING] = TUNNEL_VERIFYING,
-		[HOP_AUTHENTICATING] = TUNNEL_AUTHENTICATING,
-	};
-	struct tunnel *t = data;
-
-	if (t->state != states[t->server.state])
-		enter(t, states[t->server.state], NULL);
-}
-
-static void on_server_up(void *data)
-{
-	struct tunnel *t = data;
-
-	enter(t, TUNNEL_OPENING, NULL);
 	loop_timer_set(&t->stable, t->spec->upkeep.reconnect_stable_ms);
-	retry_connected(&t->policy);
+	routes_connected(&t->routes, t->routes.current);
 	t->serving = true;
-	forwards_serve(&t->forwards, hop_session(&t->server));
+	t->rtt_told = -1; /* one that stood by has measured already */
+	report_want_stats(t->parts->report);
+	tunnel_tell_route(t, t->routes.current, ROUTE_UP, NULL);
+	tunnel_better_await(t);
+	note_server(t);
+	forwards_serve(&t->forwards, path_session(t->path));
 	settle_connected(t);
 }
 
-static void on_rtt(void *data)
+/* The state that leads to up, as far as the path got. */
+static enum tunnel_state state_of_path(const struct tunnel *t)
 {
-	struct tunnel *t = data;
-
-	report_want_stats(t->parts->report);
-}
-
-static void on_lost(void *data, const struct err *err)
-{
-	fail(data, err);
-}
-
-static const struct hop_ops server_ops = {
-	.on_start = on_start,
-	.on_state = on_server_state,
-	.on_up = on_server_up,
-	.on_rtt = on_rtt,
-	.on_lost = on_lost,
-};
-
-static void knock(struct tunnel *t)
-{
-	const struct config_route *route = route_of(t);
-	struct attempt_for purpose = {
-		.tunnel = t->id,
-		.route = (unsigned)t->route,
-		.hop = (unsigned)route->hop_count - 1,
-		.through = t->jump.jump ? &t->jump : NULL,
+	static const enum tunnel_state states[HOP_STATE_COUNT] = {
+		[HOP_WAITING] = TUNNEL_CONNECTING,  [HOP_CONNECTING] = TUNNEL_CONNECTING,
+		[HOP_VERIFYING] = TUNNEL_VERIFYING, [HOP_AUTHENTICATING] = TUNNEL_AUTHENTICATING,
+		[HOP_UP] = TUNNEL_OPENING,
 	};
 
-	hop_start(&t->server, config_server(t->spec, t->route), &t->spec->upkeep, &purpose,
-		  forwards_have_waiting(&t->forwards));
+	return states[path_state(t->path)];
 }
 
-/* ---- the jumps before it ---- */
+/* As far as it got when it was the better one. The session before it may still take its leave. */
+void tunnel_take_better(struct tunnel *t)
+{
+	path_free(t->path);
+	t->path = TAKE(t->better);
+	loop_timer_stop(&t->failback);
+	routes_go_back(&t->routes, t->path->index);
+	retry_begin(&t->policy);
+	if (forwards_have_waiting(&t->forwards))
+		path_hurry(t->path);
+	enter(t, state_of_path(t), NULL);
+	if (t->state == TUNNEL_OPENING && !t->parting)
+		serve(t);
+}
 
-static void on_jump_change(void *data)
+static void on_path_start(void *data, struct path *p)
 {
 	struct tunnel *t = data;
-	const struct err *why;
-	size_t hop;
 
-	why = jump_failure(&t->jump, &hop);
-	if (why && !is_at_rest(t) && !t->parting) {
-		fail(t, why);
-		return;
-	}
-	if (t->state == TUNNEL_CONNECTING && !t->parting && !hop_is_started(&t->server) &&
-	    jump_session(&t->jump))
-		knock(t);
-	report(t);
+	if (p == t->path)
+		retry_admitted(&t->policy, loop_now_ms(t->parts->loop));
 }
 
-static const struct jump_user_ops jump_ops = { .on_change = on_jump_change };
+static void on_path_change(void *data, struct path *p)
+{
+	struct tunnel *t = data;
+
+	if (p != t->path)
+		return;
+	if (p->started && !t->serving && t->state != state_of_path(t))
+		enter(t, state_of_path(t), NULL);
+	else if (p->route->hop_count > 1)
+		tunnel_report(t);
+}
+
+static void on_path_up(void *data, struct path *p)
+{
+	struct tunnel *t = data;
+
+	if (p != t->path) {
+		tunnel_better_up(t);
+		return;
+	}
+	enter(t, TUNNEL_OPENING, NULL);
+	if (!t->parting)
+		serve(t);
+}
+
+static void on_path_rtt(void *data, struct path *p)
+{
+	struct tunnel *t = data;
+
+	if (p == t->path)
+		report_want_stats(t->parts->report);
+}
+
+static void on_path_lost(void *data, struct path *p, const struct err *why)
+{
+	struct tunnel *t = data;
+
+	if (p == t->path)
+		fail(t, why);
+	else
+		tunnel_better_lost(t, why);
+}
+
+static const struct path_ops path_ops = {
+	.on_start = on_path_start,
+	.on_change = on_path_change,
+	.on_up = on_path_up,
+	.on_rtt = on_path_rtt,
+	.on_lost = on_path_lost,
+};
 
 static enum jump_haste haste_of(const struct tunnel *t)
 {
@@ -300,47 +339,29 @@ static enum jump_haste haste_of(const struct tunnel *t)
 	return forwards_have_waiting(&t->forwards) ? JUMP_URGENT : JUMP_USUAL;
 }
 
-/* Keeps the one it has, if that is good and leads where it wants to go. */
-static int join_jumps(struct tunnel *t, struct err *err)
-{
-	const struct config_route *route = route_of(t);
-	enum jump_haste haste = haste_of(t);
-	size_t hop;
-
-	t->afresh = false;
-	if (t->jump.jump && t->jump.route == t->route && !jump_failure(&t->jump, &hop))
-		return 0;
-	jump_leave(&t->jump);
-	t->jump = (struct jump_user){
-		.ops = &jump_ops, .data = t, .tunnel = t->id, .route = (unsigned)t->route
-	};
-	return jump_join(t->parts->jumps, &t->jump, route->hops, route->hop_count - 1, haste, err);
-}
-
 static void set_out(struct tunnel *t)
 {
-	struct err err;
+	enum jump_haste haste = haste_of(t);
 
-	if (route_of(t)->hop_count == 1) {
-		jump_leave(&t->jump);
-		knock(t);
-		return;
-	}
-	retry_admitted(&t->policy, loop_now_ms(t->parts->loop));
-	if (join_jumps(t, &err) < 0)
-		fail(t, &err);
-	else if (jump_session(&t->jump))
-		knock(t);
+	t->afresh = false;
+	path_start(t->path, &t->spec->upkeep, haste);
 }
 
-static void begin_attempt(struct tunnel *t)
+/* why_not_another: what the server before this one said in this round, or NULL. */
+static void begin_attempt(struct tunnel *t, const struct err *why_not_another)
 {
 	retry_begin(&t->policy);
-	t->server.rtt_us = -1;
-	t->server.facts = (struct wire_session){ 0 };
-	enter(t, TUNNEL_CONNECTING, NULL);
+	path_choose(t->path, route_of(t), t->routes.current);
+	tunnel_tell_route(t, t->routes.current, ROUTE_CONNECTING, NULL);
+	enter(t, TUNNEL_CONNECTING, why_not_another);
 	if (!t->parting)
 		set_out(t);
+}
+
+static void begin_round(struct tunnel *t)
+{
+	routes_begin(&t->routes);
+	begin_attempt(t, NULL);
 }
 
 /* Somebody waits: shorten the wait when the network was the reason, never otherwise. */
@@ -349,13 +370,12 @@ void tunnel_hurry(struct tunnel *t)
 	uint64_t now_ms = loop_now_ms(t->parts->loop);
 	unsigned wait = retry_hurried(&t->policy, now_ms);
 
-	hop_hurry(&t->server);
-	jump_hurry(&t->jump);
+	path_hurry(t->path);
 	if (t->state != TUNNEL_BACKOFF || !retry_is_of_network(t->error.code) ||
 	    t->retry.due_ms <= now_ms + wait)
 		return;
 	loop_timer_set(&t->retry, wait);
-	report(t);
+	tunnel_report(t);
 }
 
 /* ---- what the supervisor asks for ---- */
@@ -364,6 +384,7 @@ static void open_timers(struct tunnel *t)
 {
 	loop_timer_open(&t->retry, t->parts->loop, on_retry, t);
 	loop_timer_open(&t->stable, t->parts->loop, on_stable, t);
+	tunnel_better_open(t);
 	loop_defer_open(&t->settle, t->parts->loop, on_settle, t);
 }
 
@@ -371,6 +392,7 @@ static void close_timers(struct tunnel *t)
 {
 	loop_timer_close(&t->retry);
 	loop_timer_close(&t->stable);
+	loop_timer_close(&t->failback);
 	loop_defer_close(&t->settle);
 }
 
@@ -379,10 +401,11 @@ static void destroy(void *data)
 	struct tunnel *t = data;
 
 	config_tunnel_free(t->spec);
+	routes_fini(&t->routes);
 	free(t);
 }
 
-static void apply_reconnect_bounds(struct tunnel *t)
+void tunnel_apply_bounds(struct tunnel *t)
 {
 	retry_set_bounds(&t->policy, t->spec->upkeep.reconnect_min_ms,
 			 t->spec->upkeep.reconnect_max_ms);
@@ -402,17 +425,21 @@ struct tunnel *tunnel_new(const struct worker_parts *parts, uint64_t id, struct 
 	t->id = id;
 	t->spec = spec;
 	t->rtt_told = -1;
+	t->served_route = SIZE_MAX;
 	list_init(&t->link);
 	forwards_init(&t->forwards);
-	apply_reconnect_bounds(t);
+	tunnel_apply_bounds(t);
 	open_timers(t);
-	if (!t->retry.event || !t->stable.event ||
-	    hop_open(&t->server, parts, &server_ops, t) < 0) {
+	t->path = path_new(parts, id, &path_ops, t);
+	if (!t->retry.event || !t->stable.event || !t->failback.event || !t->path) {
+		path_free(t->path);
 		close_timers(t);
 		destroy(t);
 		err_nomem(err);
 		return NULL;
 	}
+	routes_init(&t->routes, spec->route_count, spec->prefer);
+	path_choose(t->path, &spec->routes[0], 0);
 	return t;
 }
 
@@ -430,9 +457,8 @@ static void bury(struct tunnel *t)
 
 void tunnel_free(struct tunnel *t)
 {
-	drop_session(t, false);
-	jump_leave(&t->jump);
-	hop_close(&t->server);
+	tunnel_drop_all(t);
+	path_free(TAKE(t->path));
 	forwards_free(&t->forwards);
 	close_timers(t);
 	list_remove(&t->link);
@@ -450,53 +476,36 @@ static void on_parted(void *data)
 		bury(t);
 	else if (t->stopping)
 		enter_stopped(t);
-	else if (t->state == TUNNEL_CONNECTING)
+	else if (t->state == TUNNEL_CONNECTING && !t->path->started)
 		set_out(t);
+	else if (t->state == TUNNEL_OPENING && !t->serving)
+		serve(t);
 }
 
-static void replace_spec(struct tunnel *t, struct config_tunnel *spec)
+/* All may be tried again. */
+static void forgive(struct tunnel *t)
 {
-	drop_session(t, false); /* the attempt borrows the old settings */
-	jump_leave(&t->jump);
-	config_tunnel_free(t->spec);
-	t->spec = spec;
-	t->route = 0;
-	t->policy.was_known = false;
-}
-
-/* The attempt under way goes on, and with it the connection settings that it borrows. */
-static void replace_upkeep(struct tunnel *t, struct config_tunnel *spec)
-{
-	t->spec->upkeep = spec->upkeep;
-	config_tunnel_free(spec);
-	hop_set_upkeep(&t->server, &t->spec->upkeep);
-}
-
-void tunnel_set(struct tunnel *t, struct config_tunnel *spec, bool reconnect)
-{
-	bool stopped = t->stopping || t->state == TUNNEL_STOPPED;
-
-	if (reconnect)
-		replace_spec(t, spec);
-	else
-		replace_upkeep(t, spec);
-	apply_reconnect_bounds(t);
-	forwards_set_hold(&t->forwards, t->spec->upkeep.hold_ms);
-	if (reconnect && !stopped)
-		tunnel_restart(t);
+	for (size_t i = 0; i < t->routes.count; i++) {
+		if (t->routes.items[i].closed)
+			tunnel_tell_route(t, i, ROUTE_IDLE, NULL);
+	}
+	routes_forgive(&t->routes);
 }
 
 void tunnel_start(struct tunnel *t)
 {
-	if (t->stopping || t->state == TUNNEL_STOPPED || t->state == TUNNEL_BACKOFF ||
-	    t->state == TUNNEL_FAILED)
+	if (t->stopping || is_at_rest(t)) {
 		tunnel_restart(t);
+		return;
+	}
+	forgive(t);
+	tunnel_better_hurry(t, 0);
 }
 
 void tunnel_stop(struct tunnel *t)
 {
-	drop_session(t, false);
-	jump_leave(&t->jump);
+	tunnel_drop_all(t);
+	path_leave_jumps(t->path);
 	forwards_hold(&t->forwards);
 	retry_reset(&t->policy);
 	t->stopping = t->parting;
@@ -508,20 +517,25 @@ void tunnel_restart(struct tunnel *t)
 {
 	t->stopping = false;
 	t->afresh = t->state == TUNNEL_BACKOFF || t->state == TUNNEL_FAILED;
-	drop_session(t, false);
+	tunnel_drop_all(t);
 	forwards_hold(&t->forwards);
 	retry_reset(&t->policy);
-	begin_attempt(t);
+	forgive(t);
+	begin_round(t);
 }
 
 void tunnel_wake(struct tunnel *t)
 {
-	hop_ask(&t->server);
+	path_ask(t->path);
+	if (t->better)
+		path_ask(t->better);
+	else
+		tunnel_better_hurry(t, retry_woken(&t->policy, loop_now_ms(t->parts->loop)));
 	if (t->state != TUNNEL_BACKOFF || !retry_is_of_network(t->error.code))
 		return;
 	retry_reset(&t->policy);
 	loop_timer_set(&t->retry, retry_woken(&t->policy, loop_now_ms(t->parts->loop)));
-	report(t);
+	tunnel_report(t);
 }
 
 /* ---- looking ---- */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a tunnel is made of, for the two files that are it: tunnel.c is the machine that gets and
- * keeps a session, tunnel_work.c what is done with one.
+ * What a tunnel is made of, for the files that are it: tunnel.c is the machine that gets and keeps a
+ * session, tunnel_better.c looks for a better server meanwhile, tunnel_settings.c takes other settings, and
+ * tunnel_work.c is what is done with a session.
  */
 #pragma once
 
 #include "daemon/worker/forwards.h"
-#include "daemon/worker/hop.h"
-#include "daemon/worker/jumps.h"
+#include "daemon/worker/path.h"
 #include "daemon/worker/retry.h"
+#include "daemon/worker/routes.h"
 #include "daemon/worker/tunnel.h"
 
 struct tunnel {
@@ -20,12 +21,10 @@ struct tunnel {
 
 	enum tunnel_state state;
 	struct err error; /* why, for backoff, failed and degraded */
-	size_t route; /* of spec.routes: the one that is used or tried */
-	struct jump_user
-		jump; /* the last one before the server; .jump NULL: it has none at the moment */
+	struct routes routes;
+	struct path *path; /* the route that is used or tried */
+	struct path *better; /* one that is tried, or ready, while another is used; NULL: none */
 	bool afresh; /* a person asks: what is remembered of jumps does not count */
-	size_t failed_hop; /* of the route, for backoff and failed */
-	struct hop server;
 	bool serving; /* its session carries the forwards */
 	bool parting; /* the last session is saying goodbye; the next one waits */
 	bool stopping, dying; /* what happens when that is over */
@@ -33,6 +32,8 @@ struct tunnel {
 	struct forward *direct; /* of `tunctl nc`; NULL: nobody asked yet */
 	struct loop_timer retry;
 	struct loop_timer stable;
+	struct loop_timer failback; /* until a better server is looked for */
+	size_t served_route; /* the last that carried the forwards; SIZE_MAX: none yet */
 
 	struct retry policy;
 	struct wire_counters told; /* as last reported */
@@ -41,3 +42,29 @@ struct tunnel {
 };
 
 void tunnel_hurry(struct tunnel *t); /* a client waits */
+void tunnel_connection_ended(struct tunnel *t);
+
+/* ---- tunnel.c ---- */
+
+void tunnel_report(struct tunnel *t);
+void tunnel_tell_route(struct tunnel *t, size_t route, enum route_state state,
+		       const struct err *why);
+void tunnel_note_failure(struct tunnel *t, size_t route, struct err *why);
+/* The path that is in use gives way to the better one. */
+void tunnel_take_better(struct tunnel *t);
+/* Ends the session in use; nobody is on it. */
+void tunnel_drop_session(struct tunnel *t, bool reset);
+void tunnel_drop_all(struct tunnel *t); /* the better one as well */
+void tunnel_apply_bounds(struct tunnel *t); /* of the waits between attempts */
+
+/* ---- tunnel_better.c ---- */
+
+void tunnel_better_open(struct tunnel *t); /* -1 is seen in failback.event */
+/* Connected: a better server is looked for in time. */
+void tunnel_better_await(struct tunnel *t);
+void tunnel_better_hurry(struct tunnel *t, unsigned wait_ms); /* it may work now */
+void tunnel_better_drop(struct tunnel *t);
+void tunnel_better_up(struct tunnel *t);
+void tunnel_better_lost(struct tunnel *t, const struct err *why);
+/* Moves there, if there is one that is ready and nobody would notice. */
+void tunnel_better_consider(struct tunnel *t);

@@ -37,16 +37,22 @@ static void on_forward_gone(void *data, struct forward *f)
 	forwards_gone(&t->forwards, f);
 }
 
+static void on_forward_idle(void *data, struct forward *f)
+{
+	tunnel_connection_ended(data);
+}
+
 static const struct forward_ops forward_ops = {
 	.on_gone = on_forward_gone,
 	.on_change = on_forward_change,
 	.on_waiting = on_forward_waiting,
+	.on_idle = on_forward_idle,
 };
 
 static void put_to_work(struct tunnel *t, struct forward *f)
 {
 	if (t->serving && !t->forwards.others_wait)
-		forward_serve(f, hop_session(&t->server));
+		forward_serve(f, path_session(t->path));
 	else if (t->state == TUNNEL_FAILED)
 		forward_refuse(f);
 	else
@@ -165,7 +171,7 @@ static void tell_stats(struct tunnel *t, const struct wire_stats *all)
 
 bool tunnel_report_stats(struct tunnel *t)
 {
-	struct wire_stats stats = { .tunnel = t->id, .rtt_us = t->server.rtt_us };
+	struct wire_stats stats = { .tunnel = t->id, .rtt_us = t->path->server.rtt_us };
 
 	if (forwards_count(&t->forwards, &stats) < 0)
 		return true;

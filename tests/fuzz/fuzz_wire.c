@@ -75,7 +75,12 @@ static void try_states(json_t *m)
 {
 	struct wire_tunnel_state t, again;
 	struct wire_forward_state f;
+	struct wire_route_state r;
 
+	if (wire_read_route_state(m, &r, NULL) == 0) {
+		must((unsigned)r.state < ROUTE_STATE_COUNT && r.route < CONFIG_ROUTES_MAX);
+		check_error(&r.error);
+	}
 	if (wire_read_forward_state(m, &f, NULL) == 0) {
 		must((unsigned)f.state < FORWARD_STATE_COUNT);
 		check_error(&f.error);

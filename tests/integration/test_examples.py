@@ -16,6 +16,7 @@ from harness import build, client, example
 from harness.example import login
 from harness.ports import has_ipv6
 from harness.programs import Files, SshClient, Tls, need, output, run
+from harness.wait import until
 
 HERE = pathlib.Path(__file__).parent
 
@@ -164,6 +165,40 @@ def test_the_public_address_of_a_server_in_the_middle(lab):
     said = SshClient(lab)("-p", port, address, 'echo "reached $SSH_CONNECTION"')
     assert said.startswith("reached ") and said.endswith(f" {far.port}\n")
     assert client.is_refused(port), "127.0.0.1 is another address"
+
+
+def test_several_servers(lab):
+    direct, modem, one, two = (lab.sshd() for _ in range(4))
+    site = lab.keep(Files({"index.html": "whoever lives\n"}))
+    db, pool = lab.port(), lab.port()
+    words = {
+        "office.example.com": direct.address,
+        '"backup.office.example.com:2222"': modem.address,
+        "user: me": f"user: {getpass.getuser()}",
+        "failback: 5m": "failback: 1s",
+        "5432:localhost:5432": f"{db}:localhost:{site.port}",
+        "me@one.example.com": login(one),
+        "me@two.example.com": login(two),
+        "8080:localhost:80": f"{pool}:localhost:{site.port}",
+    }
+    daemon = example.start(lab, "several-servers.yaml", words)
+
+    def served(port):
+        return run("curl", "-sS", f"http://localhost:{port}/").stdout == b"whoever lives\n"
+
+    def uses(tunnel, name):
+        return daemon.tunnel(tunnel)["server"] == name and daemon.tunnel(tunnel)["state"] == "up"
+
+    assert uses("db", "office-direct") and served(db)
+    direct.kill9()
+    until(lambda: uses("db", "office-modem"), 10, "the modem is used")
+    assert served(db)
+    direct.start()
+    until(lambda: uses("db", "office-direct"), 10, "the line is used again")
+    assert served(db)
+    one.kill9()
+    until(lambda: uses("pool", login(two)), 10, "the second is used")
+    assert served(pool)
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")

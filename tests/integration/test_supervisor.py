@@ -109,9 +109,11 @@ def test_a_worker_without_a_heartbeat_is_replaced(lab, habit):
         '{"type": 7}',
         '{"type": "unheard-of"}',
         '{"type": "state"}',
-        '{"type": "state", "tunnel": 999999, "state": "up", "attempt": 1, "retry_at_ms": 0, "route": 0}',
-        '{"type": "state", "tunnel": -1, "state": "up", "attempt": 1, "retry_at_ms": 0, "route": 0}',
-        '{"type": "state", "tunnel": 1, "state": "dancing", "attempt": 1, "retry_at_ms": 0, "route": 0}',
+        '{"type": "state", "tunnel": 999999, "state": "up", "attempt": 1, "retry_at_ms": 0, "route": 0, "jumps": []}',
+        '{"type": "state", "tunnel": -1, "state": "up", "attempt": 1, "retry_at_ms": 0, "route": 0, "jumps": []}',
+        '{"type": "state", "tunnel": 1, "state": "dancing", "attempt": 1, "retry_at_ms": 0, "route": 0, "jumps": []}',
+        '{"type": "route-state", "tunnel": 999999, "route": 0, "state": "up"}',
+        '{"type": "route-state", "tunnel": 1, "route": 16, "state": "up"}',
         '{"type": "forward-state", "tunnel": 1, "forward": 999999, "state": "open"}',
         '{"type": "tunnel-removed", "tunnel": 0}',
         '{"type": "pong", "seq": 999999, "stall_us": 0, "worst_stall_us": 0, "sessions": 0}',
@@ -135,9 +137,18 @@ def test_acknowledgements_nobody_waits_for_are_harmless(lab):
     assert house.daemon.status()["workers"][0]["restarts"] == 0
 
 
+def test_a_server_that_is_not_in_the_list_is_harmless(lab):
+    house = House(
+        lab, {"t": at(lab.port())}, 'say {"type": "route-state", "tunnel": 1, "route": 15, "state": "up"}'
+    )
+    house.daemon.wait_state("t", "up", 5)
+    assert house.daemon.status()["workers"][0]["restarts"] == 0
+    assert len(house.daemon.inspect("t")["servers"]) == 1
+
+
 def test_control_characters_of_a_worker_reach_no_terminal(lab):
     text = (
-        '{"type": "state", "tunnel": 1, "state": "failed", "attempt": 1, "retry_at_ms": 0, "route": 0, '
+        '{"type": "state", "tunnel": 1, "state": "failed", "attempt": 1, "retry_at_ms": 0, "route": 0, "jumps": [], '
         '"error": {"code": "auth-refused", "message": "\\u001b[2J\\u0007bad\\nline"}}'
     )
     house = House(lab, {"t": at(lab.port())}, "say " + text)

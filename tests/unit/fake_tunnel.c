@@ -41,8 +41,11 @@ struct attempt *attempt_new(const struct worker_parts *parts,
 {
 	struct attempt *a = calloc(1, sizeof(*a));
 
-	assert_null(script.living); /* never two at a time */
+	assert_in_range(purpose->route, 0, CONFIG_ROUTES_MAX - 1);
+	assert_true(!script.living || script.living != script.to[purpose->route]);
 	a->purpose = purpose;
+	a->route = purpose->route;
+	script.to[a->route] = a;
 	a->ops = ops;
 	a->data = data;
 	script.living = a;
@@ -52,13 +55,21 @@ struct attempt *attempt_new(const struct worker_parts *parts,
 
 void attempt_free(struct attempt *a)
 {
-	if (a)
+	if (!a)
+		return;
+	if (script.to[a->route] == a)
+		script.to[a->route] = NULL;
+	if (script.living == a)
 		script.living = NULL;
 	free(a);
 }
 
 enum step attempt_connect(struct attempt *a, struct err *err)
 {
+	if (script.fails[a->route]) {
+		*err = script.why_route[a->route];
+		return STEP_FAIL;
+	}
 	return answer(TUNNEL_CONNECTING, err);
 }
 
@@ -272,6 +283,11 @@ void forward_take_leave(struct forward *f)
 	heard.cancelling |= fake(f)->listens_remotely;
 }
 
+void forward_change_server(struct forward *f)
+{
+	heard.servers_changed++;
+}
+
 bool forward_is_waiting(const struct forward *f)
 {
 	return ((const struct fake_forward *)f)->waiting;
@@ -358,6 +374,13 @@ void report_tunnel(struct report *r, const struct wire_tunnel_state *state)
 	memcpy(heard.jumps, state->jumps, state->jump_count * sizeof(*state->jumps));
 	snprintf(heard.states + used, sizeof(heard.states) - used, "%s%s", used ? " " : "",
 		 tunnel_state_name(state->state));
+}
+
+void report_route(struct report *r, const struct wire_route_state *state)
+{
+	heard.routes[state->route] = state->state;
+	heard.route_errors[state->route] = state->error;
+	heard.route_reports++;
 }
 
 void report_forward(struct report *r, const struct wire_forward_state *state)

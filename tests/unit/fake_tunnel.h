@@ -13,6 +13,7 @@
 
 struct attempt {
 	const struct attempt_for *purpose;
+	unsigned route;
 	const struct attempt_ops *ops;
 	void *data;
 };
@@ -21,7 +22,10 @@ struct attempt {
 struct script {
 	enum step answers[TUNNEL_STATE_COUNT];
 	struct err why; /* for STEP_FAIL */
-	struct attempt *living; /* never more than one, unless the test forgets it */
+	struct attempt *living; /* the last one; never more than one to the same server */
+	struct attempt *to[CONFIG_ROUTES_MAX]; /* the living ones by route, of one tunnel */
+	bool fails[CONFIG_ROUTES_MAX]; /* TCP to that server, whatever answers says */
+	struct err why_route[CONFIG_ROUTES_MAX];
 	unsigned started;
 
 	bool jump_is_up;
@@ -45,6 +49,10 @@ struct fake_forward {
 /* What was told last, by whom; a test has one stage. */
 struct heard {
 	struct wire_tunnel_state last;
+	enum route_state routes[CONFIG_ROUTES_MAX]; /* as last told */
+	struct err route_errors[CONFIG_ROUTES_MAX];
+	unsigned route_reports;
+	unsigned servers_changed; /* how often a forward heard that */
 	char states[1024]; /* words, separated by blanks */
 	struct fake_forward *forward; /* the last one made */
 	bool cancelling; /* a server has been asked to listen no more */

@@ -555,12 +555,14 @@ static void test_waking_up_changes_nothing_about_other_errors(void **state)
 static void test_new_settings(void **state)
 {
 	struct stage *stage = *state;
+	struct config_tunnel *other = new_spec();
 
 	start(stage);
 	tunnel_set(stage->tunnel, new_spec(), false);
 	assert_int_equal(script.started, 1);
 	assert_int_equal(heard.last.state, TUNNEL_UP);
-	tunnel_set(stage->tunnel, new_spec(), true);
+	other->routes->hops->connection.port = 2222;
+	tunnel_set(stage->tunnel, other, true);
 	fake_loop_advance(the_loop, 0);
 	progress();
 	assert_int_equal(script.started, 2);

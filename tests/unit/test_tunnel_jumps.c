@@ -281,8 +281,11 @@ static void test_it_is_left_when_the_tunnel_stops(void **state)
 
 static void test_other_settings_are_another_way(void **state)
 {
+	struct config_tunnel *other = new_spec();
+
+	other->routes[0].hops[0].connection.port++;
 	come_up(state);
-	tunnel_set(tunnel_of(state), new_spec(), true);
+	tunnel_set(tunnel_of(state), other, true);
 	assert_int_equal(heard.joined, 2);
 }
 

@@ -146,6 +146,23 @@ static void test_more_jumps_than_there_can_be(void **state)
 	json_decref(m);
 }
 
+static void test_route_state_round_trip(void **state)
+{
+	json_t *m = transmit(sample_route_state_message());
+	struct wire_route_state s = { .route = CONFIG_ROUTES_MAX };
+	struct err err;
+
+	assert_int_equal(wire_read_route_state(m, &s, &err), 0);
+	assert_int_equal(s.tunnel, 7);
+	assert_int_equal(s.route, 2);
+	assert_int_equal(s.state, ROUTE_DOWN);
+	assert_int_equal(s.error.code, ERR_REFUSED);
+	assert_string_equal(s.error.msg, "refused");
+	json_object_set_new(m, "route", json_integer(CONFIG_ROUTES_MAX));
+	assert_int_equal(wire_read_route_state(m, &s, &err), -1);
+	json_decref(m);
+}
+
 static void test_forward_state_round_trip(void **state)
 {
 	json_t *m = transmit(sample_forward_state_message());
@@ -409,6 +426,7 @@ int main(void)
 		cmocka_unit_test(test_forward_round_trip),
 		cmocka_unit_test(test_state_round_trip),
 		cmocka_unit_test(test_more_jumps_than_there_can_be),
+		cmocka_unit_test(test_route_state_round_trip),
 		cmocka_unit_test(test_forward_state_round_trip),
 		cmocka_unit_test(test_stats_round_trip),
 		cmocka_unit_test(test_call_round_trips),

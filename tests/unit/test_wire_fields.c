@@ -84,6 +84,13 @@ static int read_tunnel_state(json_t *m, struct err *err)
 	return rc;
 }
 
+static int read_route_state(json_t *m, struct err *err)
+{
+	struct wire_route_state state;
+
+	return wire_read_route_state(m, &state, err);
+}
+
 static int read_forward_state(json_t *m, struct err *err)
 {
 	struct wire_forward_state state;
@@ -175,6 +182,7 @@ static const struct row {
 	{ "ping", sample_ping_message, read_ping },
 	{ "ready", sample_ready_message, read_ready },
 	{ "state", sample_tunnel_state_message, read_tunnel_state },
+	{ "route-state", sample_route_state_message, read_route_state },
 	{ "forward-state", sample_forward_state_message, read_forward_state },
 	{ "stats", sample_stats_message, read_stats },
 	{ "pong", sample_pong_message, read_pong },

@@ -154,6 +154,14 @@ json_t *sample_tunnel_state_message(void)
 	return wire_tunnel_state(&state);
 }
 
+json_t *sample_route_state_message(void)
+{
+	struct wire_route_state state = { .tunnel = 7, .route = 2, .state = ROUTE_DOWN };
+
+	err_set(&state.error, ERR_REFUSED, "refused");
+	return wire_route_state(&state);
+}
+
 json_t *sample_forward_state_message(void)
 {
 	struct wire_forward_state state = {

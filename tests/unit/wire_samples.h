@@ -18,6 +18,7 @@ json_t *sample_about_forward_message(void);
 json_t *sample_ping_message(void);
 json_t *sample_ready_message(void);
 json_t *sample_tunnel_state_message(void);
+json_t *sample_route_state_message(void);
 json_t *sample_forward_state_message(void);
 json_t *sample_stats_message(void);
 json_t *sample_pong_message(void);

@@ -86,6 +86,7 @@ def tunnel(name="db-prod", state="up", **changes):
         "state": state,
         "since": since,
         "host": "deploy@internal",
+        "server": "deploy@internal",
         "hops": [{"host": "10.0.0.50:22", "state": state}],
         "attempt": 1,
         "retry_in_ms": None,
@@ -336,6 +337,9 @@ INSPECTED = {
     "tunnel": tunnel(
         hops=[{"host": "bastion:22", "state": "up"}, {"host": "10.0.0.50:22", "state": "up"}]
     ),
+    "servers": [
+        {"host": "deploy@internal", "state": "up", "error": None, "since": None},
+    ],
     "settings": {
         "user": "deploy",
         "identities": ["/k/one", "/k/two"],
@@ -350,6 +354,8 @@ INSPECTED = {
         "hold_ms": 0,
         "exit_on_forward_failure": False,
         "start": "always",
+        "prefer": "first",
+        "failback_ms": 300000,
     },
     "session": {
         "address": "10.0.0.50:22",

@@ -298,6 +298,45 @@ def test_inspect_is_a_sheet(server):
     assert "ciphers" not in out
 
 
+def test_inspect_shows_several_servers(server):
+    since = tunnel()["since"]
+    servers = [
+        {
+            "host": "me@one.example",
+            "state": "failed",
+            "error": {"code": "host-key-changed", "message": "one.example:22: another key"},
+            "since": since,
+        },
+        {"host": "two.example:2222", "state": "up", "error": None, "since": since},
+        {"host": "three.example", "state": "idle", "error": None, "since": None},
+        {"host": "four.example", "state": "of-tomorrow", "error": None, "since": since},
+    ]
+    server.answers("Inspect", reply(**INSPECTED | {"servers": servers}))
+    out = tunctl(server, "inspect", "db-prod").stdout
+    rows = [" ".join(line.split()) for line in out.splitlines()]
+    first = rows.index("Servers")
+    assert rows[first + 1 : first + 7] == [
+        "SERVER STATE FOR",
+        "me@one.example failed 1h01m",
+        "one.example:22: another key",
+        "two.example:2222 up 1h01m",
+        "three.example idle -",
+        "four.example of-tomorrow 1h01m",
+    ]
+    assert "prefer the first server, better ones tried after 5m" in rows
+    settings = INSPECTED["settings"] | {"prefer": "any"}
+    server.answers("Inspect", reply(**INSPECTED | {"servers": servers, "settings": settings}))
+    assert re.search(r"prefer +any server$", tunctl(server, "inspect", "a").stdout, re.MULTILINE)
+
+
+def test_list_shows_the_server_in_use_of_several(server):
+    shown = tunnel(host="one.example, two.example", server="two.example")
+    server.answers("List", reply(tunnels=[shown]))
+    assert tunctl(server, "list").stdout.splitlines()[1].split()[3] == "two.example"
+    del shown["server"]  # a daemon of yesterday
+    assert "one.example, two.example" in tunctl(server, "list").stdout
+
+
 def test_inspect_json_is_the_reply(server):
     server.answers("Inspect", reply(**INSPECTED))
     assert json.loads(tunctl(server, "--json", "inspect", "a").stdout) == INSPECTED
