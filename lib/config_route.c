@@ -341,6 +341,16 @@ static void inherit_share(struct config_route *route)
 		route->hops[i].connection.share = 0;
 }
 
+/* A thousand tunnels need not have room for eight jumps each. */
+static void give_back_room(struct config_route *route)
+{
+	size_t count = route->hop_count > 0 ? route->hop_count : 1;
+	struct config_hop *less = realloc(route->hops, count * sizeof(*less));
+
+	if (less)
+		route->hops = less;
+}
+
 int config_build_route(struct config_base *base, struct config_decoder *d,
 		       const struct config_layer *tunnel, const char *host, const struct node *map,
 		       struct config_route *ret)
@@ -360,5 +370,6 @@ int config_build_route(struct config_base *base, struct config_decoder *d,
 		return -1;
 	if (ret->hop_count > 0)
 		inherit_share(ret);
+	give_back_room(ret);
 	return 0;
 }
