@@ -54,6 +54,8 @@ enum err_actor {
 	X(ERR_PASSWORD_EXPIRED,    "password-expired",      PERSON) \
 	X(ERR_SECRET_FILE,         "secret-unreadable",     PERSON) \
 	X(ERR_CREDENTIAL,          "no-credential",         PERSON) \
+	X(ERR_CERTIFICATE,         "certificate-unusable",  PERSON) \
+	X(ERR_AGENT,               "agent-unavailable",     NOBODY) \
 	/* forwards */ \
 	X(ERR_PORT_IN_USE,         "port-in-use",           NOBODY) \
 	X(ERR_BIND,                "bind-failed",           NOBODY) \

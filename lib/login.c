@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/base64.h"
 #include "lib/util.h"
 
 #define BASIC "basic"
@@ -30,43 +31,9 @@ bool login_matches(const struct login *login, const char *user, size_t user_size
 	return different == 0;
 }
 
-static int base64_value(char c)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *found = c ? strchr(digits, c) : NULL;
-
-	return found ? (int)(found - digits) : -1;
-}
-
-/* Decodes RFC 4648 base64 with its padding; returns the size, -1: it is none, or does not fit. */
-static int base64_decode(const char *text, size_t size, char *out, size_t out_size)
-{
-	size_t padding = 0, used = 0;
-	unsigned bits = 0;
-
-	while (padding < 2 && padding < size && text[size - 1 - padding] == '=')
-		padding++;
-	if (size % 4 != 0)
-		return -1;
-	for (size_t i = 0; i < size; i++) {
-		int value = i < size - padding ? base64_value(text[i]) : 0;
-
-		if (value < 0)
-			return -1;
-		bits = bits << 6 | (unsigned)value;
-		for (int k = 2; i % 4 == 3 && k >= 0; k--) {
-			if (used == out_size)
-				return -1;
-			out[used++] = (char)(bits >> (8 * k));
-		}
-	}
-	return (int)(used - padding);
-}
-
 bool login_matches_basic(const struct login *login, const char *value, size_t size)
 {
-	char pair[PAIR_MAX + 2]; /* and what padding stands for */
+	char pair[PAIR_MAX];
 	size_t skip = BASIC_SIZE;
 	const char *colon;
 	int length;
