@@ -19,8 +19,8 @@ int agent_next_message(struct ssh_span bytes, struct ssh_span *ret_body, struct 
 	if (r.failed)
 		return 0;
 	if (length == 0 || length > AGENT_MESSAGE_MAX)
-		return err_set(err, ERR_AGENT,
-			       "it sends messages of %u bytes: is that an SSH agent?", length);
+		return err_set(err, ERR_AGENT, "sends messages of %u bytes: is that an SSH agent?",
+			       length);
 	if (length > r.left)
 		return 0;
 	*ret_body = (struct ssh_span){ r.at, length };
@@ -38,13 +38,13 @@ static int check_type(uint8_t type, enum agent_message wanted, const char *refus
 		return 0;
 	if (is_failure(type))
 		return err_set(err, ERR_AGENT, "%s", refused);
-	return err_set(err, ERR_AGENT, "it answers with a message of type %u instead of %u",
+	return err_set(err, ERR_AGENT, "answers with a message of type %u instead of %u",
 		       (unsigned)type, (unsigned)wanted);
 }
 
 static int nonsense(struct err *err)
 {
-	return err_set(err, ERR_AGENT, "its list of keys is not well-formed");
+	return err_set(err, ERR_AGENT, "has a list of keys that is not well-formed");
 }
 
 static int read_keys(struct agent_keys *keys, struct ssh_reader *r, struct err *err)
@@ -80,8 +80,8 @@ int agent_keys_parse(struct agent_keys *ret, struct ssh_span body, struct err *e
 	if (body.size > 0)
 		memcpy(ret->bytes, body.data, body.size);
 	ssh_reader_init(&r, (struct ssh_span){ ret->bytes, body.size });
-	if (check_type(ssh_read_u8(&r), AGENT_IDENTITIES_ANSWER, "it does not tell its keys",
-		       err) == 0 &&
+	if (check_type(ssh_read_u8(&r), AGENT_IDENTITIES_ANSWER, "does not tell its keys", err) ==
+		    0 &&
 	    read_keys(ret, &r, err) == 0)
 		return 0;
 	agent_keys_fini(ret);
@@ -102,11 +102,11 @@ int agent_check_signature(struct ssh_span body, struct err *err)
 
 	ssh_reader_init(&r, body);
 	if (check_type(ssh_read_u8(&r), AGENT_SIGN_RESPONSE,
-		       "it does not sign: is it locked, or was its question declined?", err) < 0)
+		       "does not sign: is it locked, or was its question declined?", err) < 0)
 		return -1;
 	signature = ssh_read_string(&r);
 	if (r.failed || r.left > 0 || signature.size == 0 || signature.size > AGENT_BLOB_MAX)
-		return err_set(err, ERR_AGENT, "its signature is not well-formed");
+		return err_set(err, ERR_AGENT, "gives a signature that is not well-formed");
 	return 0;
 }
 

@@ -3,6 +3,7 @@
  * What is said to an SSH agent and what it answers (draft-miller-ssh-agent): which keys it holds, and
  * signatures. Bytes in, bytes out. What an agent says may be anything, so every length is checked and
  * everything has a limit; keys of a kind nobody here knows are kept, because they are only bytes.
+ * Errors (ERR_AGENT) go on after "the agent": "does not sign".
  */
 #pragma once
 
