@@ -270,6 +270,11 @@ struct ssh_span agent_answer(const struct agent *a)
 	return a->body;
 }
 
+bool agent_is_asked(const struct agent *a)
+{
+	return a->state == AGENT_CONNECTING || a->state == AGENT_ASKING;
+}
+
 const char *agent_path(const struct agent *a)
 {
 	return a->path;

@@ -29,3 +29,4 @@ enum step agent_step(struct agent *a, struct err *err);
 struct ssh_span agent_answer(const struct agent *a);
 
 const char *agent_path(const struct agent *a);
+bool agent_is_asked(const struct agent *a); /* a question is open */

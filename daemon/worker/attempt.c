@@ -104,9 +104,11 @@ static void on_session_progress(void *data)
 static void on_session_lost(void *data, const struct err *err)
 {
 	struct attempt *a = data;
-	struct err why;
+	struct err why = *err;
 
-	a->ops->on_lost(a->data, auth_password_has_expired(&a->auth, err, &why) ? &why : err);
+	if (!auth_password_has_expired(&a->auth, err, &why))
+		auth_explain_end(&a->auth, &why);
+	a->ops->on_lost(a->data, &why);
 }
 
 static const struct session_ops session_ops = {
@@ -171,7 +173,7 @@ static void begin_auth(struct attempt *a)
 				    .data = a };
 
 	auth_init(&a->auth, a->session, &a->prep->identities, &a->prep->secrets, a->settings,
-		  &asker);
+		  &asker, a->parts->files);
 }
 
 enum step attempt_verify(struct attempt *a, struct err *err)
@@ -297,7 +299,9 @@ void attempt_describe(const struct attempt *a, char *out, size_t size)
 		snprintf(out, size, "%s in the key exchange", a->facts.address);
 		break;
 	case CONNECT_AUTH:
-		snprintf(out, size, "%s to answer the authentication", a->facts.address);
+		auth_describe(&a->auth, out, size);
+		if (out[0] == '\0')
+			snprintf(out, size, "%s to answer the authentication", a->facts.address);
 		break;
 	}
 }

@@ -40,21 +40,33 @@ static void format_methods(int accepted, char *out, size_t size)
 
 void auth_init(struct auth *a, struct session *s, const struct identities *identities,
 	       const struct auth_secrets *secrets, const struct connection_settings *settings,
-	       const struct auth_asker *asker)
+	       const struct auth_asker *asker, struct offload *threads)
 {
 	*a = (struct auth){ .session = s,
 			    .identities = identities,
 			    .secrets = secrets,
 			    .settings = settings,
-			    .asker = *asker };
+			    .asker = *asker,
+			    .threads = threads };
 	snprintf(a->server, sizeof(a->server), "%s@%s:%u", settings->user, settings->host,
 		 settings->port);
 }
 
 void auth_fini(struct auth *a)
 {
+	auth_publickey_fini(a);
 	auth_question_fini(&a->question);
 	secret_fini(&a->password.secret);
+	*a = (struct auth){ 0 };
+}
+
+void auth_describe(const struct auth *a, char *out, size_t size)
+{
+	const struct agent *agent = a->publickey.agent;
+
+	out[0] = '\0';
+	if (agent && agent_is_asked(agent))
+		snprintf(out, size, "the agent at %s", agent_path(agent));
 }
 
 void auth_lacks(struct auth *a, enum err_code code, const char *fmt, ...)
@@ -81,58 +93,32 @@ enum auth_result auth_broken(struct auth *a, struct err *err)
 	return AUTH_FAILED;
 }
 
-/* Our keys are what was named, and the server does not want them. */
-static void explain_keys(const struct auth *a, struct err *err)
+/* Keys are the reason where they were named, or where an agent failed to bring them: whoever has them does
+ * not want to be told of passwords. */
+static bool is_about_keys(const struct auth *a)
 {
-	const struct err *problem = identities_problem(a->identities);
-	size_t usable = identities_usable(a->identities);
-
-	if (usable == 1 && !problem)
-		err_set(err, ERR_AUTH,
-			"%s does not accept the key %s; add its public half to authorized_keys "
-			"there, or check 'user' and 'identity'",
-			a->server, a->identities->items[0].path);
-	else
-		err_set(err, ERR_AUTH,
-			"%s accepts none of %zu keys%s%s; add one to authorized_keys there, or "
-			"check 'user' and 'identity'",
-			a->server, usable, problem ? ", and " : "", problem ? problem->msg : "");
-}
-
-static void explain_no_key(const struct auth *a, struct err *err)
-{
-	const struct err *problem = identities_problem(a->identities);
-
-	if (problem)
-		*err = *problem;
-	else
-		err_set(err, ERR_NO_IDENTITY,
-			"no key to log in with: none of %s and its siblings exists; make one with "
-			"ssh-keygen, or name one with 'identity'",
-			a->settings->identities.count ? a->settings->identities.items[0]
-						      : "~/.ssh/id_ed25519");
+	return identities_usable(a->identities) > 0 && !a->is_partial &&
+	       (!a->settings->identities_implied || a->publickey.agent_error.code != ERR_NONE);
 }
 
 static enum step fail_refused(struct auth *a, struct err *err)
 {
 	bool takes_keys = offered(a) & SSH_AUTH_METHOD_PUBLICKEY;
-	bool has_named_keys = identities_usable(a->identities) > 0 &&
-			      !a->settings->identities_implied && !a->is_partial;
 	char accepted[128];
 
 	format_methods(offered(a), accepted, sizeof(accepted));
-	if (a->lacking.code != ERR_NONE && !(takes_keys && has_named_keys))
+	if (a->lacking.code == ERR_PASSPHRASE ||
+	    (a->lacking.code != ERR_NONE && !(takes_keys && is_about_keys(a))))
 		*err = a->lacking;
 	else if (a->is_partial)
 		err_set(err, ERR_AUTH, "%s accepted %s but wants more (%s), which it did not get",
 			a->server, a->accepted, accepted);
 	else if (!takes_keys)
 		err_set(err, ERR_AUTH, "%s does not accept keys, only: %s", a->server, accepted);
-	else if (identities_usable(a->identities) == 0)
-		explain_no_key(a, err);
 	else
-		explain_keys(a, err);
-	if (err->code == ERR_AUTH && err_wants_answer(a->lacking.code))
+		auth_explain_keys(a, err);
+	if (err->code == ERR_AUTH && err_wants_answer(a->lacking.code) &&
+	    a->lacking.code != ERR_PASSPHRASE)
 		err_append(err, "; or give it a password (tunctl auth)");
 	return STEP_FAIL;
 }

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "daemon/common/offload.h"
+#include "daemon/worker/auth_agent.h"
 #include "daemon/worker/auth_keys.h"
 #include "daemon/worker/auth_question.h"
 #include "daemon/worker/session.h"
@@ -24,6 +26,8 @@ enum auth_result {
 struct auth_secrets {
 	struct secret password; /* {0}: none is configured, or error */
 	struct err error;
+	struct secret passphrase; /* of the identities; the same */
+	struct err passphrase_error;
 };
 
 struct auth_password {
@@ -42,6 +46,34 @@ struct auth_kbdint {
 	unsigned tries;
 };
 
+enum auth_publickey_stage {
+	PUBLICKEY_BEGIN,
+	PUBLICKEY_LIST, /* the agent is asked which keys it has */
+	PUBLICKEY_TRY, /* candidate after candidate */
+};
+
+/* auth_publickey.c */
+struct auth_publickey {
+	enum auth_publickey_stage stage;
+	struct agent *agent; /* NULL: nobody needs one, or it failed */
+	struct agent_keys agent_keys;
+	struct err agent_error; /* why it was of no use, or not of enough */
+	struct auth_plan plan;
+	size_t next; /* candidate that is or will be tried */
+	unsigned refused; /* candidates the server does not take: it counts them too */
+	struct err unusable; /* a candidate that cannot be offered to this server */
+
+	/* of that candidate */
+	bool is_welcome; /* the server takes its public half */
+	struct auth_agent by_agent;
+	ssh_key public_key; /* to ask the server about */
+	ssh_key private_key; /* a copy, with its certificate, or unlocked */
+	struct auth_unlock *unlock; /* on a thread */
+	unsigned passphrases; /* that were wrong */
+
+	char accepted[256]; /* for people */
+};
+
 struct auth {
 	struct session *session;
 	const struct connection_settings *settings;
@@ -57,18 +89,21 @@ struct auth {
 	const char *accepted; /* what was, for people; borrowed */
 	struct err lacking; /* what might have helped, first of all */
 
-	size_t next_key; /* auth_publickey.c: the identity that is or will be tried */
 	struct auth_question question; /* one at a time, of any method */
 	struct auth_password password;
 	struct auth_kbdint kbdint;
+	struct offload *threads; /* for keys that have to be unlocked */
+	struct auth_publickey publickey;
 };
 
 /* All but the asker, which is copied, is borrowed. */
 void auth_init(struct auth *a, struct session *s, const struct identities *identities,
 	       const struct auth_secrets *secrets, const struct connection_settings *settings,
-	       const struct auth_asker *asker);
-void auth_fini(struct auth *a); /* {0} is fine */
+	       const struct auth_asker *asker, struct offload *threads);
+void auth_fini(struct auth *a); /* before the session is closed; {0} is fine */
 enum step auth_step(struct auth *a, struct err *err);
+/* Whom it waits for: "the agent at /run/agent", or "" for the server. */
+void auth_describe(const struct auth *a, char *out, size_t size);
 
 /* ---- for the methods ---- */
 
@@ -89,3 +124,10 @@ enum auth_result auth_password_step(struct auth *a, struct err *err);
 bool auth_password_has_expired(const struct auth *a, const struct err *lost, struct err *ret);
 /* auth_publickey.c */
 enum auth_result auth_publickey_step(struct auth *a, struct err *err);
+void auth_publickey_fini(struct auth *a);
+/* auth_explain.c: why no key was of use */
+void auth_explain_keys(const struct auth *a, struct err *err);
+/* The session has ended because of err: if the server had enough of our keys, say how many. */
+void auth_explain_end(const struct auth *a, struct err *err);
+/* "/home/me/.ssh/id_rsa", "agent: SHA256:... me@here", each "with CERTIFICATE". */
+void auth_candidate_label(const struct auth_candidate *c, char *out, size_t size);

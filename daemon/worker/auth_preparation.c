@@ -18,6 +18,7 @@ void preparation_free(struct preparation *p)
 	hostkey_set_fini(&p->host_keys);
 	identities_fini(&p->identities);
 	secret_fini(&p->secrets.password);
+	secret_fini(&p->secrets.passphrase);
 	connection_settings_fini(&p->settings);
 	free(p);
 }
@@ -36,6 +37,9 @@ static void read_secrets(struct preparation *p)
 	if (p->settings.password)
 		secret_read_file(&p->secrets.password, p->settings.password, "password file",
 				 &p->secrets.error);
+	if (p->settings.passphrase)
+		secret_read_file(&p->secrets.passphrase, p->settings.passphrase, "passphrase file",
+				 &p->secrets.passphrase_error);
 }
 
 /* On a thread. */
@@ -46,8 +50,7 @@ static void work(void *data)
 	if (hostkey_set_load(&p->host_keys, connection_known_name(&p->settings), p->settings.port,
 			     &p->settings.known_hosts, &p->error) < 0)
 		return;
-	if (identities_load(&p->identities, &p->settings.identities, p->settings.identities_implied,
-			    &p->error) == 0)
+	if (identities_load(&p->identities, &p->settings, &p->error) == 0)
 		check_identities(p);
 	read_secrets(p);
 }

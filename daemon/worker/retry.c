@@ -86,7 +86,7 @@ unsigned retry_wait(struct retry *r, enum err_code why, bool clients_wait, uint6
 		return random_u32() % AT_ONCE_MS;
 	}
 	wait = backoff_next(&r->backoff, random_u32());
-	if (why == ERR_AUTH)
+	if (why == ERR_AUTH || why == ERR_AGENT)
 		wait = MAX(wait, REFUSED_MIN_MS);
 	if (clients_wait && retry_is_of_network(why))
 		wait = MIN(wait, MAX(retry_hurried(r, now_ms), 1));

@@ -1,5 +1,6 @@
 """Throw-away keys, authorized_keys and known_hosts lines."""
 
+import getpass
 import pathlib
 import shutil
 import subprocess
@@ -11,6 +12,28 @@ def generate(path, kind="ed25519", passphrase="", bits=None):
         command += ["-b", str(bits)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return path
+
+
+def change_passphrase(path, old, new):
+    subprocess.run(
+        ["ssh-keygen", "-q", "-p", "-P", old, "-N", new, "-f", str(path)],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def certify(authority, path, *, principals=None, validity="always:forever", host=False):
+    """Makes PATH-cert.pub for the user who runs the tests."""
+    subprocess.run(
+        ["ssh-keygen", "-q", "-s", str(authority), "-I", "test", "-V", validity]
+        + ["-n", principals or getpass.getuser()]
+        + (["-h"] if host else [])
+        + [f"{path}.pub"],
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    return pathlib.Path(f"{path}-cert.pub")
 
 
 def public(path):
