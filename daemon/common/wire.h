@@ -23,6 +23,9 @@
  *   connect-cancel  {call}                            the client is gone
  *   answer          {call, answers}                   to a question, one a prompt; null: nobody is
  *                                                     there who could say
+ *   command-started {call, error?}                    with the other end of its standard input and
+ *                                                     output (wire_command.h)
+ *   command-ended   {call, error}                     by itself; error says how
  *   wake            {}                                the network may be another one: end waits
  *   ping            {seq}
  *   shutdown        {}                                close channels and sessions politely, exit 0
@@ -46,6 +49,8 @@
  *   forward-removed {tunnel, forward}                 the worker's copies of its sockets are closed,
  *                                                     and the server has been told not to listen
  *   tunnel-removed  {tunnel}                          the same for all of them
+ *   command         {call, tunnel, route, hop}        run the proxy_command of that server
+ *   command-end     {call}                            it is not needed any more, or its end is known
  *   pong            {seq, stall_us, worst_stall_us, sessions}
  *
  * Times ending in _at_ms are CLOCK_MONOTONIC, which all processes of a machine share.
@@ -66,7 +71,7 @@ struct wire_settings {
 
 /* What a worker knows of a session that got at least as far as TCP. Strings "" when unknown. */
 struct wire_session {
-	char address[64]; /* "192.0.2.7:22", "[2001:db8::1]:22" */
+	char address[160]; /* "192.0.2.7:22", "db:22 through proxy 10.0.0.1:1080" */
 	char server_version[128]; /* "SSH-2.0-OpenSSH_9.2p1 Debian-2", escaped */
 	char cipher[64], kex[64];
 	char host_key[128]; /* "ssh-ed25519 SHA256:..." */

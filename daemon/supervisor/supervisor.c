@@ -41,18 +41,31 @@ static void stop(struct supervisor *s)
 	loop_timer_set(&s->last_resort, LAST_RESORT_MS);
 }
 
+/* No worker and no command of theirs is left. */
+static void end_when_alone(struct supervisor *s)
+{
+	if (s->is_stopping && s->are_workers_gone && s->commands.count == 0)
+		loop_quit(s->loop, 0);
+}
+
 static void on_all_gone(void *data)
 {
 	struct supervisor *s = data;
 
-	loop_quit(s->loop, 0);
+	s->are_workers_gone = true;
+	end_when_alone(s);
+}
+
+static void on_commands_over(void *data)
+{
+	end_when_alone(data);
 }
 
 static void on_last_resort(void *data)
 {
 	struct supervisor *s = data;
 
-	log_warning("the workers do not end; killing them");
+	log_warning("the workers, or commands of theirs, do not end; killing them");
 	workers_kill(s->workers);
 	loop_quit(s->loop, 0);
 }
@@ -83,6 +96,7 @@ static void on_worker_dead(void *data, struct worker *w, const struct err *why)
 	sync_on_worker_dead(&s->sync, w, why);
 	asks_on_worker_dead(&s->asks, w, why);
 	questions_on_worker_dead(&s->questions, w);
+	proxy_commands_on_worker_dead(&s->commands, w);
 }
 
 static int on_worker_message(void *data, struct worker *w, const char *type, json_t *message,
@@ -94,6 +108,8 @@ static int on_worker_message(void *data, struct worker *w, const char *type, jso
 		return asks_handle(&s->asks, w, type, message, err);
 	if (questions_know(type))
 		return questions_handle(&s->questions, w, type, message, err);
+	if (proxy_commands_know(type))
+		return proxy_commands_handle(&s->commands, w, type, message, err);
 	return reports_handle(&s->sync, w, type, message, err);
 }
 
@@ -198,6 +214,7 @@ static int open_parts(struct supervisor *s, struct err *err)
 	    children_init(&s->children, s->loop) < 0 ||
 	    questions_init(&s->questions, s->loop, &s->tunnels) < 0)
 		return err_nomem(err);
+	proxy_commands_init(&s->commands, s->loop, &s->children, &s->tunnels, on_commands_over, s);
 	s->workers = workers_new(s->loop, &s->children, &worker_ops, on_all_gone, s, err);
 	s->sync.workers = s->workers;
 	if (!s->workers || control_open(&s->control, s->loop, s->socket_path, s->is_system,
@@ -258,6 +275,7 @@ void supervisor_fini(struct supervisor *s)
 		status_fini(&s->status);
 		network_close(&s->network);
 		workers_free(s->workers);
+		proxy_commands_fini(&s->commands);
 		while ((t = tunnels_after(&s->tunnels, NULL)))
 			sync_remove(&s->sync, t);
 		asks_fini(&s->asks);

@@ -15,6 +15,7 @@
 #include "daemon/supervisor/listening.h"
 #include "daemon/supervisor/load.h"
 #include "daemon/supervisor/network.h"
+#include "daemon/supervisor/proxy_commands.h"
 #include "daemon/supervisor/questions.h"
 #include "daemon/supervisor/status.h"
 #include "daemon/supervisor/sync.h"
@@ -38,13 +39,14 @@ struct supervisor {
 	struct changes changes;
 	struct asks asks; /* what commands wait for workers to answer */
 	struct questions questions; /* of workers, to people */
+	struct proxy_commands commands; /* that run for workers */
 	struct control control;
 	struct status status;
 	struct network network;
 	struct tunnels_observer log_observer;
 	struct loop_signal signals[3];
 	struct loop_timer watchdog, last_resort;
-	bool is_published, is_stopping;
+	bool is_published, is_stopping, are_workers_gone;
 };
 
 /* Takes config over, even on failure. */

@@ -241,7 +241,7 @@ struct attempt *attempt_new(const struct worker_parts *parts,
 			       .fd = -1 };
 	loop_defer_open(&a->progress, parts->loop, on_progress, a);
 	a->preparing = preparation_start(parts->files, settings, on_prepared, a, err);
-	a->way = a->preparing ? way_new(parts, settings, purpose->through, &way_ops, a, err) : NULL;
+	a->way = a->preparing ? way_new(parts, settings, purpose, &way_ops, a, err) : NULL;
 	if (!a->way) {
 		attempt_free(a);
 		return NULL;
@@ -270,7 +270,13 @@ struct session *attempt_session(struct attempt *a)
 
 struct session *attempt_take_session(struct attempt *a)
 {
+	way_linger(a->way);
 	return TAKE(a->session);
+}
+
+void attempt_explain(const struct attempt *a, struct err *err)
+{
+	way_explain(a->way, err);
 }
 
 void attempt_facts(struct attempt *a, struct wire_session *ret)

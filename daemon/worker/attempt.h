@@ -45,6 +45,8 @@ struct session *attempt_session(struct attempt *a);
 struct session *attempt_take_session(struct attempt *a); /* hands it over, with all its duties */
 /* What it waits for, for the message when time runs out: "the SSH banner of 192.0.2.7:22". */
 void attempt_describe(const struct attempt *a, char *out, size_t size);
+/* The session broke, or never came: if the way knows better why, that becomes the error. */
+void attempt_explain(const struct attempt *a, struct err *err);
 void attempt_facts(struct attempt *a, struct wire_session *ret);
 /* Dead TCP is noticed by the kernel as well, even when only we have something to say. */
 void attempt_set_tcp_timeout(struct attempt *a, unsigned timeout_ms);

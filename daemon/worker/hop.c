@@ -36,6 +36,8 @@ static void lose(struct hop *hop, const struct err *why)
 {
 	struct err error = *why; /* may be the attempt's own */
 
+	if (hop->attempt)
+		attempt_explain(hop->attempt, &error);
 	if (error.code == ERR_TIMEOUT || error.code == ERR_KEEPALIVE)
 		jump_blame(hop->purpose.through, hop->doubt_ms);
 	hop->ops->on_lost(hop->data, &error);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "daemon/common/offload.h"
+#include "daemon/worker/command_call.h"
 #include "daemon/worker/gate.h"
 #include "daemon/worker/inquiry.h"
 #include "daemon/worker/relay.h"
@@ -20,6 +21,7 @@ struct worker_parts {
 	struct jumps *jumps;
 	struct report *report;
 	struct inquiries *inquiries; /* what the supervisor is asked */
+	struct command_calls *commands; /* what it runs for us */
 	struct relay_scratch *scratch;
 	struct partings *partings;
 	uint64_t *last_connection; /* id */

@@ -107,6 +107,16 @@ void report_forward_removed(struct report *r, uint64_t tunnel, uint64_t forward)
 	send_message(r, wire_about_forward("forward-removed", tunnel, forward));
 }
 
+void report_command(struct report *r, const struct wire_command *wanted)
+{
+	send_message(r, wire_command(wanted));
+}
+
+void report_command_end(struct report *r, uint64_t call)
+{
+	send_message(r, wire_about_call("command-end", call));
+}
+
 void report_want_stats(struct report *r)
 {
 	if (!loop_timer_is_set(&r->timer))

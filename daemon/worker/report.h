@@ -6,6 +6,7 @@
 
 #include "daemon/common/packet.h"
 #include "daemon/common/wire.h"
+#include "daemon/common/wire_command.h"
 #include "daemon/common/wire_question.h"
 
 struct report;
@@ -28,6 +29,9 @@ int report_question(struct report *r, uint64_t call, uint64_t tunnel,
 void report_question_cancel(struct report *r, uint64_t call);
 void report_removed(struct report *r, uint64_t tunnel);
 void report_forward_removed(struct report *r, uint64_t tunnel, uint64_t forward);
+
+void report_command(struct report *r, const struct wire_command *wanted);
+void report_command_end(struct report *r, uint64_t call);
 
 /* Counters have changed or are about to: collect within half a second. */
 void report_want_stats(struct report *r);

@@ -2,7 +2,7 @@
 /*
  * A name, TCP, and if there is a proxy what has to be said to it. Through a proxy the server's name is
  * the proxy's to resolve; SOCKS4 alone wants an address, so for it the name is looked up here first. Behind
- * a jump there is nothing of all that but a channel.
+ * a jump there is nothing of all that but a channel, and with a command only what it says and hears.
  */
 #include "daemon/worker/way.h"
 
@@ -13,16 +13,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/worker/attempt.h"
 #include "daemon/worker/dial.h"
 #include "daemon/worker/passage.h"
 #include "daemon/worker/proxy_handshake.h"
+#include "lib/proxy_command.h"
 #include "lib/util.h"
+
+#define LINGER_MS 3000 /* longer than a goodbye takes (parting.c) */
 
 enum way_stage {
 	WAY_TARGET, /* the server's name, for a SOCKS4 proxy */
 	WAY_NAME, /* the name of what is dialled */
 	WAY_TCP,
 	WAY_PROXY, /* the proxy's consent */
+	WAY_COMMAND, /* the supervisor starts it */
 	WAY_PASSAGE, /* a channel of the jump before it */
 };
 
@@ -39,6 +44,8 @@ struct way {
 	struct dial *dial;
 	struct proxy_handshake handshake;
 	struct passage *passage; /* NULL: it does not lead through a jump */
+	struct command_call *command; /* NULL: it is no command */
+	bool lingers;
 	struct loop_grave grave;
 };
 
@@ -218,12 +225,59 @@ static int enter_jump(struct way *w, const struct jump_user *through, struct err
 	return w->passage ? 0 : -1;
 }
 
+/* ---- over a command ---- */
+
+static void on_started(void *data, int fd)
+{
+	struct way *w = data;
+	char server[ENDPOINT_TEXT_MAX], name[32], text[ENDPOINT_TEXT_MAX + 64];
+
+	endpoint_format(server, w->settings->host, (uint16_t)w->settings->port);
+	proxy_command_name(name, sizeof(name), w->settings);
+	snprintf(text, sizeof(text), "%s through proxy_command %s", server, name);
+	w->ops->on_connected(w->data, fd, text);
+}
+
+static void on_not_started(void *data, const struct err *err)
+{
+	struct way *w = data;
+
+	w->ops->on_failed(w->data, err);
+}
+
+static const struct command_call_ops command_ops = {
+	.on_started = on_started,
+	.on_failed = on_not_started,
+};
+
+static int run_command(struct way *w, const struct attempt_for *purpose, struct err *err)
+{
+	struct wire_command wanted = { .tunnel = purpose->tunnel,
+				       .route = purpose->route,
+				       .hop = purpose->hop };
+
+	w->stage = WAY_COMMAND;
+	w->command = command_call_new(w->parts->commands, &wanted, &command_ops, w, err);
+	return w->command ? 0 : -1;
+}
+
+void way_explain(const struct way *w, struct err *err)
+{
+	const struct err *end = w->command ? command_call_end(w->command) : NULL;
+
+	if (end &&
+	    (err->code == ERR_LOST || err->code == ERR_TIMEOUT || err->code == ERR_KEEPALIVE))
+		*err = *end;
+}
+
 /* ---- life ---- */
 
-static int start(struct way *w, const struct jump_user *through, struct err *err)
+static int start(struct way *w, const struct attempt_for *purpose, struct err *err)
 {
-	if (through)
-		return enter_jump(w, through, err);
+	if (purpose->through)
+		return enter_jump(w, purpose->through, err);
+	if (w->settings->proxy_command.count > 0)
+		return run_command(w, purpose, err);
 	if (w->settings->proxy && proxy_url_parse(w->settings->proxy, &w->proxy, err) < 0)
 		return err_prefix(err, "proxy");
 	w->has_proxy = w->settings->proxy != NULL;
@@ -235,7 +289,7 @@ static int start(struct way *w, const struct jump_user *through, struct err *err
 }
 
 struct way *way_new(const struct worker_parts *parts, const struct connection_settings *settings,
-		    const struct jump_user *through, const struct way_ops *ops, void *data,
+		    const struct attempt_for *purpose, const struct way_ops *ops, void *data,
 		    struct err *err)
 {
 	struct way *w = calloc(1, sizeof(*w));
@@ -245,7 +299,7 @@ struct way *way_new(const struct worker_parts *parts, const struct connection_se
 		return NULL;
 	}
 	*w = (struct way){ .parts = parts, .settings = settings, .ops = ops, .data = data };
-	if (start(w, through, err) < 0) {
+	if (start(w, purpose, err) < 0) {
 		free(w);
 		return NULL;
 	}
@@ -260,6 +314,11 @@ static void way_destroy(void *data)
 	free(w);
 }
 
+void way_linger(struct way *w)
+{
+	w->lingers = true;
+}
+
 void way_free(struct way *w)
 {
 	if (!w)
@@ -268,6 +327,7 @@ void way_free(struct way *w)
 	dial_free(TAKE(w->dial));
 	proxy_handshake_stop(&w->handshake);
 	passage_release(TAKE(w->passage));
+	command_call_release(TAKE(w->command), w->lingers ? LINGER_MS : 0);
 	loop_bury(w->parts->loop, &w->grave, way_destroy, w);
 }
 
@@ -287,6 +347,10 @@ void way_describe(const struct way *w, char *out, size_t size)
 		dial_describe(w->dial, where, sizeof(where));
 		snprintf(out, size, "a TCP connection to %s%s (does a firewall drop it?)",
 			 w->has_proxy ? "proxy " : "", where);
+		break;
+	case WAY_COMMAND:
+		snprintf(out, size, "proxy_command %s to be started",
+			 proxy_command_name(where, sizeof(where), w->settings));
 		break;
 	case WAY_PASSAGE:
 		snprintf(out, size, "the jump before it, to connect to %s",

@@ -27,6 +27,7 @@ struct worker {
 	struct partings partings;
 	struct inquiries inquiries;
 	uint64_t last_connection; /* id; see wire_connection */
+	struct command_calls commands;
 	int spare_fd;
 	struct wire_connections found; /* for an answer */
 };
@@ -266,6 +267,16 @@ static int handle_restart(struct delivery *d, struct err *err)
 	return about_tunnel(d, tunnel_restart, err);
 }
 
+static int handle_command_started(struct delivery *d, struct err *err)
+{
+	return command_calls_started(&d->worker->commands, d->message, d->fds, d->fd_count, err);
+}
+
+static int handle_command_ended(struct delivery *d, struct err *err)
+{
+	return command_calls_ended(&d->worker->commands, d->message, err);
+}
+
 static int handle_wake(struct delivery *d, struct err *err)
 {
 	for (struct list *link = d->worker->tunnels.next; link != &d->worker->tunnels;
@@ -336,6 +347,8 @@ static const struct {
 	{ "attach", handle_attach },
 	{ "connect-cancel", handle_connect_cancel },
 	{ "answer", handle_answer },
+	{ "command-started", handle_command_started },
+	{ "command-ended", handle_command_ended },
 	{ "wake", handle_wake },
 	{ "ping", handle_ping },
 	{ "shutdown", handle_shutdown },
@@ -410,6 +423,8 @@ static int open_parts(struct worker *w, int fd, struct err *err)
 	p->report = report_new(p->loop, w->port, collect_stats, w);
 	inquiries_init(&w->inquiries, p->report);
 	p->inquiries = &w->inquiries;
+	command_calls_init(&w->commands, p->loop, p->report);
+	p->commands = &w->commands;
 	return p->report ? 0 : err_nomem(err);
 }
 
@@ -441,6 +456,7 @@ void worker_free(struct worker *w)
 	partings_fini(&w->partings);
 	jumps_free(w->parts.jumps);
 	closep(&w->spare_fd);
+	command_calls_fini(&w->commands);
 	report_free(w->parts.report);
 	packet_port_free(w->port);
 	loop_timer_close(&w->farewell);

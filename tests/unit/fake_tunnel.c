@@ -97,6 +97,10 @@ struct session *attempt_take_session(struct attempt *a)
 	return (struct session *)a;
 }
 
+void attempt_explain(const struct attempt *a, struct err *err)
+{
+}
+
 bool session_is_cancelling(const struct session *s)
 {
 	return heard.cancelling;
