@@ -1,4 +1,5 @@
-"""Two hosts in network namespaces, joined by a cable that can be cut or turn into a black hole.
+"""Hosts in network namespaces: two joined by a cable that can be cut or turn into a black hole, or
+several in a row, of which each knows its neighbours only.
 
 A namespace belongs to a thread: inside `with host:` sockets and processes made by this thread are
 in it, and so are the threads it starts. Files (and so Unix sockets with a path) are shared."""
@@ -144,3 +145,46 @@ table inet hole {{
     def close(self):
         self.near.close()
         self.far.close()
+
+
+class Row:
+    """hosts[0] ── hosts[1] ── … Link i leads from host i to the next. Nobody routes: who wants to go
+    further has to ask a neighbour to do it for him. Damage is done at the right end of a link."""
+
+    def __init__(self, *names):
+        self.hosts = [Host(name, 0) for name in names]
+        for i, (left, right) in enumerate(zip(self.hosts, self.hosts[1:])):
+            peer = ("peer", "name", "left", "netns", right.namespace)
+            left.ip("link", "add", "right", "type", "veth", *peer)
+            left.ip("addr", "add", f"10.77.{i + 1}.1/24", "dev", "right")
+            right.ip("addr", "add", f"{self.address(i + 1)}/24", "dev", "left")
+            left.ip("link", "set", "right", "up")
+            right.ip("link", "set", "left", "up")
+
+    @staticmethod
+    def address(i):
+        """Of a host, for its neighbour to the left."""
+        return f"10.77.{i}.2"
+
+    def black_hole(self, link):
+        """As Cable.black_hole()."""
+        self.hosts[link + 1].nft(
+            """
+table inet hole {
+    chain in { type filter hook input priority 0; iifname "left" meta l4proto tcp drop; }
+    chain out { type filter hook output priority 0; oifname "left" meta l4proto tcp drop; }
+}"""
+        )
+
+    def heal(self, link):
+        self.hosts[link + 1].nft("delete table inet hole")
+
+    def cut(self, link):
+        self.hosts[link + 1].ip("link", "set", "left", "down")
+
+    def mend(self, link):
+        self.hosts[link + 1].ip("link", "set", "left", "up")
+
+    def close(self):
+        for host in self.hosts:
+            host.close()
