@@ -49,6 +49,7 @@ class Daemon:
             **(env or {}),
         }
         self.process = None
+        self.birth_stall_us = 0
         if config is not None:
             self.write(config)
 
@@ -110,6 +111,7 @@ class Daemon:
         offset = len(self.log)
         self.spawn()
         until(lambda: self._is_ready(offset), seconds, "the control socket answers")
+        self.birth_stall_us = self.status()["worst_stall_us"]
         return self
 
     def _is_ready(self, offset):
@@ -275,10 +277,14 @@ class Daemon:
         return until(check, seconds, f"all tunnels are {state}", 0.05)
 
     def worst_stall_ms(self):
-        """The longest time any loop did not listen, since the start."""
+        """The longest time any loop did not listen, since the start. Not counted is what tunneld took
+        to start its workers: it waits until they run, and how long that takes others decide, who use
+        the CPUs."""
         status = self.status()
-        stalls = [w["worst_stall_us"] for w in status["workers"]] + [status["worst_stall_us"]]
-        return max(stalls) / 1000
+        stalls = [w["worst_stall_us"] for w in status["workers"]]
+        if status["worst_stall_us"] > self.birth_stall_us:
+            stalls.append(status["worst_stall_us"])
+        return max(stalls, default=0) / 1000
 
     def assert_no_stall(self, limit_ms=50):
         if not build.SANITIZED:

@@ -75,4 +75,5 @@ def test_a_name_server_that_does_not_answer(lab, cable, beside):
         row = daemon.wait_state(name, "backoff", build.limit(DEADLINE + 5), code="timeout")
         assert f"the name server to resolve 'host{i}.example.com'" in row["error"]["message"]
     beside.assert_untouched()
-    assert "worst stall" in daemon.ctl("inspect", "--daemon", check=0).stdout
+    shown = daemon.ctl("inspect", "--daemon", check=0).stdout
+    assert "worst stall" in shown and "STALL" in shown  # of tunneld, and of each worker
