@@ -31,5 +31,9 @@ bool str_is_utf8(const char *bytes, size_t length); /* well-formed, no surrogate
  */
 const char *str_suggest(const char *word, const char *const *candidates, size_t count);
 
+/* Whether pattern, in which "*" and "?" stand for any text and any character, is the whole of text,
+ * without regard to case. */
+bool str_glob(const char *pattern, const char *text);
+
 /* asprintf() that returns the text or NULL. */
 char *str_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -30,6 +30,7 @@ SYSTEM = [
                   "daemon/worker/channel*", "tests/*"]),
     ("event2/*", ["daemon/*", "tests/*"]),
     ("yaml.h", ["lib/yaml*", "tests/*"]),
+    ("openssl/*", ["lib/fingerprint.c"]),
     ("systemd/*", ["daemon/supervisor/systemd.c", "daemon/common/log.c"]),
 ]
 
@@ -84,6 +85,8 @@ CASES = [
     ("lib/yaml.c", '#include "lib/yaml.h"', False),
     ("lib/yaml.c", "#include <yaml.h>", False),
     ("lib/config.c", "#include <yaml.h>", True),
+    ("lib/fingerprint.c", "#include <openssl/evp.h>", False),
+    ("lib/known_hosts.c", "#include <openssl/evp.h>", True),
     ("lib/config.c", '#include "daemon/common/log.h"', True),
     ("lib/config.c", "#include <event2/event.h>", True),
     ("lib/config.c", '#include "err.h"', True),

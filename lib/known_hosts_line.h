@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One line of a known_hosts file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"): what stands where, and
+ * whether its patterns are for a name. Nothing is decoded before it has to be: files have thousands
+ * of lines, and one or two are for the server in question.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { KNOWN_HOSTS_LINE_MAX = 64 * 1024 }; /* bytes; longer ones are passed over */
+
+enum known_hosts_marker {
+	MARKER_NONE,
+	MARKER_REVOKED,
+	MARKER_AUTHORITY,
+	MARKER_UNKNOWN /* from a future; the line says nothing to us */
+};
+
+/* "[marker] patterns type base64 [comment]" */
+struct known_hosts_line {
+	enum known_hosts_marker marker;
+	char *patterns, *type, *base64; /* point into the text that was read */
+};
+
+/* Cuts text, which has no newline, into words. False: it is empty, a comment, or no such line. */
+bool known_hosts_line_read(struct known_hosts_line *ret, char *text);
+
+enum known_hosts_match { MATCH_NO, MATCH_YES, MATCH_NEGATED };
+
+/* Comma-separated patterns, of which a negated one that matches wins; or one salted hash. The name
+ * is in lower case. */
+enum known_hosts_match known_hosts_patterns_match(const char *patterns, const char *name);
