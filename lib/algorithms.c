@@ -227,6 +227,17 @@ const char *algorithms_default(enum algorithm_kind kind, bool aes)
 	return "";
 }
 
+char *algorithms_everything(enum algorithm_kind kind, bool aes)
+{
+	struct strbuf list = { 0 };
+	const char *name;
+
+	add_names(&list, algorithms_default(kind, aes), NULL);
+	for (size_t i = 0; (name = algorithms_name(kind, i)); i++)
+		add_names(&list, name, NULL);
+	return strbuf_take(&list);
+}
+
 static int check_names(enum algorithm_kind kind, const char *list, struct err *err)
 {
 	CLEANUP(freep) char *copy = strdup(list);
@@ -249,7 +260,8 @@ int algorithms_check(enum algorithm_kind kind, const char *list, struct err *err
 	CLEANUP(freep) char *offer = NULL;
 
 	if (strlen(list) > ALGORITHM_LIST_MAX)
-		return err_set(err, ERR_CONFIG, "a list of more than %d bytes", ALGORITHM_LIST_MAX);
+		return err_set(err, ERR_CONFIG, "the list is too long; %d bytes are allowed",
+			       ALGORITHM_LIST_MAX);
 	if (op != '-')
 		return check_names(kind, list + (op != '\0'), err);
 	if (list[1] == '\0')

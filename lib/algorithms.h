@@ -34,6 +34,10 @@ char *algorithms_known(enum algorithm_kind kind, const char *list, struct strv *
 /* What is offered without a list, best first. aes: the CPU has instructions for it. */
 const char *algorithms_default(enum algorithm_kind kind, bool aes);
 
+/* The same, and behind it whatever else there is, for servers that have nothing of that. The caller
+ * frees; NULL: no memory. */
+char *algorithms_everything(enum algorithm_kind kind, bool aes);
+
 /* What is offered: list (NULL: nothing was said) applied to defaults. The caller frees; NULL: no
  * memory. */
 char *algorithms_offer(const char *list, const char *defaults);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/config_value.h"
+#include "lib/host_key.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -119,23 +120,16 @@ bool value_agent(struct config_decoder *d, const struct schema_key *key, const s
 
 /* ---- host keys ---- */
 
-static bool is_pin(const char *text)
-{
-	return strncmp(text, "SHA256:", strlen("SHA256:")) == 0 ||
-	       (strchr(text, ' ') != NULL && strchr(text, '-') != NULL);
-}
-
 static bool add_pin(struct config_decoder *d, const struct schema_key *key, const struct node *node,
 		    void *value)
 {
+	CLEANUP(freep) char *pin = NULL;
+	struct err err;
+
 	if (!value_is_text(d, node))
 		return false;
-	if (is_pin(node->text))
-		return add_text(d, node, value, node->text);
-	config_complain(d, node,
-			"a pinned key is its fingerprint (SHA256:...) or a public key (ssh-ed25519 "
-			"AAAA...)");
-	return false;
+	pin = host_key_read_pin(node->text, &err);
+	return pin ? add_text(d, node, value, pin) : value_complain(d, node, &err);
 }
 
 static bool add_pins(struct config_decoder *d, const struct schema_key *key,

@@ -50,7 +50,7 @@ struct connection_settings {
 	struct strv host_key; /* "strict", "accept-new", or pins: "SHA256:…", "ssh-ed25519 AAAA…" */
 	char *host_key_alias; /* looked up instead of host */
 
-	/* how to talk; lists are OpenSSH's, relative ones (+ - ^) already applied */
+	/* how to talk; lists are OpenSSH's, and may be relative (+ - ^) */
 	char *ciphers, *kex, *macs, *host_key_algorithms; /* NULL: ours */
 	unsigned compression;
 	unsigned rekey_kib, rekey_ms; /* new keys after so much or so long; 0: the protocol's own */

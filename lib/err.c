@@ -92,6 +92,17 @@ int err_append(struct err *err, const char *fmt, ...)
 	return -1;
 }
 
+void err_replace(struct err *err, const char *what, const char *with)
+{
+	char *at = err ? strstr(err->msg, what) : NULL;
+	char tail[sizeof(err->msg)];
+
+	if (!at)
+		return;
+	memcpy(tail, at + strlen(what), strlen(at + strlen(what)) + 1);
+	snprintf(at, sizeof(err->msg) - (size_t)(at - err->msg), "%s%s", with, tail);
+}
+
 int err_nomem(struct err *err)
 {
 	return err_set(err, ERR_NOMEM, "out of memory");

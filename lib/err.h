@@ -41,6 +41,7 @@ enum err_actor {
 	X(ERR_HOST_KEY_CHANGED,    "host-key-changed",      PERSON) \
 	X(ERR_HOST_KEY_REVOKED,    "host-key-revoked",      PERSON) \
 	X(ERR_KNOWN_HOSTS,         "known-hosts-unreadable", PERSON) \
+	X(ERR_KNOWN_HOSTS_WRITE,   "known-hosts-unwritable", PERSON) \
 	/* who we are */ \
 	X(ERR_AUTH,                "auth-refused",          PERSON) \
 	X(ERR_NO_IDENTITY,         "no-identity",           PERSON) \
@@ -103,7 +104,7 @@ struct err {
 	} at;
 	/* One line, no trailing newline, safe to print. This long because the message for an unknown
 	 * host key holds the known_hosts line to add, and an RSA key takes 700 bytes of it. */
-	char msg[1024];
+	char msg[1280];
 };
 
 /* Fills err; always returns -1, so that "return err_set(...)" reads well. */
@@ -116,6 +117,9 @@ int err_set_errno(struct err *err, enum err_code code, int sys, const char *fmt,
 
 /* Puts "<fmt>: " before the message; returns -1. Used while an error climbs. */
 int err_prefix(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Puts with where what first stands in the message, if it does. */
+void err_replace(struct err *err, const char *what, const char *with);
 
 /* "no-memory"; returns -1. */
 int err_nomem(struct err *err);

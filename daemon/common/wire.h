@@ -27,6 +27,7 @@
  *                                                     output (wire_command.h)
  *   command-ended   {call, error}                     by itself; error says how
  *   wake            {}                                the network may be another one: end waits
+ *   host-key-written {call, error?}                  answers host-key-new
  *   ping            {seq}
  *   shutdown        {}                                close channels and sessions politely, exit 0
  *
@@ -36,6 +37,9 @@
  *                                                     each change once; jumps: {state, rtt_us,
  *                                                     error?, session?} of each
  *   route-state     {tunnel, route, state, error?}    of each of several servers; each change once
+ *   host-key        {tunnel, route, hop, key}         the server of that hop has shown it (base64)
+ *   host-key-new    {call, tunnel, route, hop, key}   nobody knows it; write it down, so that the
+ *                                                     attempt can go on
  *   forward-state   {tunnel, forward, state, port, note?, error?}
  *   stats           {tunnel, bytes_in, bytes_out, connections, connections_total, rtt_us, forwards}
  *                                                     at most twice a second, only when changed

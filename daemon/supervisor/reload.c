@@ -59,6 +59,7 @@ static void apply_change(struct supervisor *s, const struct tunnel_change *c)
 	if (c->reconnect) {
 		forget_ports(t);
 		servers_forget(t);
+		shown_keys_fini(&t->shown_keys);
 	}
 	if (c->reconnect || c->upkeep)
 		t->spec_told = false;

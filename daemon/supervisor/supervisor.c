@@ -13,7 +13,7 @@
 #include "lib/util.h"
 
 #define NAME_THREADS 4
-#define DISK_THREADS 2 /* one change at a time, and the search for who has a port */
+#define DISK_THREADS 3 /* one change at a time, a host key, and the search for who has a port */
 #define LAST_RESORT_MS 3900 /* an end that takes longer is forced */
 
 /* ---- the end ---- */
@@ -104,6 +104,8 @@ static int on_worker_message(void *data, struct worker *w, const char *type, jso
 {
 	struct supervisor *s = data;
 
+	if (host_keys_know(type))
+		return host_keys_handle(&s->host_keys, w, type, message, err);
 	if (asks_know(type))
 		return asks_handle(&s->asks, w, type, message, err);
 	if (questions_know(type))
@@ -210,13 +212,14 @@ static int open_parts(struct supervisor *s, struct err *err)
 					    on_listening_change, s, err) < 0)
 		return -1;
 	sync_init(&s->sync, s->loop, &s->tunnels, &s->listen, on_settled, s);
+	host_keys_init(&s->host_keys, s->disk, &s->tunnels);
 	if (changes_init(&s->changes, s) < 0 || asks_init(&s->asks, s->loop) < 0 ||
 	    children_init(&s->children, s->loop) < 0 ||
 	    questions_init(&s->questions, s->loop, &s->tunnels) < 0)
 		return err_nomem(err);
 	proxy_commands_init(&s->commands, s->loop, &s->children, &s->tunnels, on_commands_over, s);
 	s->workers = workers_new(s->loop, &s->children, &worker_ops, on_all_gone, s, err);
-	s->sync.workers = s->workers;
+	s->sync.workers = s->host_keys.workers = s->workers;
 	if (!s->workers || control_open(&s->control, s->loop, s->socket_path, s->is_system,
 					commands_dispatch, s, err) < 0)
 		return -1;
@@ -272,6 +275,7 @@ void supervisor_fini(struct supervisor *s)
 	if (s->loop) {
 		control_close(&s->control);
 		changes_fini(&s->changes);
+		host_keys_fini(&s->host_keys);
 		status_fini(&s->status);
 		network_close(&s->network);
 		workers_free(s->workers);

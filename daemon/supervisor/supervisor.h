@@ -12,6 +12,7 @@
 #include "daemon/supervisor/changes.h"
 #include "daemon/supervisor/children.h"
 #include "daemon/supervisor/control.h"
+#include "daemon/supervisor/host_keys.h"
 #include "daemon/supervisor/listening.h"
 #include "daemon/supervisor/load.h"
 #include "daemon/supervisor/network.h"
@@ -37,6 +38,7 @@ struct supervisor {
 	struct children children;
 	struct workers *workers;
 	struct changes changes;
+	struct host_keys host_keys;
 	struct asks asks; /* what commands wait for workers to answer */
 	struct questions questions; /* of workers, to people */
 	struct proxy_commands commands; /* that run for workers */

@@ -155,6 +155,7 @@ static void tunnel_free(struct tunnel *t)
 	list_remove(&t->todo_link);
 	list_remove(&t->start_link);
 	history_fini(&t->history);
+	shown_keys_fini(&t->shown_keys);
 	free(t->session);
 	free(t->jumps);
 	servers_forget(t);

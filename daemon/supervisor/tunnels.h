@@ -11,6 +11,7 @@
 
 #include "daemon/common/wire.h"
 #include "daemon/supervisor/history.h"
+#include "daemon/supervisor/shown_keys.h"
 #include "lib/config.h"
 #include "lib/list.h"
 
@@ -77,6 +78,7 @@ struct tunnel {
 	size_t server_count;
 	int64_t rtt_us; /* -1: never measured in this session */
 	struct wire_counters counters, before;
+	struct shown_keys shown_keys; /* by its servers */
 	struct history history;
 	struct list forwards; /* struct forward.link */
 

@@ -21,6 +21,7 @@ enum connect_phase {
 	CONNECT_FILES,
 	CONNECT_BANNER,
 	CONNECT_KEX,
+	CONNECT_HOST_KEY,
 	CONNECT_AUTH,
 };
 
@@ -39,6 +40,8 @@ struct attempt {
 	struct err failure; /* of one of the above */
 
 	struct session *session;
+	struct hostkey_question question; /* about a key nobody knows */
+	bool is_trusted; /* the server is who it should be */
 	struct auth auth;
 	struct wire_session facts;
 	struct loop_defer progress;
@@ -118,13 +121,16 @@ static const struct session_ops session_ops = {
 
 static int open_session(struct attempt *a, struct err *err)
 {
-	char algorithms[256];
+	bool older = older_has(a->parts->older, a->settings);
+	CLEANUP(freep) char *algorithms = hostkey_algorithms(&a->prep->trust, older);
 	struct session_settings settings = {
 		.connection = a->settings,
 		.host_key_algorithms = algorithms,
+		.is_older = older,
 	};
 
-	hostkey_algorithms(&a->prep->host_keys, algorithms, sizeof(algorithms));
+	if (!algorithms)
+		return err_nomem(err);
 	a->session = session_new(a->parts->loop, &session_ops, a, err);
 	if (!a->session)
 		return -1;
@@ -176,28 +182,89 @@ static void begin_auth(struct attempt *a)
 		  &asker, a->parts->files);
 }
 
-enum step attempt_verify(struct attempt *a, struct err *err)
+/* ---- who the server is ---- */
+
+static void note_facts(struct attempt *a, const struct public_key *key)
 {
 	struct session_facts facts;
-	ssh_key key = NULL;
-	enum step step = session_step_kex(a->session, err);
-	int rc;
 
-	if (step != STEP_NEXT)
-		return step;
 	session_facts(a->session, &facts);
 	memcpy(a->facts.server_version, facts.server_version, sizeof(facts.server_version));
 	memcpy(a->facts.cipher, facts.cipher, sizeof(facts.cipher));
 	memcpy(a->facts.kex, facts.kex, sizeof(facts.kex));
-	if (ssh_get_server_publickey(session_libssh(a->session), &key) != SSH_OK) {
-		session_error(a->session, "the key exchange", err);
+	public_key_describe(a->facts.host_key, key);
+}
+
+static void on_written(void *data, const struct err *error)
+{
+	struct attempt *a = data;
+
+	if (error->code == ERR_NONE)
+		a->is_trusted = true;
+	else
+		a->failure = *error;
+	advance(a);
+}
+
+/* -1: refused; 0: wait, or a->is_trusted. */
+static int judge(struct attempt *a, const struct public_key *key, struct err *err)
+{
+	const struct attempt_for *purpose = a->purpose;
+	struct wire_host_key shown = { .tunnel = purpose->tunnel,
+				       .route = purpose->route,
+				       .hop = purpose->hop };
+
+	strcpy(shown.key, key->base64);
+	if (purpose->tunnel)
+		report_host_key(a->parts->report, &shown);
+	switch (hostkey_verify(&a->prep->trust, key, err)) {
+	case HOSTKEY_TRUSTED:
+		a->is_trusted = true;
+		return 0;
+	case HOSTKEY_NEW:
+		if (!purpose->tunnel)
+			return err_set(err, ERR_HOST_KEY_UNKNOWN,
+				       "the new host key belongs to no tunnel any more");
+		hostkey_ask(a->parts->host_keys, &a->question, a->parts->report, &shown, on_written,
+			    a);
+		return 0;
+	case HOSTKEY_REFUSED:
+		break;
+	}
+	return -1;
+}
+
+static enum step step_judge(struct attempt *a, struct err *err)
+{
+	struct public_key key;
+	enum step step = session_step_kex(a->session, err);
+	int rc;
+
+	if (step == STEP_FAIL)
+		older_note(a->parts->older, a->settings, err);
+	if (step != STEP_NEXT)
+		return step;
+	if (hostkey_shown(session_libssh(a->session), &key, err) < 0)
+		return STEP_FAIL;
+	note_facts(a, &key);
+	a->phase = CONNECT_HOST_KEY;
+	rc = judge(a, &key, err);
+	public_key_fini(&key);
+	return rc < 0 ? STEP_FAIL : STEP_NEXT;
+}
+
+enum step attempt_verify(struct attempt *a, struct err *err)
+{
+	enum step step = a->phase == CONNECT_KEX ? step_judge(a, err) : STEP_NEXT;
+
+	if (a->failure.code != ERR_NONE) {
+		*err = a->failure;
 		return STEP_FAIL;
 	}
-	hostkey_describe(key, a->facts.host_key, sizeof(a->facts.host_key));
-	rc = hostkey_verify(&a->prep->host_keys, key, err);
-	ssh_key_free(key);
-	if (rc < 0)
-		return STEP_FAIL;
+	if (step == STEP_NEXT && !a->is_trusted)
+		return STEP_WAIT;
+	if (step != STEP_NEXT)
+		return step;
 	a->phase = CONNECT_AUTH;
 	begin_auth(a);
 	return STEP_NEXT;
@@ -256,6 +323,7 @@ void attempt_free(struct attempt *a)
 	offload_cancel(TAKE(a->preparing));
 	way_free(TAKE(a->way));
 	auth_fini(&a->auth);
+	hostkey_forget(&a->question);
 	session_close(TAKE(a->session));
 	closep(&a->fd);
 	preparation_free(TAKE(a->prep));
@@ -303,6 +371,10 @@ void attempt_describe(const struct attempt *a, char *out, size_t size)
 		break;
 	case CONNECT_KEX:
 		snprintf(out, size, "%s in the key exchange", a->facts.address);
+		break;
+	case CONNECT_HOST_KEY:
+		snprintf(out, size, "the disk to write down the new host key of %s",
+			 a->facts.address);
 		break;
 	case CONNECT_AUTH:
 		auth_describe(&a->auth, out, size);

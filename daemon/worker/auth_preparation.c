@@ -15,7 +15,7 @@ void preparation_free(struct preparation *p)
 {
 	if (!p)
 		return;
-	hostkey_set_fini(&p->host_keys);
+	hostkey_trust_fini(&p->trust);
 	identities_fini(&p->identities);
 	secret_fini(&p->secrets.password);
 	secret_fini(&p->secrets.passphrase);
@@ -47,8 +47,7 @@ static void work(void *data)
 {
 	struct preparation *p = ((struct ticket *)data)->prep;
 
-	if (hostkey_set_load(&p->host_keys, connection_known_name(&p->settings), p->settings.port,
-			     &p->settings.known_hosts, &p->error) < 0)
+	if (hostkey_trust_load(&p->trust, &p->settings, &p->error) < 0)
 		return;
 	if (identities_load(&p->identities, &p->settings, &p->error) == 0)
 		check_identities(p);

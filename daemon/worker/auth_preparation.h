@@ -13,7 +13,7 @@
 
 struct preparation {
 	struct connection_settings settings; /* a copy, for the thread */
-	struct hostkey_set host_keys;
+	struct hostkey_trust trust;
 	struct identities identities;
 	struct auth_secrets secrets;
 	struct err error; /* why the attempt cannot go on; ERR_NONE: it can */

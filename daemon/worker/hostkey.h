@@ -1,46 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Is this the server we mean? Our own verdict over the known_hosts files (sshd(8), "SSH_KNOWN_HOSTS
- * FILE FORMAT"): libssh 0.10 ignores @revoked and negated patterns and gives a file up at its first
- * strange line. Reading the files happens before the key exchange, on a thread, and also tells
+ * Is this the server we mean? Our own verdict, from the known_hosts files (lib/known_hosts.h) or
+ * from pins. What is needed for it is read before the key exchange, on a thread, and also tells
  * which key types to ask the server for; the verdict afterwards only compares.
  */
 #pragma once
 
 #include <libssh/libssh.h>
 
+#include "lib/connection.h"
 #include "lib/err.h"
-#include "lib/util.h"
+#include "lib/known_hosts.h"
 
-struct hostkey_entry {
-	ssh_key key;
-	bool revoked;
-	bool portless; /* stands for the host on its default port: trusts, but accuses nobody */
-	const char *file; /* borrowed from hostkey_set.files */
-	unsigned line;
+/* What is trusted about one server. */
+struct hostkey_trust {
+	struct known_hosts known;
+	struct strv words; /* of `host_key` */
+	char *algorithms; /* `host_key_algorithms`; NULL: nothing was said */
 };
 
-/* What the files say about one server. */
-struct hostkey_set {
-	char *host; /* the name looked up */
-	unsigned port;
-	char *label; /* as it stands in known_hosts: "host" or "[host]:2222" */
-	struct strv files;
-	struct hostkey_entry *entries;
-	size_t count;
-	bool has_authority; /* a @cert-authority line matches; this libssh cannot use it */
+/* Blocks on disk. */
+int hostkey_trust_load(struct hostkey_trust *trust, const struct connection_settings *settings,
+		       struct err *err);
+void hostkey_trust_fini(struct hostkey_trust *trust);
+
+/* The list to offer: the types of keys that are known or pinned first. any_type: also those that are
+ * else asked for only when they are known. The caller frees; NULL: no memory. */
+char *hostkey_algorithms(const struct hostkey_trust *trust, bool any_type);
+
+/* What the server has shown. */
+int hostkey_shown(ssh_session ssh, struct public_key *ret, struct err *err);
+
+enum hostkey_verdict {
+	HOSTKEY_TRUSTED,
+	HOSTKEY_REFUSED, /* with an ERR_HOST_KEY_* that says what to do */
+	HOSTKEY_NEW /* nobody knows it, and it is to be accepted: the supervisor writes it down */
 };
 
-/* Blocks on disk. Missing files count as empty; strange lines are passed over, as OpenSSH does. */
-int hostkey_set_load(struct hostkey_set *set, const char *host, unsigned port,
-		     const struct strv *files, struct err *err);
-void hostkey_set_fini(struct hostkey_set *set);
+/* The message may hold a command about a tunnel, whose name is not known here. */
+#define HOSTKEY_COMMAND "tunctl hostkey accept "
+#define HOSTKEY_NAME "NAME"
 
-/* A list for SSH_OPTIONS_HOSTKEYS: the types the files know first. */
-void hostkey_algorithms(const struct hostkey_set *set, char *out, size_t size);
-
-/* 0: trusted. -1: ERR_HOST_KEY_*, with a message that says what to do. */
-int hostkey_verify(const struct hostkey_set *set, ssh_key key, struct err *err);
-
-/* "ssh-ed25519 SHA256:..." */
-void hostkey_describe(ssh_key key, char *out, size_t size);
+enum hostkey_verdict hostkey_verify(const struct hostkey_trust *trust, const struct public_key *key,
+				    struct err *err);

@@ -7,7 +7,9 @@
 #include "daemon/common/offload.h"
 #include "daemon/worker/command_call.h"
 #include "daemon/worker/gate.h"
+#include "daemon/worker/hostkey_question.h"
 #include "daemon/worker/inquiry.h"
+#include "daemon/worker/older.h"
 #include "daemon/worker/relay.h"
 #include "daemon/worker/report.h"
 #include "daemon/worker/resolve.h"
@@ -22,6 +24,8 @@ struct worker_parts {
 	struct report *report;
 	struct inquiries *inquiries; /* what the supervisor is asked */
 	struct command_calls *commands; /* what it runs for us */
+	struct hostkey_questions *host_keys;
+	struct older *older;
 	struct relay_scratch *scratch;
 	struct partings *partings;
 	uint64_t *last_connection; /* id */

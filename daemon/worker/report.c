@@ -97,6 +97,16 @@ void report_question_cancel(struct report *r, uint64_t call)
 	send_message(r, wire_about_call("question-cancel", call));
 }
 
+void report_host_key(struct report *r, const struct wire_host_key *shown)
+{
+	send_message(r, wire_host_key(shown));
+}
+
+void report_host_key_new(struct report *r, uint64_t call, const struct wire_host_key *shown)
+{
+	send_message(r, wire_host_key_new(call, shown));
+}
+
 void report_removed(struct report *r, uint64_t tunnel)
 {
 	send_message(r, wire_about("tunnel-removed", tunnel));

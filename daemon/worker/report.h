@@ -8,6 +8,7 @@
 #include "daemon/common/wire.h"
 #include "daemon/common/wire_command.h"
 #include "daemon/common/wire_question.h"
+#include "daemon/common/wire_hostkey.h"
 
 struct report;
 
@@ -27,6 +28,8 @@ void report_connections(struct report *r, const struct wire_connections *connect
 int report_question(struct report *r, uint64_t call, uint64_t tunnel,
 		    const struct question *q); /* -1: it could not be sent */
 void report_question_cancel(struct report *r, uint64_t call);
+void report_host_key(struct report *r, const struct wire_host_key *shown);
+void report_host_key_new(struct report *r, uint64_t call, const struct wire_host_key *shown);
 void report_removed(struct report *r, uint64_t tunnel);
 void report_forward_removed(struct report *r, uint64_t tunnel, uint64_t forward);
 

@@ -372,7 +372,6 @@ static int set_option(struct session *s, enum ssh_options_e option, const void *
 static int configure(struct session *s, const struct session_settings *settings, struct err *err)
 {
 	const struct connection_settings *c = settings->connection;
-	const char *ciphers = c->ciphers ? c->ciphers : session_default_ciphers();
 	int no = 0, port = (int)c->port;
 
 	/* Otherwise ssh_connect() reads ~/.ssh/config and may run commands from it. */
@@ -382,14 +381,10 @@ static int configure(struct session *s, const struct session_settings *settings,
 	ssh_options_set(s->ssh, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null");
 	ssh_options_set(s->ssh, SSH_OPTIONS_PORT, &port);
 	if (set_option(s, SSH_OPTIONS_HOST, connection_known_name(c), "host", err) < 0 ||
-	    set_option(s, SSH_OPTIONS_USER, c->user, "user", err) < 0 ||
-	    set_option(s, SSH_OPTIONS_CIPHERS_C_S, ciphers, "ciphers", err) < 0 ||
-	    set_option(s, SSH_OPTIONS_CIPHERS_S_C, ciphers, "ciphers", err) < 0 ||
-	    set_option(s, SSH_OPTIONS_KEY_EXCHANGE, session_default_kex(), "kex", err) < 0 ||
-	    set_option(s, SSH_OPTIONS_HOSTKEYS, settings->host_key_algorithms,
-		       "host key algorithms", err) < 0)
+	    set_option(s, SSH_OPTIONS_USER, c->user, "user", err) < 0)
 		return -1;
-	return 0;
+	return session_set_algorithms(s->ssh, c, settings->host_key_algorithms, settings->is_older,
+				      err);
 }
 
 int session_open(struct session *s, int fd, const struct session_settings *settings,

@@ -32,7 +32,8 @@ struct session_ops {
 
 struct session_settings {
 	const struct connection_settings *connection;
-	const char *host_key_algorithms; /* list, preferred first: those of the known keys */
+	const char *host_key_algorithms; /* the list to offer, complete */
+	bool is_older; /* the server had nothing of what is offered first */
 };
 
 struct session *session_new(struct loop *loop, const struct session_ops *ops, void *data,

@@ -2,6 +2,10 @@
 #include "daemon/worker/session_algorithms.h"
 
 #include <stdbool.h>
+#include <string.h>
+
+#include "lib/algorithms.h"
+#include "lib/str.h"
 
 #ifdef __aarch64__
 #include <asm/hwcap.h>
@@ -19,18 +23,88 @@ static bool cpu_has_aes(void)
 #endif
 }
 
-const char *session_default_ciphers(void)
+static int set_list(ssh_session ssh, enum ssh_options_e option, const char *list, const char *what,
+		    struct err *err)
 {
-	if (cpu_has_aes())
-		return "aes128-gcm@openssh.com,aes256-gcm@openssh.com,"
-		       "chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr";
-	return "chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,"
-	       "aes256-ctr,aes192-ctr,aes128-ctr";
+	char shown[256];
+
+	if (ssh_options_set(ssh, option, list) == SSH_OK)
+		return 0;
+	str_escape(shown, sizeof(shown), list, strlen(list));
+	return err_set(err, ERR_CONFIG, "libssh %s does not accept %s '%s'", ssh_version(0), what,
+		       shown);
 }
 
-const char *session_default_kex(void)
+/* What is the same in both directions. */
+static const struct {
+	enum algorithm_kind kind;
+	const char *what;
+	size_t offset; /* of the list in connection_settings */
+	enum ssh_options_e options[2];
+} rows[] = {
+	{ ALGORITHM_CIPHER,
+	  "ciphers",
+	  offsetof(struct connection_settings, ciphers),
+	  { SSH_OPTIONS_CIPHERS_C_S, SSH_OPTIONS_CIPHERS_S_C } },
+	{ ALGORITHM_MAC,
+	  "macs",
+	  offsetof(struct connection_settings, macs),
+	  { SSH_OPTIONS_HMAC_C_S, SSH_OPTIONS_HMAC_S_C } },
+	{ ALGORITHM_KEX,
+	  "kex",
+	  offsetof(struct connection_settings, kex),
+	  { SSH_OPTIONS_KEY_EXCHANGE, SSH_OPTIONS_KEY_EXCHANGE } },
+};
+
+static int set_row(ssh_session ssh, const struct connection_settings *c, size_t i, bool everything,
+		   struct err *err)
 {
-	return "mlkem768x25519-sha256,curve25519-sha256,curve25519-sha256@libssh.org,"
-	       "ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,"
-	       "diffie-hellman-group14-sha256,diffie-hellman-group16-sha512";
+	const char *list = *(char *const *)((const char *)c + rows[i].offset);
+	bool aes = cpu_has_aes();
+	CLEANUP(freep) char *all = everything ? algorithms_everything(rows[i].kind, aes) : NULL;
+	CLEANUP(freep)
+	char *offer = algorithms_offer(list, all ? all : algorithms_default(rows[i].kind, aes));
+
+	if (!offer)
+		return err_nomem(err);
+	if (set_list(ssh, rows[i].options[0], offer, rows[i].what, err) < 0)
+		return -1;
+	return set_list(ssh, rows[i].options[1], offer, rows[i].what, err);
+}
+
+/* "none" stays in the list: a server that does not compress is no reason not to talk to it. Only the
+ * kind that begins after authentication: before it, strangers would reach zlib. */
+static int set_compression(ssh_session ssh, bool wanted, struct err *err)
+{
+	const char *list = wanted ? "zlib@openssh.com,none" : "none";
+
+	if (set_list(ssh, SSH_OPTIONS_COMPRESSION_C_S, list, "compression", err) < 0)
+		return -1;
+	return set_list(ssh, SSH_OPTIONS_COMPRESSION_S_C, list, "compression", err);
+}
+
+/* Nothing is said where nobody asked: libssh then keeps to the protocol's limits. */
+static int set_rekey(ssh_session ssh, const struct connection_settings *c, struct err *err)
+{
+	uint64_t bytes = (uint64_t)c->rekey_kib * 1024;
+	uint32_t seconds = (c->rekey_ms + 999) / 1000;
+
+	if ((bytes && ssh_options_set(ssh, SSH_OPTIONS_REKEY_DATA, &bytes) != SSH_OK) ||
+	    (seconds && ssh_options_set(ssh, SSH_OPTIONS_REKEY_TIME, &seconds) != SSH_OK))
+		return err_set(err, ERR_CONFIG, "libssh %s does not accept 'rekey'",
+			       ssh_version(0));
+	return 0;
+}
+
+int session_set_algorithms(ssh_session ssh, const struct connection_settings *c,
+			   const char *host_keys, bool everything, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (set_row(ssh, c, i, everything, err) < 0)
+			return -1;
+	}
+	if (set_list(ssh, SSH_OPTIONS_HOSTKEYS, host_keys, "host_key_algorithms", err) < 0 ||
+	    set_compression(ssh, c->compression, err) < 0)
+		return -1;
+	return set_rekey(ssh, c, err);
 }

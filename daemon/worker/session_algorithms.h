@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which algorithms to offer, in which order, when the configuration does not say. Names that this
- * libssh does not know are passed over by it.
+ * How a session is to talk: the algorithms it offers, compression, and when keys are exchanged
+ * again. Names that this libssh does not know are passed over by it.
  */
 #pragma once
 
-/* AES-GCM first where the CPU has AES instructions, ChaCha20 first elsewhere. */
-const char *session_default_ciphers(void);
+#include <libssh/libssh.h>
 
-/* What is cheap to answer: a server-chosen group18 or sntrup761 costs 40 to 130 ms of loop. */
-const char *session_default_kex(void);
+#include "lib/connection.h"
+#include "lib/err.h"
+
+/* host_keys: the list to offer for host keys, complete. everything: not only what is offered first. */
+int session_set_algorithms(ssh_session ssh, const struct connection_settings *c,
+			   const char *host_keys, bool everything, struct err *err);

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "daemon/common/log.h"
+#include "daemon/worker/hostkey.h"
 #include "daemon/worker/parting.h"
 #include "daemon/worker/tunnel_parts.h"
+#include "lib/str.h"
 #include "lib/util.h"
 
 static void begin_round(struct tunnel *t);
@@ -145,11 +147,21 @@ void tunnel_drop_all(struct tunnel *t)
 
 static void begin_attempt(struct tunnel *t, const struct err *why_not_another);
 
+/* A message about a host key has the command that accepts it. */
+static void name_command(const struct tunnel *t, struct err *why)
+{
+	CLEANUP(freep) char *named = str_printf(HOSTKEY_COMMAND "%s", t->spec->name);
+
+	if (named)
+		err_replace(why, HOSTKEY_COMMAND HOSTKEY_NAME, named);
+}
+
 /* A server, in use or in the background, cannot be reached (any more); why learns what to do about it. */
 void tunnel_note_failure(struct tunnel *t, size_t route, struct err *why)
 {
 	if (err_wants_answer(why->code))
 		err_append(why, "; to answer: tunctl auth %s", t->spec->name);
+	name_command(t, why);
 	routes_failed(&t->routes, route, why);
 	tunnel_tell_route(t, route, t->routes.items[route].closed ? ROUTE_FAILED : ROUTE_DOWN, why);
 }

@@ -26,6 +26,8 @@ struct worker {
 	struct loop_timer farewell;
 	struct partings partings;
 	struct inquiries inquiries;
+	struct hostkey_questions host_keys;
+	struct older older;
 	uint64_t last_connection; /* id; see wire_connection */
 	struct command_calls commands;
 	int spare_fd;
@@ -277,6 +279,11 @@ static int handle_command_ended(struct delivery *d, struct err *err)
 	return command_calls_ended(&d->worker->commands, d->message, err);
 }
 
+static int handle_host_key_written(struct delivery *d, struct err *err)
+{
+	return hostkey_answered(&d->worker->host_keys, d->message, err);
+}
+
 static int handle_wake(struct delivery *d, struct err *err)
 {
 	for (struct list *link = d->worker->tunnels.next; link != &d->worker->tunnels;
@@ -349,6 +356,7 @@ static const struct {
 	{ "answer", handle_answer },
 	{ "command-started", handle_command_started },
 	{ "command-ended", handle_command_ended },
+	{ "host-key-written", handle_host_key_written },
 	{ "wake", handle_wake },
 	{ "ping", handle_ping },
 	{ "shutdown", handle_shutdown },
@@ -411,6 +419,8 @@ static int open_parts(struct worker *w, int fd, struct err *err)
 	p->jumps = jumps_new(p);
 	p->scratch = malloc(sizeof(*p->scratch));
 	p->partings = &w->partings;
+	p->host_keys = &w->host_keys;
+	p->older = &w->older;
 	p->last_connection = &w->last_connection;
 	p->spare_fd = &w->spare_fd;
 	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -440,6 +450,7 @@ struct worker *worker_new(struct loop *loop, int fd, struct err *err)
 	list_init(&w->tunnels);
 	w->spare_fd = -1;
 	partings_init(&w->partings, loop);
+	hostkey_questions_init(&w->host_keys);
 	if (open_parts(w, fd, err) < 0) {
 		worker_free(w);
 		return NULL;
@@ -455,6 +466,7 @@ void worker_free(struct worker *w)
 	free_tunnels(w);
 	partings_fini(&w->partings);
 	jumps_free(w->parts.jumps);
+	older_fini(&w->older);
 	closep(&w->spare_fd);
 	command_calls_fini(&w->commands);
 	report_free(w->parts.report);

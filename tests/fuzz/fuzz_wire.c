@@ -9,6 +9,7 @@
 
 #include "daemon/common/wire.h"
 #include "daemon/common/wire_question.h"
+#include "daemon/common/wire_hostkey.h"
 #include "lib/str.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -196,6 +197,24 @@ static void try_questions(json_t *m)
 	json_decref(copy);
 }
 
+static void try_host_keys(json_t *m)
+{
+	struct wire_host_key shown, again;
+	struct err error;
+	uint64_t call;
+	json_t *copy;
+
+	if (wire_read_host_key_written(m, &call, &error, NULL) == 0)
+		check_error(&error);
+	wire_read_host_key_new(m, &call, &shown, NULL);
+	if (wire_read_host_key(m, &shown, NULL) < 0)
+		return;
+	copy = wire_host_key(&shown);
+	must(copy && wire_read_host_key(copy, &again, NULL) == 0);
+	must(strcmp(shown.key, again.key) == 0 && shown.hop == again.hop);
+	json_decref(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	json_t *m = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
@@ -209,6 +228,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try_small(m);
 	try_calls(m);
 	try_questions(m);
+	try_host_keys(m);
 	json_decref(m);
 	return 0;
 }

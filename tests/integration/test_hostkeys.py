@@ -1,5 +1,6 @@
 """Who the server is: our own verdict over known_hosts files, strict, with words that help."""
 
+import re
 import subprocess
 
 import pytest
@@ -229,3 +230,220 @@ def test_nothing_else_is_disturbed(case, lab):
     assert client.exchange(port) == b"hello"
     text = daemon.ctl("list", check=0).stdout
     assert UNKNOWN in text or "not known" in text or "unknown" in text
+
+
+# -- new keys --------------------------------------------------------------------------------------
+
+
+class New:
+    """A server and tunnels with host_key: accept-new and one known_hosts file."""
+
+    def __init__(self, lab, path, count=1, **sshd_options):
+        self.lab, self.path = lab, path
+        self.sshd, self.echo = lab.sshd(**sshd_options), lab.echo()
+        self.ports = [lab.port() for _ in range(count)]
+        self.line = f"[127.0.0.1]:{self.sshd.port} {keys.public(lab.keys.host)}"
+        self.daemon = None
+
+    def start(self, **defaults):
+        tunnels = {
+            f"t{i}": {"host": self.sshd.address, "local": local(port, self.echo.port)}
+            for i, port in enumerate(self.ports)
+        }
+        self.daemon = self.lab.daemon(
+            self.lab.config(
+                tunnels,
+                {"known_hosts": [str(self.path)], "host_key": "accept-new", **defaults},
+            )
+        )
+        return self.daemon
+
+    def lines(self):
+        return self.path.read_text().splitlines()
+
+
+def mode_of(path):
+    return path.stat().st_mode & 0o777
+
+
+def test_a_new_key_is_written_down_once_and_for_its_owner(lab):
+    new = New(lab, lab.path("dot-ssh") / "known_hosts")
+    daemon = new.start()
+    daemon.wait_state("t0", "up")
+    assert client.exchange(new.ports[0]) == b"hello"
+    assert new.lines() == [new.line]
+    assert mode_of(new.path) == 0o600 and mode_of(new.path.parent) == 0o700
+    daemon.wait_log(rf"t0: accepted the new .*{re.escape(keys.fingerprint(lab.keys.host))}")
+    daemon.ctl("restart", "t0")
+    assert new.lines() == [new.line]
+
+
+def test_forty_tunnels_meet_a_new_server_at_once(lab):
+    new = New(lab, lab.path("kh"), 40)
+    new.start().wait_all("up", 60)
+    assert new.lines() == [new.line]
+    assert new.daemon.log.count("accepted the new host key") == 1
+
+
+def test_a_new_key_behind_a_line_without_an_end(lab):
+    new = New(lab, lab.write("kh", "# mine\nother " + keys.public(lab.key("other")), 0o640))
+    before = new.lines()
+    new.start().wait_state("t0", "up")
+    assert new.lines() == [*before, new.line]
+    assert mode_of(new.path) == 0o640
+
+
+def test_a_new_key_through_a_symbolic_link(lab):
+    lab.path("real").mkdir()
+    real = lab.path("real") / "kh"
+    real.write_text("# mine\n")
+    lab.path("kh").symlink_to(real)
+    new = New(lab, lab.path("kh"))
+    new.start().wait_state("t0", "up")
+    assert new.lines() == ["# mine", new.line]
+    assert lab.path("kh").is_symlink() and not real.is_symlink()
+
+
+def test_a_new_key_that_cannot_be_written_is_not_accepted(lab):
+    """The directory of the directory is missing, too; root may write everywhere else."""
+    new = New(lab, lab.path("no") / "such" / "known_hosts")
+    row = new.start().wait_state("t0", "failed", code="known-hosts-unwritable")
+    assert str(new.path.parent) in row["error"]["message"]
+    assert "Accepted" not in new.sshd.log
+
+
+def test_a_device_is_no_place_for_a_new_key(lab):
+    new = New(lab, lab.path("kh"))
+    new.path.symlink_to("/dev/null")
+    row = new.start().wait_state("t0", "failed", code="known-hosts-unwritable")
+    assert "not a regular file" in row["error"]["message"]
+
+
+def test_accept_new_does_not_accept_a_change(lab):
+    new = New(lab, lab.path("kh"))
+    new.path.write_text(f"[127.0.0.1]:{new.sshd.port} {keys.public(lab.key('other'))}\n")
+    before = new.lines()
+    row = new.start().wait_state("t0", "failed", code=CHANGED)
+    assert keys.fingerprint(lab.keys.host) in row["error"]["message"]
+    assert keys.fingerprint(lab.path("other")) in row["error"]["message"]
+    assert new.lines() == before
+
+
+def test_accept_new_does_not_accept_what_is_revoked(lab):
+    new = New(lab, lab.write("kh", f"@revoked * {keys.public(lab.keys.host)}\n"))
+    new.start().wait_state("t0", "failed", code=REVOKED)
+    assert len(new.lines()) == 1
+
+
+def test_somebody_else_holds_the_lock(lab):
+    """The daemon waits for whoever writes the file, and stays responsive."""
+    path = lab.write("kh", "")
+    holder = subprocess.Popen(
+        ["flock", str(path), "sh", "-c", "echo held; read line"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        new = New(lab, path)
+        daemon = new.start()
+        daemon.wait_state("t0", "verifying")
+        assert new.lines() == []
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        daemon.wait_state("t0", "up")
+        assert new.lines() == [new.line]
+    finally:
+        holder.communicate()
+
+
+def test_reload_from_strict_to_accept_new_and_back(lab):
+    new = New(lab, lab.path("kh"))
+    daemon = new.start(host_key="strict")
+    daemon.wait_state("t0", "failed", code=UNKNOWN)
+    daemon.config["defaults"]["host_key"] = "accept-new"
+    daemon.write(daemon.config)
+    daemon.ctl("reload")
+    daemon.wait_state("t0", "up")
+    new.path.write_text("")
+    daemon.config["defaults"]["host_key"] = "strict"
+    daemon.write(daemon.config)
+    daemon.ctl("reload")
+    daemon.wait_state("t0", "failed", code=UNKNOWN)
+    assert new.lines() == []
+
+
+# -- pins ------------------------------------------------------------------------------------------
+
+
+def pinned(case, lab, pins, known=None, **tunnel):
+    case.daemon = lab.daemon(
+        lab.config(
+            {
+                "t": {
+                    "host": case.sshd.address,
+                    "local": local(case.port, case.echo.port),
+                    "host_key": pins,
+                    **tunnel,
+                }
+            },
+            {"known_hosts": [str(lab.write("kh", known or ""))]},
+        )
+    )
+    return case.daemon.wait_state("t", ("up", "failed"))
+
+
+def test_a_pinned_fingerprint_needs_no_known_hosts(case, lab):
+    row = pinned(case, lab, {"pin": keys.fingerprint(lab.keys.host)})
+    assert row["state"] == "up", row["error"]
+    assert client.exchange(case.port) == b"hello"
+
+
+def test_one_of_several_pins_is_enough(case, lab):
+    row = pinned(case, lab, [case.other + " old", case.key])
+    assert row["state"] == "up", row["error"]
+
+
+def test_known_hosts_does_not_help_against_a_pin(case, lab):
+    row = pinned(case, lab, case.other, known=f"{case.name} {case.key}\n")
+    assert row["error"]["code"] == CHANGED, row
+    assert "pin" in row["error"]["message"]
+    assert keys.fingerprint(lab.keys.host) in row["error"]["message"]
+    assert "Accepted" not in case.sshd.log
+
+
+def test_a_pinned_key_that_is_revoked(case, lab):
+    row = pinned(case, lab, case.key, known=f"@revoked * {case.key}\n")
+    assert row["error"]["code"] == REVOKED, row
+
+
+def test_a_server_with_several_keys_is_asked_for_the_pinned_one(lab):
+    ecdsa = lab.key("host_ecdsa", kind="ecdsa")
+    case = Case(lab, HostKey=[lab.keys.host, ecdsa])
+    row = pinned(case, lab, keys.public(ecdsa))
+    assert row["state"] == "up", row["error"]
+
+
+def test_a_fingerprint_does_not_say_which_key_to_ask_for(lab):
+    ecdsa = lab.key("host_ecdsa", kind="ecdsa")
+    case = Case(lab, HostKey=[lab.keys.host, ecdsa])
+    pin = {"pin": keys.fingerprint(ecdsa)}
+    row = pinned(case, lab, pin)
+    assert "several host keys" in row["error"]["message"], row
+    case.daemon.config["tunnels"]["t"]["host_key_algorithms"] = "ecdsa-sha2-nistp256"
+    case.daemon.write(case.daemon.config)
+    case.daemon.ctl("reload")
+    case.daemon.wait_state("t", "up")
+
+
+def test_an_alias_is_looked_up(case, lab):
+    row = pinned(case, lab, "strict", known=f"the-db {case.key}\n", host_key_alias="the-db")
+    assert row["state"] == "up", row["error"]
+
+
+def test_an_ecdsa_key_that_is_known_is_asked_for_at_once(lab):
+    ecdsa = lab.key("host_ecdsa", kind="ecdsa")
+    case = Case(lab, HostKey=[lab.keys.host, ecdsa])
+    case.trusted(f"{case.name} {keys.public(ecdsa)}\n")
+    assert "no-common-algorithm" not in case.daemon.log

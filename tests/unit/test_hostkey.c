@@ -23,42 +23,44 @@
 #define HASHED_HOST "|1|AAECAwQFBgcICQoLDA0ODxAREhM=|D1nwL0aCEF7sboOeRlA0DDMPIMs="
 #define HASHED_PORT "|1|FBUWFxgZGhscHR4fICEiIyQlJic=|0wHgEXDKNAsOdC+WphQvB4KfAX0="
 
-static ssh_key key, other, ecdsa; /* ed25519, ed25519, P-256 */
+static struct public_key key, other, ecdsa; /* ed25519, ed25519, P-256 */
 static char *key_line, *other_line, *ecdsa_line; /* "type base64" */
 
 static char dir[64];
 static struct strv files; /* what was written, in order */
 static struct err err;
+static struct connection_settings settings; /* host, port and files are filled in by load() */
 
 /* ---- keys and files ---- */
 
-static char *line_of(ssh_key k)
+static void make_key(enum ssh_keytypes_e type, struct public_key *ret, char **ret_line)
 {
-	char *base64 = NULL, *line;
+	char *base64 = NULL;
+	ssh_key made = NULL;
 
-	assert_int_equal(ssh_pki_export_pubkey_base64(k, &base64), SSH_OK);
-	line = str_printf("%s %s", ssh_key_type_to_char(ssh_key_type(k)), base64);
+	assert_int_equal(ssh_pki_generate(type, 0, &made), SSH_OK);
+	assert_int_equal(ssh_pki_export_pubkey_base64(made, &base64), SSH_OK);
+	assert_int_equal(
+		public_key_set(ret, ssh_key_type_to_char(ssh_key_type(made)), base64, &err), 0);
+	*ret_line = str_printf("%s %s", ret->type, ret->base64);
+	assert_non_null(*ret_line);
 	ssh_string_free_char(base64);
-	assert_non_null(line);
-	return line;
+	ssh_key_free(made);
 }
 
 static int make_keys(void **state)
 {
-	assert_int_equal(ssh_pki_generate(SSH_KEYTYPE_ED25519, 0, &key), SSH_OK);
-	assert_int_equal(ssh_pki_generate(SSH_KEYTYPE_ED25519, 0, &other), SSH_OK);
-	assert_int_equal(ssh_pki_generate(SSH_KEYTYPE_ECDSA_P256, 0, &ecdsa), SSH_OK);
-	key_line = line_of(key);
-	other_line = line_of(other);
-	ecdsa_line = line_of(ecdsa);
+	make_key(SSH_KEYTYPE_ED25519, &key, &key_line);
+	make_key(SSH_KEYTYPE_ED25519, &other, &other_line);
+	make_key(SSH_KEYTYPE_ECDSA_P256, &ecdsa, &ecdsa_line);
 	return 0;
 }
 
 static int free_keys(void **state)
 {
-	ssh_key_free(key);
-	ssh_key_free(other);
-	ssh_key_free(ecdsa);
+	public_key_fini(&key);
+	public_key_fini(&other);
+	public_key_fini(&ecdsa);
 	free(key_line);
 	free(other_line);
 	free(ecdsa_line);
@@ -71,6 +73,7 @@ static int set_up(void **state)
 	assert_non_null(mkdtemp(dir));
 	files = (struct strv){ 0 };
 	err = (struct err){ 0 };
+	settings = (struct connection_settings){ 0 };
 	return 0;
 }
 
@@ -80,6 +83,7 @@ static int tear_down(void **state)
 		unlink(files.items[i]);
 	assert_int_equal(rmdir(dir), 0);
 	strv_fini(&files);
+	strv_fini(&settings.host_key);
 	return 0;
 }
 
@@ -107,22 +111,49 @@ __attribute__((format(printf, 1, 2))) static void write_file(const char *fmt, ..
 	fclose(f);
 }
 
-/* ERR_NONE: trusted. Otherwise err says why not. */
-static enum err_code verdict_for(const char *host, unsigned port, ssh_key shown)
+static void set_words(const char *first, const char *second)
 {
-	struct hostkey_set set;
+	strv_fini(&settings.host_key);
+	assert_int_equal(strv_add(&settings.host_key, first), 0);
+	if (second)
+		assert_int_equal(strv_add(&settings.host_key, second), 0);
+}
+
+static int load(struct hostkey_trust *trust, const char *host, unsigned port)
+{
+	settings.host = (char *)host;
+	settings.port = port;
+	settings.known_hosts = files;
+	return hostkey_trust_load(trust, &settings, &err);
+}
+
+/* ERR_NONE: trusted, or new. Otherwise err says why not. */
+static enum err_code verdict_for(const char *host, unsigned port, const struct public_key *shown)
+{
+	struct hostkey_trust trust;
 
 	err = (struct err){ 0 };
-	if (hostkey_set_load(&set, host, port, &files, &err) == 0) {
-		hostkey_verify(&set, shown, &err);
-		hostkey_set_fini(&set);
-	}
+	if (load(&trust, host, port) == 0)
+		hostkey_verify(&trust, shown, &err);
+	hostkey_trust_fini(&trust);
 	return err.code;
+}
+
+static bool is_new(const struct public_key *shown)
+{
+	enum hostkey_verdict verdict = HOSTKEY_REFUSED;
+	struct hostkey_trust trust;
+
+	err = (struct err){ 0 };
+	if (load(&trust, HOST, 22) == 0)
+		verdict = hostkey_verify(&trust, shown, &err);
+	hostkey_trust_fini(&trust);
+	return verdict == HOSTKEY_NEW;
 }
 
 static enum err_code verdict(void)
 {
-	return verdict_for(HOST, 22, key);
+	return verdict_for(HOST, 22, &key);
 }
 
 static void assert_says(const char *part)
@@ -170,7 +201,7 @@ static void test_which_lines_match(void **state)
 		enum err_code code;
 
 		write_file("%s %s comment\n", cases[i].patterns, key_line);
-		code = verdict_for(HOST, cases[i].port, key);
+		code = verdict_for(HOST, cases[i].port, &key);
 		if ((code == ERR_NONE) != cases[i].trusted)
 			fail_msg("'%s', port %u: %s", cases[i].patterns, cases[i].port, err.msg);
 		unlink(files.items[0]);
@@ -182,16 +213,16 @@ static void test_which_lines_match(void **state)
 static void test_case_of_the_name_asked_for(void **state)
 {
 	write_file(HASHED_HOST " %s\n", key_line);
-	assert_int_equal(verdict_for("Bastion.EXAMPLE.com", 22, key), ERR_NONE);
-	assert_int_equal(verdict_for("Bastion.EXAMPLE.com", 22, other), ERR_HOST_KEY_CHANGED);
+	assert_int_equal(verdict_for("Bastion.EXAMPLE.com", 22, &key), ERR_NONE);
+	assert_int_equal(verdict_for("Bastion.EXAMPLE.com", 22, &other), ERR_HOST_KEY_CHANGED);
 }
 
 static void test_addresses(void **state)
 {
 	write_file("2001:db8::1 %s\n[2001:db8::2]:2222 %s\n", key_line, key_line);
-	assert_int_equal(verdict_for("2001:db8::1", 22, key), ERR_NONE);
-	assert_int_equal(verdict_for("2001:db8::2", 2222, key), ERR_NONE);
-	assert_int_equal(verdict_for("2001:db8::2", 22, key), ERR_HOST_KEY_UNKNOWN);
+	assert_int_equal(verdict_for("2001:db8::1", 22, &key), ERR_NONE);
+	assert_int_equal(verdict_for("2001:db8::2", 2222, &key), ERR_NONE);
+	assert_int_equal(verdict_for("2001:db8::2", 22, &key), ERR_HOST_KEY_UNKNOWN);
 }
 
 static void test_strange_lines_are_passed_over(void **state)
@@ -202,7 +233,7 @@ static void test_strange_lines_are_passed_over(void **state)
 		   "\t " HOST " \t %s\r\n",
 		   other_line, key_line);
 	assert_int_equal(verdict(), ERR_NONE);
-	assert_int_equal(verdict_for(HOST, 22, other), ERR_HOST_KEY_CHANGED);
+	assert_int_equal(verdict_for(HOST, 22, &other), ERR_HOST_KEY_CHANGED);
 }
 
 static void test_a_line_that_is_far_too_long(void **state)
@@ -225,8 +256,8 @@ static void test_any_of_several_files(void **state)
 	write_file(HOST " %s\n", ecdsa_line);
 	write_file(HOST " %s\n", key_line);
 	assert_int_equal(verdict(), ERR_NONE);
-	assert_int_equal(verdict_for(HOST, 22, ecdsa), ERR_NONE);
-	assert_int_equal(verdict_for(HOST, 22, other), ERR_HOST_KEY_CHANGED);
+	assert_int_equal(verdict_for(HOST, 22, &ecdsa), ERR_NONE);
+	assert_int_equal(verdict_for(HOST, 22, &other), ERR_HOST_KEY_CHANGED);
 }
 
 static void test_missing_files_are_empty(void **state)
@@ -287,7 +318,7 @@ static void test_revoked_wins(void **state)
 	assert_int_equal(verdict(), ERR_HOST_KEY_REVOKED);
 	assert_says(files.items[1]);
 	assert_says(":2)");
-	assert_int_equal(verdict_for("elsewhere", 22, key), ERR_HOST_KEY_REVOKED);
+	assert_int_equal(verdict_for("elsewhere", 22, &key), ERR_HOST_KEY_REVOKED);
 }
 
 static void test_a_revoked_key_is_no_other_key(void **state)
@@ -308,16 +339,16 @@ static void test_authorities_are_not_supported(void **state)
 static void test_a_line_with_the_port_beats_one_without(void **state)
 {
 	write_file("[" HOST "]:2222 %s\n" HOST " %s\n", other_line, key_line);
-	assert_int_equal(verdict_for(HOST, 2222, other), ERR_NONE);
-	assert_int_equal(verdict_for(HOST, 2222, key), ERR_HOST_KEY_CHANGED);
-	assert_int_equal(verdict_for(HOST, 22, key), ERR_NONE);
-	assert_int_equal(verdict_for(HOST, 2223, key), ERR_NONE);
+	assert_int_equal(verdict_for(HOST, 2222, &other), ERR_NONE);
+	assert_int_equal(verdict_for(HOST, 2222, &key), ERR_HOST_KEY_CHANGED);
+	assert_int_equal(verdict_for(HOST, 22, &key), ERR_NONE);
+	assert_int_equal(verdict_for(HOST, 2223, &key), ERR_NONE);
 }
 
 static void test_a_line_without_the_port_accuses_nobody(void **state)
 {
 	write_file(HOST " %s\n", other_line);
-	assert_int_equal(verdict_for(HOST, 2222, key), ERR_HOST_KEY_UNKNOWN);
+	assert_int_equal(verdict_for(HOST, 2222, &key), ERR_HOST_KEY_UNKNOWN);
 	assert_null(strstr(err.msg, "other types"));
 }
 
@@ -326,29 +357,32 @@ static void test_a_line_without_the_port_accuses_nobody(void **state)
 /* What the message says to add makes the next attempt succeed. */
 static void test_unknown_says_what_to_add(void **state)
 {
-	char print[128], *add;
+	char print[PUBLIC_KEY_TEXT_MAX], fingerprint[FINGERPRINT_MAX], *add;
 
 	write_file("# nothing\n");
-	assert_int_equal(verdict_for(HOST, 2222, key), ERR_HOST_KEY_UNKNOWN);
-	hostkey_describe(key, print, sizeof(print));
+	assert_int_equal(verdict_for(HOST, 2222, &key), ERR_HOST_KEY_UNKNOWN);
+	public_key_describe(print, &key);
 	assert_non_null(strstr(print, "ssh-ed25519 SHA256:"));
 	assert_says(print);
 	assert_says(files.items[0]);
+	assert_says("tunctl hostkey accept NAME --fingerprint ");
+	assert_says(public_key_fingerprint(fingerprint, &key));
 	add = strstr(err.msg, "[" HOST "]:2222 ssh-ed25519 ");
 	assert_non_null(add);
+	add[strcspn(add, ")")] = '\0';
 	assert_string_equal(add + strlen("[" HOST "]:2222 "), key_line);
 	write_file("%s\n", add);
-	assert_int_equal(verdict_for(HOST, 2222, key), ERR_NONE);
+	assert_int_equal(verdict_for(HOST, 2222, &key), ERR_NONE);
 }
 
 static void test_changed_says_where_the_old_one_stands(void **state)
 {
-	char now[128], before[128];
+	char now[PUBLIC_KEY_TEXT_MAX], before[PUBLIC_KEY_TEXT_MAX];
 
 	write_file("\n\n" HOST " %s\n", other_line);
 	assert_int_equal(verdict(), ERR_HOST_KEY_CHANGED);
-	hostkey_describe(key, now, sizeof(now));
-	hostkey_describe(other, before, sizeof(before));
+	public_key_describe(now, &key);
+	public_key_describe(before, &other);
 	assert_says(now);
 	assert_says(before);
 	assert_says(files.items[0]);
@@ -364,28 +398,123 @@ static void test_only_another_type_is_known(void **state)
 
 /* ---- what the server is asked for ---- */
 
-static void assert_algorithms_start_with(const char *start)
+static void assert_algorithms(const char *expected)
 {
-	struct hostkey_set set;
-	char list[256];
+	struct hostkey_trust trust;
+	char *list;
 
-	assert_int_equal(hostkey_set_load(&set, HOST, 22, &files, &err), 0);
-	hostkey_algorithms(&set, list, sizeof(list));
-	hostkey_set_fini(&set);
-	assert_memory_equal(list, start, strlen(start));
-	/* All of them are there, once; never SHA-1. */
-	assert_int_equal(strlen(list), strlen("ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,"
-					      "ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256"));
-	assert_null(strstr(list, "ssh-rsa"));
+	assert_int_equal(load(&trust, HOST, 22), 0);
+	list = hostkey_algorithms(&trust, false);
+	hostkey_trust_fini(&trust);
+	assert_string_equal(list, expected);
+	free(list);
 }
+
+#define RSA "rsa-sha2-512,rsa-sha2-256"
+#define P256 "ecdsa-sha2-nistp256"
+#define OTHER_CURVES "ecdsa-sha2-nistp384,ecdsa-sha2-nistp521"
 
 static void test_known_types_are_asked_for_first(void **state)
 {
-	assert_algorithms_start_with("ssh-ed25519,");
+	assert_algorithms("ssh-ed25519," RSA);
 	write_file(HOST " %s\n", ecdsa_line);
-	assert_algorithms_start_with("ecdsa-sha2-nistp256,ssh-ed25519,");
+	assert_algorithms(P256 ",ssh-ed25519," RSA);
 	write_file("@revoked " HOST " %s\n", key_line);
-	assert_algorithms_start_with("ecdsa-sha2-nistp256,ssh-ed25519,");
+	assert_algorithms(P256 ",ssh-ed25519," RSA);
+}
+
+static void test_pinned_types_are_asked_for_first(void **state)
+{
+	set_words(ecdsa_line, NULL);
+	write_file(HOST " %s\n", key_line);
+	assert_algorithms(P256 ",ssh-ed25519," RSA);
+	set_words("SHA256:ZkAslGjFiUHdGf/WUL8rQvkib4PTvQatUV0OUQSncCA", NULL);
+	assert_algorithms("ssh-ed25519," P256 "," OTHER_CURVES "," RSA);
+}
+
+/* OpenSSH's order of its own is only given up for an order somebody wrote. */
+static void test_algorithms_that_are_written(void **state)
+{
+	static const struct {
+		const char *written, *asked;
+	} cases[] = {
+		{ "rsa-sha2-256,ssh-ed25519", "rsa-sha2-256,ssh-ed25519" },
+		{ "+ecdsa-sha2-nistp384", P256 ",ssh-ed25519," RSA ",ecdsa-sha2-nistp384" },
+		{ "-ecdsa*", "ssh-ed25519," RSA },
+		{ "^rsa-sha2-512", "rsa-sha2-512," P256 ",ssh-ed25519,rsa-sha2-256" },
+	};
+
+	write_file(HOST " %s\n", ecdsa_line);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		settings.host_key_algorithms = (char *)cases[i].written;
+		assert_algorithms(cases[i].asked);
+	}
+}
+
+/* ---- pins, aliases, new keys ---- */
+
+static void test_pins_count_and_nothing_else(void **state)
+{
+	char print[FINGERPRINT_MAX];
+
+	write_file(HOST " %s\n", key_line);
+	set_words(other_line, public_key_fingerprint(print, &ecdsa));
+	assert_int_equal(verdict_for(HOST, 22, &other), ERR_NONE);
+	assert_int_equal(verdict_for(HOST, 22, &ecdsa), ERR_NONE);
+	assert_int_equal(verdict_for(HOST, 22, &key), ERR_HOST_KEY_CHANGED);
+	assert_says("pins");
+	write_file("@revoked * %s\n", other_line);
+	assert_int_equal(verdict_for(HOST, 22, &other), ERR_HOST_KEY_REVOKED);
+}
+
+static void test_a_server_with_several_keys_shows_the_wrong_one(void **state)
+{
+	char print[FINGERPRINT_MAX];
+
+	set_words(public_key_fingerprint(print, &other), NULL);
+	assert_int_equal(verdict_for(HOST, 22, &key), ERR_HOST_KEY_CHANGED);
+	assert_says("several host keys");
+	assert_says("host_key_algorithms");
+	set_words(ecdsa_line, NULL); /* it would have shown that */
+	assert_int_equal(verdict_for(HOST, 22, &key), ERR_HOST_KEY_CHANGED);
+	assert_null(strstr(err.msg, "several"));
+}
+
+static void test_an_alias_is_looked_up_instead(void **state)
+{
+	write_file("the-alias %s\n" HOST " %s\n", key_line, other_line);
+	settings.host_key_alias = (char[]){ "The-Alias" };
+	assert_int_equal(verdict_for(HOST, 2222, &key), ERR_NONE);
+	assert_int_equal(verdict_for(HOST, 2222, &other), ERR_HOST_KEY_CHANGED);
+	assert_says("host key of the-alias changed");
+	settings.host_key_alias = NULL;
+}
+
+static void test_what_is_new(void **state)
+{
+	set_words("accept-new", NULL);
+	assert_true(is_new(&key));
+	write_file("elsewhere %s\n", other_line);
+	assert_true(is_new(&key));
+	write_file(HOST " %s\n", ecdsa_line);
+	assert_false(is_new(&key)); /* it may have lost that one, or be another server */
+	assert_int_equal(err.code, ERR_HOST_KEY_UNKNOWN);
+	write_file(HOST " %s\n", other_line);
+	assert_false(is_new(&key));
+	assert_int_equal(err.code, ERR_HOST_KEY_CHANGED);
+	assert_says("tunctl hostkey accept NAME --fingerprint SHA256:");
+	write_file("@revoked * %s\n", key_line);
+	assert_false(is_new(&key));
+	assert_int_equal(err.code, ERR_HOST_KEY_REVOKED);
+}
+
+static void test_strict_takes_nothing_new(void **state)
+{
+	assert_false(is_new(&key));
+	assert_int_equal(err.code, ERR_HOST_KEY_UNKNOWN);
+	set_words("strict", NULL);
+	assert_false(is_new(&key));
+	assert_int_equal(err.code, ERR_HOST_KEY_UNKNOWN);
 }
 
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -412,6 +541,13 @@ int main(void)
 		CASE(test_changed_says_where_the_old_one_stands),
 		CASE(test_only_another_type_is_known),
 		CASE(test_known_types_are_asked_for_first),
+		CASE(test_pinned_types_are_asked_for_first),
+		CASE(test_algorithms_that_are_written),
+		CASE(test_pins_count_and_nothing_else),
+		CASE(test_a_server_with_several_keys_shows_the_wrong_one),
+		CASE(test_an_alias_is_looked_up_instead),
+		CASE(test_what_is_new),
+		CASE(test_strict_takes_nothing_new),
 	};
 
 	return cmocka_run_group_tests(tests, make_keys, free_keys);

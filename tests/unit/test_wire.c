@@ -95,6 +95,43 @@ static void test_forward_round_trip(void **state)
 	json_decref(m);
 }
 
+static void test_host_key_round_trip(void **state)
+{
+	json_t *m = transmit(sample_host_key_new_message());
+	struct wire_host_key shown;
+	struct err err, error;
+	uint64_t call;
+
+	assert_int_equal(wire_read_host_key_new(m, &call, &shown, &err), 0);
+	assert_int_equal(call, 11);
+	assert_int_equal(shown.tunnel, 7);
+	assert_int_equal(shown.route, 1);
+	assert_int_equal(shown.hop, 2);
+	assert_string_equal(shown.key, "AAAAC3NzaC1lZDI1NTE5");
+	json_decref(m);
+	m = transmit(sample_host_key_written_message());
+	assert_int_equal(wire_read_host_key_written(m, &call, &error, &err), 0);
+	assert_int_equal(error.code, ERR_HOST_KEY_CHANGED);
+	json_decref(m);
+}
+
+static void test_a_host_key_that_is_too_long(void **state)
+{
+	json_t *m = transmit(sample_host_key_message());
+	struct wire_host_key shown;
+	char key[PUBLIC_KEY_BASE64_MAX + 2];
+	struct err err;
+
+	memset(key, 'A', sizeof(key));
+	key[sizeof(key) - 1] = '\0';
+	json_object_set_new(m, "key", json_string(key));
+	assert_int_equal(wire_read_host_key(m, &shown, &err), -1);
+	key[PUBLIC_KEY_BASE64_MAX] = '\0';
+	json_object_set_new(m, "key", json_string(key));
+	assert_int_equal(wire_read_host_key(m, &shown, &err), 0);
+	json_decref(m);
+}
+
 static void test_state_round_trip(void **state)
 {
 	json_t *m = transmit(sample_tunnel_state_message());
@@ -424,6 +461,8 @@ int main(void)
 		cmocka_unit_test(test_tunnel_round_trip),
 		cmocka_unit_test(test_tunnel_with_a_port_that_is_none),
 		cmocka_unit_test(test_forward_round_trip),
+		cmocka_unit_test(test_host_key_round_trip),
+		cmocka_unit_test(test_a_host_key_that_is_too_long),
 		cmocka_unit_test(test_state_round_trip),
 		cmocka_unit_test(test_more_jumps_than_there_can_be),
 		cmocka_unit_test(test_route_state_round_trip),

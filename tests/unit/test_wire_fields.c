@@ -169,6 +169,29 @@ static int read_connected(json_t *m, struct err *err)
 	return wire_read_connected(m, &call, &error, err);
 }
 
+static int read_host_key(json_t *m, struct err *err)
+{
+	struct wire_host_key shown;
+
+	return wire_read_host_key(m, &shown, err);
+}
+
+static int read_host_key_new(json_t *m, struct err *err)
+{
+	struct wire_host_key shown;
+	uint64_t call;
+
+	return wire_read_host_key_new(m, &call, &shown, err);
+}
+
+static int read_host_key_written(json_t *m, struct err *err)
+{
+	struct err error;
+	uint64_t call;
+
+	return wire_read_host_key_written(m, &call, &error, err);
+}
+
 static const struct row {
 	const char *type;
 	json_t *(*make)(void);
@@ -193,6 +216,9 @@ static const struct row {
 	{ "connections", sample_connections_message, read_connections },
 	{ "killed", sample_killed_message, read_killed },
 	{ "connected", sample_connected_message, read_connected },
+	{ "host-key", sample_host_key_message, read_host_key },
+	{ "host-key-new", sample_host_key_new_message, read_host_key_new },
+	{ "host-key-written", sample_host_key_written_message, read_host_key_written },
 };
 
 /* ---- spoiling every field in turn ---- */

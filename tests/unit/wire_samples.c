@@ -246,3 +246,22 @@ json_t *sample_connected_message(void)
 
 	return wire_connected(5, &err);
 }
+
+static const struct wire_host_key shown_key = { 7, 1, 2, "AAAAC3NzaC1lZDI1NTE5" };
+
+json_t *sample_host_key_message(void)
+{
+	return wire_host_key(&shown_key);
+}
+
+json_t *sample_host_key_new_message(void)
+{
+	return wire_host_key_new(11, &shown_key);
+}
+
+json_t *sample_host_key_written_message(void)
+{
+	struct err err = some_error();
+
+	return wire_host_key_written(11, &err);
+}

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "daemon/common/wire.h"
+#include "daemon/common/wire_hostkey.h"
 
 extern const struct config_tunnel sample_tunnel;
 extern const struct config_forward sample_forward;
@@ -29,6 +30,9 @@ json_t *sample_about_call_message(void);
 json_t *sample_connections_message(void);
 json_t *sample_killed_message(void);
 json_t *sample_connected_message(void);
+json_t *sample_host_key_message(void);
+json_t *sample_host_key_new_message(void);
+json_t *sample_host_key_written_message(void);
 
 /* As it is on the line: encoded and read again. Takes the reference. */
 json_t *transmit(json_t *m);
