@@ -54,6 +54,7 @@ int run_import(struct ctl *ctl, struct failure *f);
 int run_drop(struct ctl *ctl, struct failure *f);
 int run_connections(struct ctl *ctl, struct failure *f);
 int run_kill(struct ctl *ctl, struct failure *f);
+int run_hostkey(struct ctl *ctl, struct failure *f);
 int run_nc(struct ctl *ctl, struct failure *f);
 int run_auth(struct ctl *ctl, struct failure *f);
 int run_reload(struct ctl *ctl, struct failure *f);

@@ -15,7 +15,7 @@ _tunctl_names()
 _tunctl()
 {
 	local global="-s --socket --json -h --help"
-	local verbs="list inspect up auth down restart add forward drop connections kill nc import reload version"
+	local verbs="list inspect up auth down restart add forward drop connections kill nc hostkey import reload version"
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local i operands=0 verb= words=
 
@@ -40,7 +40,7 @@ _tunctl()
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	-L | -R | -D | -p | -l | -c | -m | -J | -o | --timeout | --name | --ssh-config)
+	-L | -R | -D | -p | -l | -c | -m | -J | -o | --timeout | --name | --ssh-config | --fingerprint)
 		return
 		;;
 	esac
@@ -56,6 +56,7 @@ _tunctl()
 	forward) words="$global -L -R -D -o" ;;
 	import) words="$global --name --unit --ssh-config" ;;
 	connections) words="$global -w --watch" ;;
+	hostkey) words="$global --fingerprint --no-wait --timeout" ;;
 	*) words=$global ;;
 	esac
 
@@ -68,6 +69,13 @@ _tunctl()
 			words=
 			((operands == 0)) && words=$(_tunctl_names)
 			[[ $verb == forward ]] && ((operands == 1)) && words="add drop"
+		fi
+		;;
+	hostkey)
+		if [[ $cur != -* ]]; then
+			words=
+			((operands == 0)) && words="show accept"
+			((operands == 1)) && words=$(_tunctl_names)
 		fi
 		;;
 	add | kill)
