@@ -447,3 +447,129 @@ def test_an_ecdsa_key_that_is_known_is_asked_for_at_once(lab):
     case = Case(lab, HostKey=[lab.keys.host, ecdsa])
     case.trusted(f"{case.name} {keys.public(ecdsa)}\n")
     assert "no-common-algorithm" not in case.daemon.log
+
+
+# -- tunctl hostkey --------------------------------------------------------------------------------
+
+
+def accept(case, fingerprint, check=0):
+    return case.daemon.ctl("hostkey", "accept", "t", "--fingerprint", fingerprint, check=check)
+
+
+def test_show_before_anything_was_shown(case, lab):
+    daemon = lab.daemon(
+        lab.config({"t": {"host": case.sshd.address, "local": local(case.port, 1),
+                          "start": "manual"}})
+    )
+    assert "no server has shown a key yet" in daemon.ctl("hostkey", "show", "t", check=0).stdout
+    assert daemon.ctl_json("hostkey", "show", "t") == []
+    case.daemon = daemon
+    assert "tunctl up t" in accept(case, keys.fingerprint(lab.keys.host), check=1).stderr
+
+
+def test_show_a_known_key(case, lab):
+    case.trusted(f"# one\n{case.name} {case.key}\n")
+    (key,) = case.daemon.ctl_json("hostkey", "show", "t")
+    assert key["host"] == case.name and key["standing"] == "known"
+    assert (key["file"], key["line"]) == (str(lab.path("kh0")), 2)
+    assert key["type"] == "ssh-ed25519" and key["key"] == case.key.split()[1]
+    assert key["fingerprint"] == keys.fingerprint(lab.keys.host)
+
+
+def test_a_changed_key_is_accepted_by_the_command_in_the_message(case, lab):
+    before = f"# mine\nother,{case.name} {case.other} a comment\n\nother2 {case.other}\n"
+    message = case.refused(CHANGED, before)
+    (key,) = case.daemon.ctl_json("hostkey", "show", "t")
+    assert key["standing"] == "changed" and key["line"] == 2
+    assert key["known_fingerprint"] == keys.fingerprint(lab.path("other"))
+    text = case.daemon.ctl("hostkey", "show", "t", check=0).stdout
+    assert "CHANGED" in text and key["known_fingerprint"] in text
+    command = re.search(r"tunctl (hostkey accept .*)", message)[1].split()
+    out = case.daemon.ctl(*command, check=0).stdout
+    assert str(lab.path("kh0")) in out and "up" in out
+    assert client.exchange(case.port) == b"hello"
+    assert lab.path("kh0").read_text() == (
+        f"# mine\n{case.name} {case.key}\nother {case.other} a comment\n\nother2 {case.other}\n"
+    )
+    assert mode_of(lab.path("kh0")) == 0o600
+
+
+def test_an_unknown_key_is_accepted_by_the_command_in_the_message(case, lab):
+    message = case.refused(UNKNOWN, f"other {case.other}")
+    command = re.search(r"tunctl (hostkey accept t --fingerprint \S+)", message)[1].split()
+    case.daemon.ctl(*command, check=0)
+    assert lab.path("kh0").read_text() == f"other {case.other}\n{case.name} {case.key}\n"
+    case.daemon.wait_log(r"t: the host key of .* was accepted by hand")
+
+
+def test_a_hashed_line_is_replaced(case, lab):
+    path = lab.write("hashed", f"{case.name} {case.other}\n")
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(path)], check=True, capture_output=True)
+    case.refused(CHANGED, "# none here\n", path.read_text())
+    accept(case, keys.fingerprint(lab.keys.host))
+    assert lab.path("kh1").read_text() == f"{case.name} {case.key}\n"
+    assert lab.path("kh0").read_text() == "# none here\n"
+
+
+def test_replacing_keeps_link_mode_and_owner(case, lab):
+    lab.path("real").mkdir()
+    real = lab.path("real") / "kh"
+    real.write_text(f"{case.name} {case.other}\n")
+    real.chmod(0o640)
+    lab.path("link").symlink_to(real)
+    owner = real.stat()
+    case.daemon = lab.daemon(
+        lab.config(
+            {"t": {"host": case.sshd.address, "local": local(case.port, case.echo.port)}},
+            {"known_hosts": [str(lab.path("link"))]},
+        )
+    )
+    case.daemon.wait_state("t", "failed", code=CHANGED)
+    accept(case, keys.fingerprint(lab.keys.host))
+    assert lab.path("link").is_symlink() and real.read_text() == f"{case.name} {case.key}\n"
+    assert mode_of(real) == 0o640
+    assert (real.stat().st_uid, real.stat().st_gid) == (owner.st_uid, owner.st_gid)
+    assert [p.name for p in real.parent.iterdir()] == ["kh"]
+
+
+def test_another_fingerprint_is_not_accepted(case, lab):
+    case.refused(CHANGED, f"{case.name} {case.other}\n")
+    for wrong in (keys.fingerprint(lab.path("other")), "SHA256:" + "A" * 43, "SHA256:x"):
+        out = accept(case, wrong, check=1)
+        assert "has shown a key" in out.stderr
+    assert case.daemon.ctl("hostkey", "accept", "t", check=2).stderr
+    assert case.daemon.ctl("hostkey", "forget", "t", check=2).stderr
+    assert lab.path("kh0").read_text() == f"{case.name} {case.other}\n"
+    assert case.daemon.tunnel("t")["state"] == "failed"
+
+
+def test_a_revoked_key_cannot_be_accepted(case, lab):
+    case.refused(REVOKED, f"@revoked * {case.key}\n")
+    assert "revoked" in accept(case, keys.fingerprint(lab.keys.host), check=1).stderr
+    assert lab.path("kh0").read_text() == f"@revoked * {case.key}\n"
+
+
+def test_a_key_against_a_pin_cannot_be_accepted(case, lab):
+    pinned(case, lab, case.other)
+    (key,) = case.daemon.ctl_json("hostkey", "show", "t")
+    assert key["standing"] == "not-pinned"
+    assert "change the pin" in accept(case, keys.fingerprint(lab.keys.host), check=1).stderr
+    assert lab.path("kh").read_text() == ""
+
+
+def test_accepting_what_is_known_changes_nothing(case, lab):
+    text = f"{case.name} {case.key}\n"
+    case.trusted(text)
+    assert "known already" in accept(case, keys.fingerprint(lab.keys.host)).stdout
+    assert lab.path("kh0").read_text() == text
+
+
+def test_a_new_server_is_forgotten_with_its_settings(case, lab):
+    case.trusted(f"{case.name} {case.key}\n")
+    other = lab.sshd()
+    other_config = case.daemon.config
+    other_config["tunnels"]["t"]["host"] = f"127.0.0.2:{other.port}"
+    case.daemon.write(other_config)
+    case.daemon.ctl("reload")
+    case.daemon.wait_state("t", ("backoff", "failed"))
+    assert case.daemon.ctl_json("hostkey", "show", "t") == []
