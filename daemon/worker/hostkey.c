@@ -110,7 +110,8 @@ static int refuse_unknown(const struct known_hosts *known, enum known_hosts_stan
 	return err_set(
 		err, ERR_HOST_KEY_UNKNOWN,
 		"host key of %s is not known%s%s: %s; compare the fingerprint with the server's, "
-		"then run: " HOSTKEY_COMMAND HOSTKEY_NAME " --fingerprint %s (or add this line to %s: %s "
+		"then run: " HOSTKEY_COMMAND HOSTKEY_NAME
+		" --fingerprint %s (or add this line to %s: %s "
 		"%s %s)",
 		known->label, standing == HOST_OTHER_TYPES ? " (only keys of other types are)" : "",
 		known->has_authority
@@ -184,7 +185,7 @@ static enum hostkey_verdict verify_pinned(const struct hostkey_trust *trust,
 /* A key of another type than those that are known is not new: a server that has lost the one we
  * know may be another server. */
 enum hostkey_verdict hostkey_verify(const struct hostkey_trust *trust, const struct public_key *key,
-				     struct err *err)
+				    struct err *err)
 {
 	enum host_key_mode mode = host_key_mode(&trust->words);
 	const struct known_hosts *known = &trust->known;
