@@ -17,6 +17,7 @@ struct jump_user;
 struct attempt_for {
 	uint64_t tunnel; /* in whose name a person may be asked something; 0: nobody's */
 	unsigned route, hop; /* of that tunnel's: which server this is */
+	unsigned limit_ms; /* for the way to it */
 	struct jump_user
 		*through; /* the jump before it, which is up; NULL: it is reached directly */
 };

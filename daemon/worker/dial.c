@@ -10,7 +10,9 @@
 #include "daemon/worker/dial_options.h"
 #include "lib/util.h"
 
-#define STAGGER_MS 250 /* RFC 8305 section 8, "Connection Attempt Delay" */
+/* RFC 8305 section 8, "Connection Attempt Delay" */
+#define STAGGER_MS 250
+#define STAGGER_MIN_MS 10
 
 struct attempt_socket {
 	struct dial *dial;
@@ -26,7 +28,8 @@ struct dial {
 	void *data;
 	struct loop_timer stagger;
 	struct loop_defer start_defer; /* so that nothing is reported from dial_new() */
-	struct err last; /* why the last socket failed */
+	struct err reason; /* why a socket failed: what says most of it so far */
+	unsigned stagger_ms;
 	bool over;
 	struct loop_grave grave;
 	struct dial_manner manner;
@@ -50,28 +53,62 @@ static void close_all(struct dial *d)
 
 static void start_next(struct dial *d);
 
-static void socket_failed(struct attempt_socket *s, int sys)
+/* How much a failure says about the server: most when it answered, least when this machine has no way to
+ * addresses of that family at all. */
+static unsigned weight_of(const struct err *err)
 {
-	struct dial *d = s->dial;
+	switch (err->sys) {
+	case ECONNREFUSED:
+	case ECONNRESET:
+		return 4;
+	case ETIMEDOUT:
+		return 3;
+	case EHOSTUNREACH:
+		return 2;
+	case ENETUNREACH:
+	case EAFNOSUPPORT:
+	case EADDRNOTAVAIL:
+		return 0;
+	default:
+		return 1;
+	}
+}
+
+static void explain(const struct attempt_socket *s, int sys, struct err *ret)
+{
+	const struct dial *d = s->dial;
 	char text[80];
 
 	address_format(&s->address, text, sizeof(text));
-	socket_close(s);
-	d->failed++;
 	if (s->is_unbound)
-		err_set_errno(&d->last, ERR_BIND, sys, "bind_address: cannot connect from %s",
+		err_set_errno(ret, ERR_BIND, sys, "bind_address: cannot connect from %s",
 			      d->manner.bind_name);
 	else if (strncmp(text + (text[0] == '['), d->host, strlen(d->host)) == 0)
-		err_set_errno(&d->last, err_from_errno(sys), sys, "cannot connect to %s", text);
+		err_set_errno(ret, err_from_errno(sys), sys, "cannot connect to %s", text);
+	else if (d->count == 1)
+		err_set_errno(ret, err_from_errno(sys), sys, "cannot connect to %s (%s)", d->host,
+			      text);
 	else
-		err_set_errno(&d->last, err_from_errno(sys), sys, "cannot connect to %s (%s)",
-			      d->host, text);
+		err_set_errno(ret, err_from_errno(sys), sys,
+			      "cannot connect to %s at any of its %zu addresses; %s", d->host,
+			      d->count, text);
+}
+
+static void socket_failed(struct attempt_socket *s, int sys)
+{
+	struct dial *d = s->dial;
+	struct err err;
+
+	explain(s, sys, &err);
+	socket_close(s);
+	if (d->failed++ == 0 || weight_of(&err) > weight_of(&d->reason))
+		d->reason = err;
 	if (d->started < d->count) {
 		start_next(d);
 	} else if (d->failed == d->count) {
 		d->over = true;
 		loop_timer_stop(&d->stagger);
-		d->ops->on_failed(d->data, &d->last);
+		d->ops->on_failed(d->data, &d->reason);
 	}
 }
 
@@ -126,7 +163,7 @@ static void start_next(struct dial *d)
 	int sys = socket_start(s);
 
 	if (d->started < d->count)
-		loop_timer_set(&d->stagger, STAGGER_MS);
+		loop_timer_set(&d->stagger, d->stagger_ms);
 	if (sys != 0)
 		socket_failed(s, sys);
 }
@@ -183,6 +220,11 @@ static int take_addresses(struct dial *d, const struct address *addresses, size_
 	if (count == 0)
 		return -1;
 	interleave(d, copy, count);
+	d->stagger_ms = STAGGER_MS;
+	if (options && options->limit_ms > 0)
+		d->stagger_ms = MIN(
+			MAX(options->limit_ms / ((unsigned)count + 1), (unsigned)STAGGER_MIN_MS),
+			(unsigned)STAGGER_MS);
 	return 0;
 }
 
@@ -225,6 +267,12 @@ void dial_free(struct dial *d)
 void dial_describe(const struct dial *d, char *out, size_t size)
 {
 	size_t current = d->started > 0 ? d->started - 1 : 0;
+	char text[80];
 
-	address_format(&d->sockets[current].address, out, size);
+	address_format(&d->sockets[current].address, text, sizeof(text));
+	if (d->count == 1)
+		snprintf(out, size, "%s", text);
+	else
+		snprintf(out, size, "%s, address %zu of %zu of %s", text, current + 1, d->count,
+			 d->host);
 }

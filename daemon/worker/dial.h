@@ -2,7 +2,8 @@
 /*
  * TCP to whichever address of a name answers first ("happy eyeballs", RFC 8305): families take
  * turns, the next address is tried 250 ms after the last or as soon as it failed, the first
- * connection wins and the others are closed.
+ * connection wins and the others are closed. Where time is short they follow faster, so that each has
+ * been tried before it is over.
  */
 #pragma once
 
@@ -17,6 +18,7 @@ struct dial_options {
 	enum address_family family; /* of the server's addresses */
 	bool keepalive; /* of TCP */
 	unsigned qos; /* the byte of IP_TOS and IPV6_TCLASS, or QOS_NONE */
+	unsigned limit_ms; /* how long the caller will wait; 0: long enough */
 };
 
 void dial_options_of(const struct connection_settings *c, struct dial_options *ret);
@@ -34,5 +36,5 @@ struct dial *dial_new(struct loop *loop, const char *host, const struct address 
 		      void *data, struct err *err);
 void dial_free(struct dial *dial); /* may be called from its callbacks */
 
-/* The address that is being tried, for messages: "192.0.2.7:22". */
+/* The address that is being tried, for messages: "192.0.2.7:22, address 2 of 3 of db". */
 void dial_describe(const struct dial *dial, char *out, size_t size);

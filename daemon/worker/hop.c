@@ -215,6 +215,7 @@ static void on_admit(void *data)
 
 	hop->ops->on_start(hop->data);
 	hop->state = HOP_CONNECTING;
+	hop->purpose.limit_ms = phase_limit_ms(hop);
 	doubt(hop);
 	hop->attempt =
 		attempt_new(hop->parts, hop->settings, &hop->purpose, &attempt_ops, hop, &err);

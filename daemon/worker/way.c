@@ -36,6 +36,7 @@ struct way {
 	const struct connection_settings *settings; /* borrowed */
 	const struct way_ops *ops;
 	void *data;
+	unsigned limit_ms; /* for the whole way */
 	enum way_stage stage;
 	bool has_proxy;
 	struct proxy_url proxy;
@@ -147,6 +148,7 @@ static void on_resolved(void *data, const struct address *addresses, size_t coun
 		address_set_port(&copy[i], first_port(w));
 	}
 	dial_options_of(w->settings, &options);
+	options.limit_ms = w->limit_ms;
 	w->dial = dial_new(w->parts->loop, first_host(w), copy, count, &options, &dial_ops, w,
 			   &local);
 	if (w->dial)
@@ -299,6 +301,7 @@ struct way *way_new(const struct worker_parts *parts, const struct connection_se
 		return NULL;
 	}
 	*w = (struct way){ .parts = parts, .settings = settings, .ops = ops, .data = data };
+	w->limit_ms = purpose->limit_ms;
 	if (start(w, purpose, err) < 0) {
 		free(w);
 		return NULL;
@@ -333,7 +336,7 @@ void way_free(struct way *w)
 
 void way_describe(const struct way *w, char *out, size_t size)
 {
-	char where[ENDPOINT_TEXT_MAX];
+	char where[2 * ENDPOINT_TEXT_MAX];
 
 	switch (w->stage) {
 	case WAY_TARGET:

@@ -210,7 +210,8 @@ static void test_a_silent_first_address(void **state)
 	real_loop_turns(loop, 1);
 	dial_describe(dial, where, sizeof(where));
 	address_format(&silent.address, text, sizeof(text));
-	assert_string_equal(where, text);
+	assert_memory_equal(where, text, strlen(text));
+	assert_string_equal(where + strlen(text), ", address 1 of 2 of host");
 	real_loop_run(loop);
 	assert_int_equal(connected, 1);
 	assert_true(monotonic_ms() - start_ms >= 200);
@@ -229,7 +230,8 @@ static void test_families_take_turns(void **state)
 	assert_int_equal(failed, 1);
 	dial_describe(dial, where, sizeof(where));
 	address_format(&addresses[1], last, sizeof(last));
-	assert_string_equal(where, last);
+	assert_memory_equal(where, last, strlen(last));
+	assert_string_equal(where + strlen(last), ", address 3 of 3 of host");
 }
 
 /* ---- failure ---- */
@@ -255,7 +257,47 @@ static void test_all_refused(void **state)
 	run("host", addresses, 3);
 	assert_int_equal(failed, 1);
 	assert_int_equal(err.code, ERR_REFUSED);
+	assert_non_null(strstr(err.msg, "connect to host at any of its 3 addresses; 127.0.0.1:"));
 	assert_int_equal(open_descriptors(), before);
+}
+
+/* A port that refuses says more than a network that TCP does not reach, whichever comes last. */
+static void test_the_most_telling_reason(void **state)
+{
+	struct address nowhere = address_of("255.255.255.255", 22), port = refusing();
+	char text[80];
+
+	address_format(&port, text, sizeof(text));
+	run("host", (struct address[]){ port, nowhere }, 2);
+	assert_int_equal(err.code, ERR_REFUSED);
+	assert_non_null(strstr(err.msg, text));
+	dial_free(TAKE(dial));
+	failed = 0;
+	run("host", (struct address[]){ nowhere, port }, 2);
+	assert_int_equal(err.code, ERR_REFUSED);
+	assert_non_null(strstr(err.msg, text));
+}
+
+/* However little time there is, none is left out: the last of them answers. */
+static void test_all_are_tried_while_there_is_time(void **state)
+{
+	struct address addresses[RESOLVE_ADDRESSES_MAX];
+	size_t last = ARRAY_SIZE(addresses) - 1;
+	struct silent silent;
+	unsigned port;
+	int listener = tcp_listen(&port);
+	uint64_t start_ms = monotonic_ms();
+
+	silent_open(&silent);
+	for (size_t i = 0; i < last; i++)
+		addresses[i] = silent.address;
+	addresses[last] = address_of("127.0.0.1", port);
+	options.limit_ms = 850; /* 50 for each, where 250 would take too long */
+	run("host", addresses, last + 1);
+	assert_int_equal(connected, 1);
+	assert_in_range(monotonic_ms() - start_ms, 700, 3000);
+	silent_close(&silent);
+	close(listener);
 }
 
 /* An address that was given as one is not named twice. */
@@ -453,6 +495,8 @@ int main(void)
 		CASE(test_families_take_turns),
 		CASE(test_refused),
 		CASE(test_all_refused),
+		CASE(test_the_most_telling_reason),
+		CASE(test_all_are_tried_while_there_is_time),
 		CASE(test_numeric_hosts_are_named_once),
 		CASE(test_more_addresses_than_are_tried),
 		CASE(test_options),
