@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import client
+from harness import build, client
 from harness.asking import AskingServer, Round
 from harness.lab import local
 from harness.person import Person, script
@@ -549,6 +549,7 @@ def memory_with(pid, needle):
     return found
 
 
+@pytest.mark.skipif(build.SANITIZED, reason="a sanitizer's memory says nothing")
 @pytest.mark.root
 def test_one_copy_in_the_memory_of_the_supervisor(lab):
     """The one that is kept, in a mapping of its own; none in a worker."""
