@@ -104,11 +104,11 @@ static bool is_about_keys(const struct auth *a)
 static enum step fail_refused(struct auth *a, struct err *err)
 {
 	bool takes_keys = offered(a) & SSH_AUTH_METHOD_PUBLICKEY;
+	bool is_asking = a->lacking.code == ERR_PASSWORD || a->lacking.code == ERR_ANSWER;
 	char accepted[128];
 
 	format_methods(offered(a), accepted, sizeof(accepted));
-	if (a->lacking.code == ERR_PASSPHRASE ||
-	    (a->lacking.code != ERR_NONE && !(takes_keys && is_about_keys(a))))
+	if (a->lacking.code != ERR_NONE && !(is_asking && takes_keys && is_about_keys(a)))
 		*err = a->lacking;
 	else if (a->is_partial)
 		err_set(err, ERR_AUTH, "%s accepted %s but wants more (%s), which it did not get",
@@ -117,8 +117,7 @@ static enum step fail_refused(struct auth *a, struct err *err)
 		err_set(err, ERR_AUTH, "%s does not accept keys, only: %s", a->server, accepted);
 	else
 		auth_explain_keys(a, err);
-	if (err->code == ERR_AUTH && err_wants_answer(a->lacking.code) &&
-	    a->lacking.code != ERR_PASSPHRASE)
+	if (err->code == ERR_AUTH && is_asking)
 		err_append(err, "; or give it a password (tunctl auth)");
 	return STEP_FAIL;
 }

@@ -227,10 +227,12 @@ static enum auth_result get_passphrase(struct auth *a, const struct identity *id
 
 	if (a->settings->passphrase) {
 		if (wrong > 0)
-			auth_lacks(a, ERR_PASSPHRASE, "the passphrase in %s is not that of %s",
+			auth_lacks(a, ERR_IDENTITY_ENCRYPTED,
+				   "the passphrase in %s is not that of %s",
 				   a->settings->passphrase, id->path);
 		else if (secrets->passphrase_error.code != ERR_NONE)
-			auth_lacks(a, ERR_PASSPHRASE, "%s", secrets->passphrase_error.msg);
+			auth_lacks(a, secrets->passphrase_error.code, "%s",
+				   secrets->passphrase_error.msg);
 		else if (secret_set(ret, secrets->passphrase.text, secrets->passphrase.length) == 0)
 			return AUTH_SUCCESS;
 		return AUTH_EXHAUSTED;

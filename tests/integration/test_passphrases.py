@@ -77,13 +77,13 @@ def test_from_a_credential(case, lab):
 
 def test_a_wrong_one_in_a_file(case):
     path, phrase = case.locked(), case.secret("wrong")
-    row = case.run(path, passphrase=phrase).wait_state("t", "failed", code="needs-passphrase")
+    row = case.run(path, passphrase=phrase).wait_state("t", "failed", code="identity-encrypted")
     assert phrase in row["error"]["message"] and str(path) in row["error"]["message"]
 
 
 def test_a_file_that_is_missing(case, lab):
     daemon = case.run(case.locked(), passphrase=str(lab.path("none")))
-    row = daemon.wait_state("t", "failed", code="needs-passphrase")
+    row = daemon.wait_state("t", "failed", code="secret-unreadable")
     assert str(lab.path("none")) in row["error"]["message"]
 
 
