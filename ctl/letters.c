@@ -28,6 +28,7 @@ enum value_kind {
 	VALUE_PATH, /* a file of this machine */
 	VALUE_LISTENS, /* a forward that begins on this machine */
 	VALUE_LEADS, /* a forward that leads to this machine */
+	VALUE_COMMAND, /* a program and its words */
 	VALUE_END, /* the end of a forward that is on this machine: a path when it has a '/' */
 };
 
@@ -41,7 +42,7 @@ static const struct {
 	{ "password", VALUE_PATH },       { "known_hosts", VALUE_PATH },
 	{ "local", VALUE_LISTENS },       { "local.listen", VALUE_END },
 	{ "remote", VALUE_LEADS },        { "remote.target", VALUE_END },
-	{ "dynamic.listen", VALUE_END },
+	{ "dynamic.listen", VALUE_END },  { "proxy_command", VALUE_COMMAND },
 };
 
 /* Values that are a path only when they are none of these words. */
@@ -108,6 +109,44 @@ static int put_value(struct making *m, const char *key, json_t *value)
 				     : failure_set(m->f, EXIT_USAGE, ERR_USAGE, "-o %s", err.msg);
 }
 
+/* What a shell would do more with than take it for words. */
+static bool needs_shell(const char *line)
+{
+	return strpbrk(line, "|&;<>()$`\\\"'*?#~!{}\n") != NULL;
+}
+
+/* The first word is a program: a path from here when it has a '/'. NULL: no memory. */
+static json_t *command_words(const struct making *m, const char *line)
+{
+	json_t *words = json_array();
+
+	for (line += strspn(line, " \t"); words && *line; line += strspn(line, " \t")) {
+		size_t length = strcspn(line, " \t");
+		CLEANUP(freep) char *word = str_printf("%.*s", (int)length, line);
+		CLEANUP(freep) char *path = NULL;
+
+		if (word && json_array_size(words) == 0 && strchr(word, '/'))
+			path = absolute_path(m, word);
+		if (json_array_append_new(words, json_string(path ? path : word)) < 0)
+			json_decref(TAKE(words));
+		line += length;
+	}
+	return words;
+}
+
+/* Only a file may ask for a shell: what an import writes is one. */
+static int put_command(struct making *m, const char *key, const char *line)
+{
+	if (m->comments || strcmp(line, "none") == 0)
+		return put_value(m, key, json_string(line));
+	if (needs_shell(line))
+		return failure_set(m->f, EXIT_USAGE, ERR_USAGE,
+				   "-o %s: this command needs a shell, which only a configuration "
+				   "file may start; write the tunnel there",
+				   key);
+	return put_value(m, key, command_words(m, line));
+}
+
 static int put_text(struct making *m, const char *key, const char *text)
 {
 	CLEANUP(freep) char *meant = absolute(m, key, text);
@@ -117,6 +156,8 @@ static int put_text(struct making *m, const char *key, const char *text)
 	if (!str_is_utf8(meant, strlen(meant)))
 		return failure_set(m->f, EXIT_USAGE, ERR_USAGE,
 				   "the value of '%s' is not valid UTF-8", key);
+	if (kind_of(key) == VALUE_COMMAND)
+		return put_command(m, key, meant);
 	return put_value(m, key, json_string(meant));
 }
 
@@ -207,10 +248,10 @@ static const struct {
 	enum option_id id;
 	const char *keyword, *value; /* value NULL: the letter's own */
 } short_words[] = {
-	{ OPTION_JUMP, "ProxyJump", NULL },
-	{ OPTION_COMPRESS, "Compression", "yes" },
-	{ OPTION_CIPHERS, "Ciphers", NULL },
-	{ OPTION_MACS, "MACs", NULL },
+	{ OPTION_JUMP, "ProxyJump", NULL },       { OPTION_COMPRESS, "Compression", "yes" },
+	{ OPTION_CIPHERS, "Ciphers", NULL },      { OPTION_MACS, "MACs", NULL },
+	{ OPTION_BIND, "BindAddress", NULL },     { OPTION_BIND_INTERFACE, "BindAddress", NULL },
+	{ OPTION_INET, "AddressFamily", "inet" }, { OPTION_INET6, "AddressFamily", "inet6" },
 };
 
 static int put_short_word(struct making *m, const struct option_value *option)

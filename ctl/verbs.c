@@ -16,7 +16,8 @@
 #define SSH_OPTIONS                                                                                \
 	(FORWARDS | OPTION_BIT(OPTION_IDENTITY) | OPTION_BIT(OPTION_PORT) |                        \
 	 OPTION_BIT(OPTION_LOGIN) | OPTION_BIT(OPTION_JUMP) | OPTION_BIT(OPTION_COMPRESS) |        \
-	 OPTION_BIT(OPTION_CIPHERS) | OPTION_BIT(OPTION_MACS))
+	 OPTION_BIT(OPTION_CIPHERS) | OPTION_BIT(OPTION_MACS) | OPTION_BIT(OPTION_BIND) |          \
+	 OPTION_BIT(OPTION_BIND_INTERFACE) | OPTION_BIT(OPTION_INET) | OPTION_BIT(OPTION_INET6))
 
 /* clang-format off */
 const struct verb verbs[] = {

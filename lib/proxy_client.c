@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base64.h"
 #include "lib/util.h"
 
 enum {
@@ -149,36 +150,30 @@ static void request_5(struct proxy_client *c)
 	add_port(&c->out, c->port);
 }
 
-/* RFC 4648 */
-static void add_base64(struct strbuf *b, const char *bytes, size_t size)
+/* RFC 7617 */
+static void add_basic(struct strbuf *b, const struct proxy_url *url)
 {
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	char login[2 * PROXY_PART_MAX + 2];
+	char *text;
 
-	for (size_t i = 0; i < size; i += 3) {
-		unsigned bits = 0;
-
-		for (size_t k = 0; k < 3; k++)
-			bits = bits << 8 | (i + k < size ? (unsigned char)bytes[i + k] : 0u);
-		for (size_t k = 0; k < 4; k++)
-			add_byte(b, i + k <= size ? (unsigned char)digits[bits >> (18 - 6 * k) & 63]
-						  : '=');
-	}
+	snprintf(login, sizeof(login), "%s:%s", url->user, url->password);
+	text = base64_encode(login, strlen(login));
+	strbuf_addf(b, "Proxy-Authorization: Basic %s\r\n", text ? text : "");
+	b->failed |= !text;
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+	explicit_bzero(login, sizeof(login));
 }
 
 static void request_http(struct proxy_client *c)
 {
-	char where[ENDPOINT_TEXT_MAX], login[2 * PROXY_PART_MAX + 2];
+	char where[ENDPOINT_TEXT_MAX];
 
 	target(c, where);
 	strbuf_addf(&c->out, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", where, where);
-	if (c->url->user[0]) {
-		snprintf(login, sizeof(login), "%s:%s", c->url->user, c->url->password);
-		strbuf_add(&c->out, "Proxy-Authorization: Basic ");
-		add_base64(&c->out, login, strlen(login));
-		strbuf_add(&c->out, "\r\n");
-		explicit_bzero(login, sizeof(login));
-	}
+	if (c->url->user[0])
+		add_basic(&c->out, c->url);
 	strbuf_add(&c->out, "\r\n");
 }
 

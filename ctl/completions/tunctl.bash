@@ -52,7 +52,7 @@ _tunctl()
 	up | restart) words="$global --all --no-wait --timeout" ;;
 	auth) words="$global --timeout" ;;
 	down) words="$global --all" ;;
-	add) words="$global --no-wait --timeout -L -R -D -i -p -l -J -C -c -m -o" ;;
+	add) words="$global --no-wait --timeout -L -R -D -i -p -l -J -C -c -m -b -B -4 -6 -o" ;;
 	forward) words="$global -L -R -D -o" ;;
 	import) words="$global --name --unit --ssh-config" ;;
 	connections) words="$global -w --watch" ;;

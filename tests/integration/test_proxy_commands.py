@@ -292,3 +292,19 @@ def test_behind_a_jump(lab, world):
         5,
         "the reason is told",
     )
+
+
+def test_added_in_the_words_of_ssh(world):
+    """A command over the control socket is a list of words; one that needs a shell is refused."""
+    world.daemon = daemon = world.lab.daemon(world.lab.config({}))
+    script = world.script(GOOD)
+    add = ["add", "t", "-4", "-L", local(world.port, world.echo.port), world.sshd.address]
+    refused = daemon.ctl(*add, "-o", f"ProxyCommand={PYTHON} {script} $(echo %h) %p")
+    assert refused.returncode == 2 and "needs a shell" in refused.stderr
+    daemon.ctl(*add, "-o", f"ProxyCommand={PYTHON} {script} %h %p", check=0)
+    assert client.exchange(world.port) == b"hello"
+    assert len(world.commands()) == 1
+    answer = daemon.ctl("add", "u", "-D", str(world.lab.port()), "-o", "proxy=https://p:1", "h")
+    assert answer.returncode == 1 and "with TLS is not supported" in answer.stderr
+    daemon.ctl("drop", "t", check=0)
+    world.wait_none(5)
