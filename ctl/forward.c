@@ -17,13 +17,6 @@
 #define SETTLE_MS 10000
 #define LOOK_MS 50 /* between two looks */
 
-static const char *method_of(const char *word)
-{
-	if (strcmp(word, "add") == 0)
-		return MANAGER_METHOD("ForwardAdd");
-	return strcmp(word, "drop") == 0 ? MANAGER_METHOD("ForwardDrop") : NULL;
-}
-
 /* How many forwards are in a state. */
 static size_t count_state(const json_t *tunnel, enum forward_state state)
 {
@@ -58,19 +51,25 @@ static json_t *call_for_tunnel(struct ctl *ctl, const char *method, json_t *para
 	return tunnel;
 }
 
+static json_t *look(struct ctl *ctl, struct failure *f)
+{
+	json_t *names = json_pack("{s:[s]}", "names", ctl->args.operands[0]);
+
+	if (names)
+		return call_for_tunnel(ctl, MANAGER_METHOD("List"), names, f);
+	failure_nomem(f);
+	return NULL;
+}
+
 /* Takes the reference to tunnel and returns what it has become. NULL with f filled. */
 static json_t *settle(struct ctl *ctl, json_t *tunnel, struct failure *f)
 {
 	uint64_t deadline_ms = monotonic_ms() + SETTLE_MS;
 
 	while (tunnel && !is_settled(tunnel) && monotonic_ms() < deadline_ms) {
-		json_t *names = json_pack("{s:[s]}", "names", ctl->args.operands[0]);
-
 		json_decref(tunnel);
 		poll(NULL, 0, LOOK_MS);
-		tunnel = names ? call_for_tunnel(ctl, MANAGER_METHOD("List"), names, f) : NULL;
-		if (!names)
-			failure_nomem(f);
+		tunnel = look(ctl, f);
 	}
 	return tunnel;
 }
@@ -92,13 +91,73 @@ static void print_forwards(const struct ctl *ctl, json_t *tunnel)
 	}
 }
 
+static bool has_forward(const json_t *tunnel, const char *name)
+{
+	json_t *forward;
+	size_t i;
+
+	json_array_foreach (json_object_get(tunnel, "forwards"), i, forward) {
+		if (strcmp(get_text(forward, "name"), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether one that was not there before does not work; what was broken already is another matter. */
+static bool has_new_failure(const json_t *tunnel, const json_t *before)
+{
+	json_t *forward;
+	size_t i;
+
+	json_array_foreach (json_object_get(tunnel, "forwards"), i, forward) {
+		int state = forward_state_from_name(get_text(forward, "state"));
+
+		if (state == FORWARD_FAILED && !has_forward(before, get_text(forward, "name")))
+			return true;
+	}
+	return false;
+}
+
+/* Takes the reference to parameters. */
+static int add_forwards(struct ctl *ctl, json_t *parameters, struct failure *f)
+{
+	json_t *before = look(ctl, f), *tunnel;
+	int rc;
+
+	if (!before) {
+		json_decref(parameters);
+		return -1;
+	}
+	tunnel = settle(ctl, call_for_tunnel(ctl, MANAGER_METHOD("ForwardAdd"), parameters, f), f);
+	rc = !tunnel                           ? -1
+	     : has_new_failure(tunnel, before) ? EXIT_FAILED
+	     : is_settled(tunnel)              ? EXIT_OK
+					       : EXIT_TIMED_OUT;
+	if (tunnel)
+		print_forwards(ctl, tunnel);
+	json_decref(tunnel);
+	json_decref(before);
+	return rc;
+}
+
+static int drop_forwards(struct ctl *ctl, json_t *parameters, struct failure *f)
+{
+	json_t *tunnel = call_for_tunnel(ctl, MANAGER_METHOD("ForwardDrop"), parameters, f);
+
+	if (!tunnel)
+		return -1;
+	print_forwards(ctl, tunnel);
+	json_decref(tunnel);
+	return EXIT_OK;
+}
+
 int run_forward(struct ctl *ctl, struct failure *f)
 {
-	const char *word = ctl->args.operands[1], *method = method_of(word);
-	json_t *parameters, *tunnel;
-	int rc = EXIT_OK;
+	const char *word = ctl->args.operands[1];
+	bool adds = strcmp(word, "add") == 0;
+	json_t *parameters;
 
-	if (!method)
+	if (!adds && strcmp(word, "drop") != 0)
 		return failure_set(f, EXIT_USAGE, ERR_USAGE,
 				   "'%s' is neither 'add' nor 'drop': tunctl forward NAME add -L "
 				   "8080:localhost:80",
@@ -106,16 +165,5 @@ int run_forward(struct ctl *ctl, struct failure *f)
 	parameters = letters_parameters(&ctl->args, "forwards", letters_forwards, f);
 	if (!parameters)
 		return -1;
-	tunnel = call_for_tunnel(ctl, method, parameters, f);
-	if (strcmp(word, "add") == 0) {
-		tunnel = settle(ctl, tunnel, f);
-		rc = count_state(tunnel, FORWARD_FAILED) > 0 ? EXIT_FAILED
-		     : is_settled(tunnel)                    ? EXIT_OK
-							     : EXIT_TIMED_OUT;
-	}
-	if (!tunnel)
-		return -1;
-	print_forwards(ctl, tunnel);
-	json_decref(tunnel);
-	return rc;
+	return adds ? add_forwards(ctl, parameters, f) : drop_forwards(ctl, parameters, f);
 }

@@ -107,11 +107,18 @@ def test_long_forwards_fit_a_terminal(server, width):
 # -- forward ---------------------------------------------------------------------------------------
 
 
-def test_forward_add_sends_the_keys_of_the_configuration(server, tmp_path):
-    server.answers("ForwardAdd", reply(tunnels=[tunnel(forwards=[forward(), remote(), dynamic()])]))
+@pytest.fixture
+def bare(server):
+    """A daemon whose tunnel has no forwards yet."""
+    server.answers("List", reply(tunnels=[tunnel(forwards=[])]))
+    return server
+
+
+def test_forward_add_sends_the_keys_of_the_configuration(bare, tmp_path):
+    bare.answers("ForwardAdd", reply(tunnels=[tunnel(forwards=[forward(), remote(), dynamic()])]))
     args = ["-L", "x.d/s:db:1", "-R2222:localhost:22", "-R80:./w.sock", "-D", "1080"]
-    out = tunctl(server, "forward", "db", "add", *args, cwd=tmp_path).stdout
-    assert server.calls == [
+    out = tunctl(bare, "forward", "db", "add", *args, cwd=tmp_path).stdout
+    assert bare.calls[1:] == [
         {
             "method": MANAGER + "ForwardAdd",
             "parameters": {
@@ -132,30 +139,30 @@ def test_forward_add_sends_the_keys_of_the_configuration(server, tmp_path):
     ]
 
 
-def test_forward_add_of_a_proxy_at_the_server_says_what_is_allowed(server):
-    server.answers("ForwardAdd", reply(tunnels=[tunnel()]))
-    tunctl(server, "forward", "db", "add", "-o", "remote.listen=1080", "-o", "remote.allow=any")
-    assert server.parameters("ForwardAdd")["forwards"] == {
+def test_forward_add_of_a_proxy_at_the_server_says_what_is_allowed(bare):
+    bare.answers("ForwardAdd", reply(tunnels=[tunnel()]))
+    tunctl(bare, "forward", "db", "add", "-o", "remote.listen=1080", "-o", "remote.allow=any")
+    assert bare.parameters("ForwardAdd")["forwards"] == {
         "remote": {"listen": "1080", "allow": "any"}
     }
 
 
-def test_forward_add_waits_until_the_server_has_answered(server):
-    states = iter(["opening", "opening", "open"])
-    server.answers("ForwardAdd", reply(tunnels=[tunnel(forwards=[remote(state="closed")])]))
-    server.answers(
+def test_forward_add_waits_until_the_server_has_answered(bare):
+    states = iter(["open", "opening", "opening", "open"])
+    bare.answers("ForwardAdd", reply(tunnels=[tunnel(forwards=[remote(state="closed")])]))
+    bare.answers(
         "List", lambda: reply(tunnels=[tunnel(forwards=[remote(state=next(states))])])
     )
-    assert " open " in tunctl(server, "forward", "db", "add", "-R", "2222:localhost:22").stdout
-    assert [c["parameters"] for c in server.calls[1:]] == [{"names": ["db"]}] * 3
+    assert " open " in tunctl(bare, "forward", "db", "add", "-R", "2222:localhost:22").stdout
+    assert [c["parameters"] for c in bare.calls[2:]] == [{"names": ["db"]}] * 3
 
 
 @pytest.mark.parametrize("state", ["stopped", "backoff", "connecting", "failed"])
-def test_forward_add_does_not_wait_without_a_session(server, state):
+def test_forward_add_does_not_wait_without_a_session(bare, state):
     answer = tunnel(state=state, forwards=[remote(state="closed")])
-    server.answers("ForwardAdd", reply(tunnels=[answer]))
-    assert "closed" in tunctl(server, "forward", "db", "add", "-R", "2222:localhost:22").stdout
-    assert len(server.calls) == 1
+    bare.answers("ForwardAdd", reply(tunnels=[answer]))
+    assert "closed" in tunctl(bare, "forward", "db", "add", "-R", "2222:localhost:22").stdout
+    assert len(bare.calls) == 2
 
 
 def test_forward_drop(server):
@@ -171,15 +178,26 @@ def test_forward_drop(server):
     assert result.stderr == f"tunctl: {message}\n"
 
 
-def test_a_forward_that_does_not_work_is_told_by_the_exit_code(server):
+def test_a_forward_that_does_not_work_is_told_by_the_exit_code(bare):
     answer = reply(tunnels=[tunnel(forwards=[forward(), remote(state="failed", error=SLOW)])])
-    server.answers("ForwardAdd", answer)
-    server.answers("ForwardDrop", answer)
-    result = tunctl(server, "forward", "db", "add", "-R", "2222:localhost:22", expect=1)
+    bare.answers("ForwardAdd", answer)
+    bare.answers("ForwardDrop", answer)
+    result = tunctl(bare, "forward", "db", "add", "-R", "2222:localhost:22", expect=1)
     assert "held by an old session" in result.stdout
-    tunctl(server, "forward", "db", "drop", "-D", "1080")
-    result = tunctl(server, "--json", "forward", "db", "add", "-D", "1", expect=1)
+    tunctl(bare, "forward", "db", "drop", "-D", "1080")
+    result = tunctl(bare, "--json", "forward", "db", "add", "-D", "1", expect=1)
     assert json.loads(result.stdout) == answer["parameters"]["tunnels"]
+
+
+def test_what_was_broken_before_is_not_the_fault_of_the_new_one(server):
+    broken = remote(state="failed", error=SLOW)
+    server.answers("List", reply(tunnels=[tunnel(forwards=[broken])]))
+    server.answers("ForwardAdd", reply(tunnels=[tunnel(forwards=[broken, dynamic()])]))
+    result = tunctl(server, "forward", "db", "add", "-D", "1080")
+    assert "held by an old session" in result.stdout
+    both = tunnel(forwards=[broken, remote("localhost:80", state="failed", error=SLOW)])
+    server.answers("ForwardAdd", reply(tunnels=[both]))
+    tunctl(server, "forward", "db", "add", "-R", "80:localhost:80", expect=1)
 
 
 @pytest.mark.parametrize(
@@ -196,13 +214,13 @@ def test_forward_refuses(server, args, words):
     assert server.calls == []
 
 
-def test_forwards_that_the_daemon_refuses(server):
-    server.answers("ForwardAdd", BROKEN)
+def test_forwards_that_the_daemon_refuses(bare):
+    bare.answers("ForwardAdd", BROKEN)
     assert "tunctl: no host\n" in tunctl(
-        server, "forward", "x", "add", "-D", "0", expect=1
+        bare, "forward", "x", "add", "-D", "0", expect=1
     ).stderr
-    server.answers("ForwardAdd", error("NoSuchTunnel", message="no tunnel 'x'"))
-    tunctl(server, "forward", "x", "add", "-D", "1", expect=3)
+    bare.answers("ForwardAdd", error("NoSuchTunnel", message="no tunnel 'x'"))
+    tunctl(bare, "forward", "x", "add", "-D", "1", expect=3)
 
 
 # -- connections -----------------------------------------------------------------------------------
