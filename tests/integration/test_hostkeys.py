@@ -573,3 +573,32 @@ def test_a_new_server_is_forgotten_with_its_settings(case, lab):
     case.daemon.ctl("reload")
     case.daemon.wait_state("t", ("backoff", "failed"))
     assert case.daemon.ctl_json("hostkey", "show", "t") == []
+
+
+# -- jumps -----------------------------------------------------------------------------------------
+
+
+def test_a_jump_has_a_verdict_of_its_own(lab):
+    """Each hop is looked at by its own settings, and named; what is accepted is the hop's key."""
+    bastion, server, echo, port = lab.sshd(), lab.sshd(), lab.echo(), lab.port()
+    strict, new = lab.write("strict", ""), lab.path("new")
+    daemon = lab.daemon(
+        lab.config(
+            {"t": {"host": "inner", "local": local(port, echo.port)}},
+            hosts={
+                "bastion": {"address": bastion.address, "known_hosts": str(strict)},
+                "inner": {"address": server.address, "jump": "bastion",
+                          "host_key": "accept-new", "known_hosts": str(new)},
+            },
+        )
+    )
+    row = daemon.wait_state("t", "failed", code=UNKNOWN)
+    assert "hop 1 of 2" in row["error"]["message"]
+    command = re.search(r"tunctl (hostkey accept t --fingerprint \S+)", row["error"]["message"])
+    daemon.ctl(*command[1].split(), check=0)
+    assert client.exchange(port) == b"hello"
+    name = "[127.0.0.1]:{} " + keys.public(lab.keys.host) + "\n"
+    assert strict.read_text() == name.format(bastion.port)
+    assert new.read_text() == name.format(server.port)
+    shown = daemon.ctl_json("hostkey", "show", "t")
+    assert [(key["hop"], key["standing"]) for key in shown] == [(0, "known"), (1, "known")]
