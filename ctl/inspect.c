@@ -4,8 +4,8 @@
  * session is made of, its forwards, the settings in force and its last changes of state. Rows that
  * have nothing to say are left out.
  */
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <string.h>
 
 #include "ctl/ctl.h"
@@ -93,7 +93,7 @@ static void add_servers(struct sheet *s, const json_t *servers)
 	sheet_text_taken(s, servers_text(servers, SHEET_INDENT, s->term));
 }
 
-static void add_session(struct sheet *s, const json_t *session)
+static void add_session_rows(struct sheet *s, const json_t *session)
 {
 	static const struct {
 		const char *label, *key;
@@ -103,11 +103,44 @@ static void add_session(struct sheet *s, const json_t *session)
 		{ "cipher", "cipher" },     { "key exchange", "kex" },
 	};
 
+	for (size_t i = 0; json_is_object(session) && i < ARRAY_SIZE(rows); i++)
+		sheet_row(s, rows[i].label, get_text(session, rows[i].key));
+}
+
+static void add_session(struct sheet *s, const json_t *session)
+{
 	if (!json_is_object(session))
 		return;
 	sheet_section(s, "Session");
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		sheet_row(s, rows[i].label, get_text(session, rows[i].key));
+	add_session_rows(s, session);
+}
+
+/* A section for each server on the way, before that of the server itself. */
+static void add_jump(struct sheet *s, const json_t *jump, size_t number)
+{
+	const json_t *error = json_object_get(jump, "error");
+	struct strbuf text = { 0 };
+	char rtt[HUMAN_MAX], title[32];
+
+	snprintf(title, sizeof(title), "Hop %zu", number);
+	sheet_section(s, title);
+	strbuf_addf(&text, "%s@%s (%s)", get_text(jump, "user"), get_text(jump, "host"),
+		    get_text(jump, "state"));
+	sheet_row_taken(s, "server", &text);
+	if (json_is_object(error))
+		sheet_row(s, "error", get_text(error, "message"));
+	if (json_is_number(json_object_get(jump, "rtt_ms")))
+		sheet_row(s, "round trip", human_rtt(rtt, get_number(jump, "rtt_ms")));
+	add_session_rows(s, json_object_get(jump, "session"));
+}
+
+static void add_jumps(struct sheet *s, const json_t *jumps)
+{
+	json_t *jump;
+	size_t i;
+
+	json_array_foreach (jumps, i, jump)
+		add_jump(s, jump, i + 1);
 }
 
 static void add_forwards(struct sheet *s, const json_t *tunnel)
@@ -208,6 +241,7 @@ static void print_tunnel(const struct ctl *ctl, const json_t *reply)
 	add_headline(&s, tunnel);
 	add_tunnel(&s, tunnel, reply);
 	add_servers(&s, json_object_get(reply, "servers"));
+	add_jumps(&s, json_object_get(reply, "jumps"));
 	add_session(&s, json_object_get(reply, "session"));
 	add_forwards(&s, tunnel);
 	add_settings(&s, json_object_get(reply, "settings"),

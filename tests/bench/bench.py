@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""tunneld beside `ssh -N -L -R -D`: same server, same cipher, same minute.
+"""tunneld beside `ssh -N -J -L -R -D`: same server, same cipher, same minute.
 
 Both run the whole time and are loaded in turn, in an order that alternates from round to round. What
 counts is the ratio of the medians; absolute numbers say more about the machine. `load` (load.c) is the
@@ -30,6 +30,7 @@ from harness.lab import Lab, local, remote  # noqa: E402
 LOAD = build.BUILD / "tests" / "bench" / "load"
 SERVICES = ("source", "sink", "echo")
 READERS = 100
+JUMPS = 2
 
 
 @dataclasses.dataclass
@@ -51,23 +52,34 @@ class Forwards:
 
 
 class Ssh:
-    """`ssh -N -L … -R … -D …`, one process a session."""
+    """`ssh -N -J … -L … -R … -D …`, one process a session."""
 
     name = "ssh"
 
-    def __init__(self, lab, sshd, cipher):
-        self.lab, self.sshd, self.cipher = lab, sshd, cipher
+    def __init__(self, lab, sshd, cipher, jumps=()):
+        self.lab, self.sshd, self.cipher, self.jumps = lab, sshd, cipher, jumps
         self.processes = []
 
+    def config(self):
+        """In a file, because that is all of it that reaches the processes for the jumps."""
+        return self.lab.write("ssh_config", f"""
+            BatchMode yes
+            Ciphers {self.cipher}
+            IdentitiesOnly yes
+            IdentityFile {self.lab.keys.client}
+            UserKnownHostsFile {self.lab.known_hosts()}
+            User {getpass.getuser()}
+            """)
+
     def start(self, forwards):
-        command = ["setpriv", "--pdeathsig", "KILL", "ssh", "-F", "none", "-N", "-c", self.cipher,
-                   "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes",
-                   "-o", "IdentitiesOnly=yes", "-i", str(self.lab.keys.client),
-                   "-o", f"UserKnownHostsFile={self.lab.known_hosts()}"]
+        command = ["setpriv", "--pdeathsig", "KILL", "ssh", "-F", str(self.config()), "-N",
+                   "-o", "ExitOnForwardFailure=yes"]
+        if self.jumps:
+            command += ["-J", ",".join(jump.address for jump in self.jumps)]
         for kind, specs in forwards.specs().items():
             for spec in specs:
                 command += [f"-{kind[0].upper()}", spec]
-        command += ["-p", str(self.sshd.port), f"{getpass.getuser()}@{self.sshd.host}"]
+        command += ["-p", str(self.sshd.port), self.sshd.host]
         self.processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL))
         return self
 
@@ -86,8 +98,8 @@ class Tunneld:
 
     name = "tunneld"
 
-    def __init__(self, lab, sshd, cipher):
-        self.lab, self.sshd, self.cipher = lab, sshd, cipher
+    def __init__(self, lab, sshd, cipher, jumps=()):
+        self.lab, self.sshd, self.cipher, self.jumps = lab, sshd, cipher, jumps
         self.daemon = None
 
     def start(self, forwards):
@@ -95,7 +107,8 @@ class Tunneld:
 
     def start_many(self, tunnels, wait_seconds=15, **settings):
         """One tunnel for each of several Forwards."""
-        spec = {f"t{number}": {"host": self.sshd.address,
+        way = {"jump": [jump.address for jump in self.jumps]} if self.jumps else {}
+        spec = {f"t{number}": {"host": self.sshd.address, **way,
                                **{kind: specs for kind, specs in forwards.specs().items() if specs}}
                 for number, forwards in enumerate(tunnels, 1)}
         self.daemon = self.lab.daemon(
@@ -124,7 +137,7 @@ class Bench:
         self.service = subprocess.Popen([LOAD, "serve"], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         self.targets = json.loads(self.service.stdout.readline())
-        self.contenders = []
+        self.contenders, self.behind = [], []
         self.ports = {}
         self.cache = {}  # (what ran, contender) → samples; one stream yields two measurements
 
@@ -138,6 +151,18 @@ class Bench:
             self.contenders.append(contender)
             self.ports[contender.name] = ports
 
+    def start_behind_jumps(self):
+        """Two more that go through other servers; their ports stand beside those of the first."""
+        jumps = [self.lab.sshd() for _ in range(JUMPS)]
+        for kind in (Ssh, Tunneld):
+            contender = kind(self.lab, self.sshd, self.options.cipher, jumps)
+            self.behind.append(contender)
+            ports = {service: self.lab.port() for service in SERVICES}
+            contender.start(Forwards(local=[(port, self.targets[service])
+                                            for service, port in ports.items()]))
+            client.wait_served(ports["echo"], 15)
+            self.ports[contender.name]["jumps"] = ports
+
     def all_kinds(self):
         """(Forwards, {kind: {service: port}})"""
         ports = {kind: {service: self.lab.port() for service in SERVICES}
@@ -150,7 +175,7 @@ class Bench:
         return forwards, ports
 
     def close(self):
-        for contender in self.contenders:
+        for contender in self.contenders + self.behind:
             contender.close()
         self.service.communicate("")
 
@@ -190,6 +215,11 @@ class Bench:
     def throughput(self, direction, kind="local"):
         return self.stream(direction, lambda result: result["bytes"] / result["seconds"] / 1e6,
                            kind)
+
+    def through_jumps(self, direction):
+        if not self.behind:
+            self.start_behind_jumps()
+        return self.throughput(direction, "jumps")
 
     def cpu(self, direction):
         return self.stream(direction, lambda result: result["cpu"] / result["bytes"] * 1e9)
@@ -305,6 +335,10 @@ MEASURES = [
             at_least=0.95),
     Measure("socks", "new SOCKS5 connections", "/s", lambda b: b.connections("dynamic"),
             at_least=1.0),
+    Measure("jumps-down", f"stream down, {JUMPS} jumps", "MB/s", lambda b: b.through_jumps("down"),
+            at_least=0.9),
+    Measure("jumps-up", f"stream up, {JUMPS} jumps", "MB/s", lambda b: b.through_jumps("up"),
+            at_least=0.9),
     Measure("many", "echo, {connections} open, p50", "µs", lambda b: b.many("p50_us")),
     Measure("many-p99", "echo, {connections} open, p99", "µs", lambda b: b.many("p99_us"),
             at_most=2.0),

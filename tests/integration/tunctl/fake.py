@@ -340,6 +340,23 @@ INSPECTED = {
     "servers": [
         {"host": "deploy@internal", "state": "up", "error": None, "since": None},
     ],
+    "jumps": [
+        {
+            "host": "bastion:22",
+            "user": "admin",
+            "state": "up",
+            "error": None,
+            "rtt_ms": 3.25,
+            "session": {
+                "address": "192.0.2.9:22",
+                "server_version": "SSH-2.0-OpenSSH_9.9",
+                "cipher": "aes128-gcm@openssh.com",
+                "kex": "curve25519-sha256",
+                "host_key": "ssh-ed25519 SHA256:jump",
+                "identity": "/k/bastion",
+            },
+        }
+    ],
     "settings": {
         "user": "deploy",
         "identities": ["/k/one", "/k/two"],
