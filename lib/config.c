@@ -253,5 +253,7 @@ void config_free(struct config *config)
 		config_tunnel_free(config->tunnels[i]);
 	free(config->tunnels);
 	config_base_free(config->base);
+	strv_fini(&config->notes);
+	free(config->unread);
 	free(config);
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/capture.h"
 #include "lib/connection.h"
 #include "lib/err.h"
 #include "lib/util.h"
@@ -129,6 +130,8 @@ struct config {
 	struct config_tunnel **tunnels; /* sorted by name */
 	size_t tunnel_count;
 	struct config_base *base; /* for config_add_tunnel(); NULL: built by hand */
+	struct strv notes; /* what OpenSSH's configuration says and tunneld cannot carry */
+	char *unread; /* OpenSSH's configuration, not read because ssh is missing; NULL: none */
 };
 
 /* One mistake in a configuration. */
@@ -153,6 +156,7 @@ struct config_context {
 	bool system; /* the system instance: identity is required, /etc paths */
 	const char *home; /* of the user the daemon runs as; for ~ and default identities */
 	const char *user; /* login name of that user: the default `user` */
+	capture_fn *capture; /* to ask ssh about hosts; NULL: it is not asked */
 };
 
 /* Reads FILE and everything it includes; a NULL path is an empty file, for an instance that has none
@@ -166,6 +170,13 @@ struct config *config_load(const char *path, const struct config_context *contex
  * problem. Returns the new tunnel, owned by config, or NULL with problems filled. */
 struct config_tunnel *config_add_tunnel(struct config *config, const char *name,
 					const struct node *tree, struct config_problems *problems);
+
+/* The same in two halves, for a configuration that is in use. The first may ask ssh about hosts, and so
+ * blocks; it changes nothing that anybody else looks at, but no other change may go on meanwhile. The
+ * second takes the tunnel over; -1: no memory. */
+struct config_tunnel *config_make_tunnel(const struct config *config, const char *name,
+					 const struct node *tree, struct config_problems *problems);
+int config_insert(struct config *config, struct config_tunnel *tunnel);
 
 /* For forwards that come and go while a tunnel runs. tree is { local: ..., remote: ..., dynamic: ... }
  * as in a tunnel. Both return a copy of tunnel for config_replace(), or NULL with problems filled:

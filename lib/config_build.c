@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/config_read.h"
+#include "lib/config_ssh.h"
 #include "lib/duration.h"
 #include "lib/str.h"
 #include "lib/util.h"
@@ -23,7 +23,8 @@ static size_t key_index(enum schema_place place, const char *name)
 	return schema_index(schema_find(place, name));
 }
 
-struct config_base *config_base_new(const struct config_context *context, struct config_decoder *d)
+struct config_base *config_base_new(const struct config_context *context, struct config_decoder *d,
+				    const char *ssh_config)
 {
 	static const enum schema_place places[] = { PLACE_TUNNEL, PLACE_KEEPALIVE,
 						    PLACE_RECONNECT };
@@ -33,6 +34,7 @@ struct config_base *config_base_new(const struct config_context *context, struct
 	if (!base)
 		return NULL;
 	base->system = context->system;
+	base->ssh = config_ssh_new(context, ssh_config);
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		config_decode_fallbacks(d, places[i], context->system, builtin);
 	if (context->home)
@@ -41,7 +43,8 @@ struct config_base *config_base_new(const struct config_context *context, struct
 		builtin->connection.user = strdup(context->user);
 		schema_set_add(&builtin->set, key_index(PLACE_DEFAULTS, "user"));
 	}
-	if ((context->home && !base->home) || (context->user && !builtin->connection.user)) {
+	if (!base->ssh || (context->home && !base->home) ||
+	    (context->user && !builtin->connection.user)) {
 		config_base_free(base);
 		return NULL;
 	}
@@ -221,6 +224,27 @@ int config_name_forwards(struct config_decoder *d, struct config_forward *forwar
 	return 0;
 }
 
+/* Those that ssh has for the server, behind the written ones. */
+static void take_forwards(struct config_base *base, struct config_decoder *d,
+			  struct config_tunnel_draft *draft, const struct node *map)
+{
+	const char *host = draft->hosts.count > 0 ? draft->hosts.items[0] : NULL;
+	const struct node *at = node_find(map, "forwards");
+	struct endpoint endpoint;
+
+	if (!host || endpoint_parse(host, &endpoint, NULL) < 0)
+		return; /* which has been said */
+	config_trail_push(d, "forwards");
+	if (config_find_host(base, endpoint.host))
+		config_complain(d, at,
+				"'%s' stands in hosts; only a host of ~/.ssh/config has forwards "
+				"there",
+				endpoint.host);
+	else
+		config_ssh_forwards(base->ssh, d, &endpoint, at, &draft->forwards);
+	config_trail_pop(d);
+}
+
 /* The upkeep of a tunnel is that of its first server: the layers differ only by its entry in hosts. */
 static int build_routes(struct config_base *base, struct config_decoder *d,
 			const struct config_tunnel_draft *draft, const struct node *map,
@@ -291,6 +315,8 @@ struct config_tunnel *config_build_tunnel(struct config_base *base, struct confi
 	}
 	config_decode(d, PLACE_TUNNEL, map, &draft, NULL);
 	config_check_way(d, map);
+	if (draft.forwards_from == FORWARDS_FROM_SSH_CONFIG)
+		take_forwards(base, d, &draft, map);
 	if (build_routes(base, d, &draft, map, tunnel) < 0 ||
 	    config_name_forwards(d, draft.forwards.items, draft.forwards.count, map) < 0 ||
 	    assemble(&draft, name, tunnel) < 0)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/config_ssh.h"
 #include "lib/schema.h"
 
 /* Where the keys with a value in struct config_layer stand. */
@@ -103,6 +104,7 @@ void config_base_free(struct config_base *base)
 	free(base->hosts);
 	config_tunnel_draft_fini(&base->builtin);
 	config_layer_fini(&base->defaults);
+	config_ssh_free(base->ssh);
 	free(base->home);
 	free(base);
 }

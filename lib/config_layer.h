@@ -70,6 +70,7 @@ struct config_base {
 	struct config_layer defaults;
 	struct config_host *hosts; /* sorted by name */
 	size_t host_count;
+	struct config_ssh *ssh; /* hosts that are not there */
 	bool has_circles; /* of jumps, which has been said */
 	size_t bytes; /* of text in all tunnels so far: what one file can multiply is bounded */
 };
@@ -91,7 +92,3 @@ int config_layer_compose(const struct config_layer *const *layers, size_t count,
 			 struct config_layer *ret);
 void config_base_free(struct config_base *base);
 void config_tunnel_draft_fini(struct config_tunnel_draft *draft);
-
-/* Puts tunnel (ownership moves) where its name belongs, in a config that was filled in no other way;
- * -1: no memory. */
-int config_insert(struct config *config, struct config_tunnel *tunnel);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/config_read.h"
+#include "lib/config_ssh.h"
 #include "lib/str.h"
 #include "lib/util.h"
 #include "lib/yaml.h"
@@ -188,13 +188,38 @@ static void build_tunnels(struct config *config, struct config_reading *r)
 	free(listens.items);
 }
 
+/* One complaint about a file that is not there, not one a host. */
+static void check_ssh_config(struct config_reading *r)
+{
+	const struct node *at = r->seen[schema_index(schema_find(PLACE_TOP, "ssh_config"))];
+
+	if (r->ssh_config && *r->ssh_config == '/' && access(r->ssh_config, R_OK) < 0) {
+		config_complain(&r->decoder, at, "ssh_config: cannot read '%.256s': %s",
+				r->ssh_config, strerror(errno));
+		strcpy(r->ssh_config, "no");
+	}
+}
+
+/* What is to be known about ssh's own configuration goes with ours. */
+static void tell_ssh_config(struct config *config, struct config_decoder *d)
+{
+	const struct config_ssh *ssh = config->base->ssh;
+	const char *unread = config_ssh_unread(ssh);
+
+	if (unread)
+		config->unread = strdup(unread);
+	if (strv_copy(&config->notes, config_ssh_notes(ssh)) < 0 || (unread && !config->unread))
+		config_complain(d, NULL, "out of memory");
+}
+
 /* Makes sense of what was read. */
 static struct config *build(struct config_reading *r, const struct config_context *context)
 {
 	struct config *config = calloc(1, sizeof(*config));
 
+	check_ssh_config(r);
 	if (config)
-		config->base = config_base_new(context, &r->decoder);
+		config->base = config_base_new(context, &r->decoder, r->ssh_config);
 	if (!config || !config->base) {
 		config_complain(&r->decoder, NULL, "out of memory");
 		config_free(config);
@@ -203,6 +228,7 @@ static struct config *build(struct config_reading *r, const struct config_contex
 	config->daemon = r->daemon;
 	config_build_hosts(config->base, r);
 	build_tunnels(config, r);
+	tell_ssh_config(config, &r->decoder);
 	return config;
 }
 
@@ -272,8 +298,8 @@ struct config *config_load(const char *path, const struct config_context *contex
 	return NULL;
 }
 
-struct config_tunnel *config_add_tunnel(struct config *config, const char *name,
-					const struct node *tree, struct config_problems *problems)
+struct config_tunnel *config_make_tunnel(const struct config *config, const char *name,
+					 const struct node *tree, struct config_problems *problems)
 {
 	struct problem_sink sink = { .to = problems };
 	struct config_decoder d = { .problems = &sink };
@@ -301,10 +327,21 @@ struct config_tunnel *config_add_tunnel(struct config *config, const char *name,
 	config->base->bytes = bytes; /* who adds and removes for years must not use it up */
 	if (tunnel)
 		config_listens_check_one(config, tunnel, 0, &d);
-	if (tunnel && problem_count(&sink) == 0 && config_insert(config, tunnel) < 0)
-		problem_add(&sink, NULL, "out of memory");
 	problem_finish(&sink, NULL, 0);
 	if (tunnel && problem_count(&sink) > 0)
 		config_tunnel_free(TAKE(tunnel));
+	return tunnel;
+}
+
+struct config_tunnel *config_add_tunnel(struct config *config, const char *name,
+					const struct node *tree, struct config_problems *problems)
+{
+	struct config_tunnel *tunnel = config_make_tunnel(config, name, tree, problems);
+	struct problem_sink sink = { .to = problems };
+
+	if (tunnel && config_insert(config, tunnel) < 0) {
+		config_tunnel_free(TAKE(tunnel));
+		problem_add(&sink, NULL, "out of memory");
+	}
 	return tunnel;
 }

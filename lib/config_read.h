@@ -81,14 +81,18 @@ int config_file_match(const char *pattern, struct strv *ret, struct err *err);
 
 /* config_build.c */
 
-/* The layers under everything else; NULL: no memory. */
-struct config_base *config_base_new(const struct config_context *context, struct config_decoder *d);
+/* The layers under everything else; ssh_config as in struct config_reading. NULL: no memory. */
+struct config_base *config_base_new(const struct config_context *context, struct config_decoder *d,
+				    const char *ssh_config);
 /* Moves the defaults and the decoded hosts of r into base. */
 void config_build_hosts(struct config_base *base, struct config_reading *r);
 /* The tunnel that map describes; NULL: it has mistakes. */
 struct config_tunnel *config_build_tunnel(struct config_base *base, struct config_decoder *d,
 					  const struct node *name, const struct node *map);
 /* config_route.c */
+
+/* The entry of `hosts`; NULL: there is none. */
+const struct config_host *config_find_host(const struct config_base *base, const char *name);
 
 /* The way from here to a server, host as written in a tunnel that map describes. -1: no memory; mistakes
  * are problems, and then ret may be incomplete. */

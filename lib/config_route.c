@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/config_read.h"
+#include "lib/config_ssh.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -61,7 +61,7 @@ static int host_by_name(const void *name, const void *host)
 	return strcmp(name, ((const struct config_host *)host)->name);
 }
 
-static const struct config_host *find_host(const struct config_base *base, const char *name)
+const struct config_host *config_find_host(const struct config_base *base, const char *name)
 {
 	if (base->host_count == 0)
 		return NULL;
@@ -73,7 +73,8 @@ static const struct config_host *host_of(const struct config_base *base, const c
 {
 	struct endpoint endpoint;
 
-	return endpoint_parse(text, &endpoint, NULL) == 0 ? find_host(base, endpoint.host) : NULL;
+	return endpoint_parse(text, &endpoint, NULL) == 0 ? config_find_host(base, endpoint.host)
+							  : NULL;
 }
 
 static void get_layers(const struct route_draft *r, const struct config_host *host,
@@ -192,6 +193,13 @@ static const struct node *jump_node(const struct route_draft *r)
 	return node ? node : r->map;
 }
 
+static const struct node *host_node(const struct route_draft *r)
+{
+	const struct node *node = node_find(r->map, "host");
+
+	return node ? node : r->map;
+}
+
 static void check_login(struct route_draft *r, const struct config_layer *const *layers,
 			const struct connection_settings *c, enum position position)
 {
@@ -288,15 +296,37 @@ static void give_up_on_length(struct route_draft *r)
 
 static int add_server(struct route_draft *r, const char *text, enum position position);
 
-static int add_jumps(struct route_draft *r, const struct strv *jumps)
+/* True when the jump of this host is being followed already. Those in hosts were looked at before
+ * (config_check_circles()), those that only ssh knows come up on the way. */
+static bool closes_circle(struct route_draft *r, const struct config_host *host)
+{
+	CLEANUP(strbuf_fini) struct strbuf text = { 0 };
+	size_t i = 0;
+
+	while (i < r->depth && r->trail[i] != host)
+		i++;
+	if (!host || i == r->depth)
+		return false;
+	for (; i < r->depth; i++)
+		add_arrow(&text, r->trail[i] ? r->trail[i]->name : "?");
+	add_arrow(&text, host->name);
+	config_complain(r->d, host_node(r), "jump: %s goes round in a circle", text.data);
+	r->complained = true;
+	return true;
+}
+
+static int add_jumps(struct route_draft *r, const struct config_host *host,
+		     const struct strv *jumps)
 {
 	int rc = 0;
 
+	if (closes_circle(r, host))
+		return 0;
 	if (r->depth == CONFIG_HOPS_MAX) {
 		give_up_on_length(r);
 		return 0;
 	}
-	r->depth++;
+	r->trail[r->depth++] = host;
 	for (size_t i = 0; rc == 0 && !r->complained && i < jumps->count; i++)
 		rc = add_server(r, jumps->items[i], i ? POSITION_NEXT : POSITION_FIRST);
 	r->depth--;
@@ -313,10 +343,13 @@ static int add_server(struct route_draft *r, const char *text, enum position pos
 
 	if (endpoint_parse(text, &endpoint, NULL) < 0)
 		return -1;
-	host = find_host(r->base, endpoint.host);
+	host = config_find_host(r->base, endpoint.host);
+	if (!host)
+		host = config_ssh_find(r->base->ssh, r->d, &endpoint,
+				       position == POSITION_SERVER ? host_node(r) : jump_node(r));
 	get_layers(r, host, position == POSITION_SERVER ? r->tunnel : &nothing, layers);
 	jumps = jumps_of(r, host, layers, position);
-	if (jumps && add_jumps(r, jumps) < 0)
+	if (jumps && add_jumps(r, host, jumps) < 0)
 		return -1;
 	if (r->complained)
 		return 0;

@@ -12,7 +12,7 @@
 
 enum {
 	SSH_ASK_MS = 3000, /* for one host */
-	SSH_ASK_ALL_MS = 30000, /* for all hosts of one reading */
+	SSH_ASK_ALL_MS = 60000, /* for all hosts of one reading */
 };
 
 struct ssh_ask {

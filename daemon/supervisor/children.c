@@ -33,12 +33,14 @@ static void collect(struct children *cs, pid_t pid)
 	c->on_exit(c->data, status);
 }
 
-/* Signals melt into one: whoever has ended by now is collected. */
+/* Signals melt into one: whoever has ended by now is collected. Threads wait for their own children
+ * (capture_run()), hence __WNOTHREAD. */
 static void on_sigchld(void *data, int signo)
 {
 	siginfo_t info = { 0 };
 
-	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0) {
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WNOTHREAD) == 0 &&
+	       info.si_pid != 0) {
 		collect(data, info.si_pid);
 		info.si_pid = 0;
 	}

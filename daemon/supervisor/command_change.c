@@ -18,8 +18,12 @@ struct change_job {
 	char *state_dir;
 	struct strv names;
 	size_t done; /* names whose file is gone */
-	json_t *tunnel; /* of Add; the loop's */
-	char *text; /* the same for the file; the thread's */
+	char *text; /* of Add: the tunnel for the file */
+	struct node *tree; /* the same, to be read */
+	const struct config
+		*config; /* the running one; of Add, which is the only change meanwhile */
+	struct config_problems problems; /* why there is no tunnel */
+	struct config_tunnel *tunnel; /* what the thread made */
 	struct err err;
 };
 
@@ -29,8 +33,10 @@ static void job_free(void *data)
 
 	free(job->state_dir);
 	strv_fini(&job->names);
-	json_decref(job->tunnel);
 	free(job->text);
+	node_free(job->tree);
+	config_problems_fini(&job->problems);
+	config_tunnel_free(job->tunnel);
 	free(job);
 }
 
@@ -76,39 +82,38 @@ static bool is_new_name(struct supervisor *s, struct change *c, const char *name
 	return false;
 }
 
-/* Puts it into the running configuration, where it waits to be started. */
-static bool decode(struct supervisor *s, struct change *c, const char *name)
+static bool begin_add(struct supervisor *s, struct change *c)
 {
 	struct change_job *job = c->data;
-	struct config_problems problems = { 0 };
-	struct err err;
-	CLEANUP(node_freep) struct node *tree = node_from_json(job->tunnel, &err);
 
-	if (!tree) {
-		fail(c, &err, NULL);
-		return false;
-	}
-	if (!config_add_tunnel(s->config, name, tree, &problems)) {
-		change_error(c, commands_error_name(ERR_CONFIG), commands_problems(&problems));
-		config_problems_fini(&problems);
-		return false;
-	}
-	return true;
+	job->config = s->config;
+	return is_new_name(s, c, job->names.items[0]);
 }
 
-static bool begin_add(struct supervisor *s, struct change *c)
+/* To make sense of it, ssh may have to be asked about its host, which takes a program and its time. What
+ * is read of the configuration here only changes change by change. */
+static void work_add(struct change *c)
 {
 	struct change_job *job = c->data;
 	const char *name = job->names.items[0];
 
-	return is_new_name(s, c, name) && decode(s, c, name);
+	job->tunnel = config_make_tunnel(job->config, name, job->tree, &job->problems);
+	if (job->tunnel)
+		state_dir_write(job->state_dir, STATE_TUNNEL, name, job->text, &job->err);
 }
 
-static void work_add(struct change *c)
+/* Puts it into the running configuration. */
+static int put_tunnel(struct supervisor *s, struct change_job *job)
 {
-	struct change_job *job = c->data;
+	const char *name = job->names.items[0];
 
-	state_dir_write(job->state_dir, STATE_TUNNEL, job->names.items[0], job->text, &job->err);
+	if (config_insert(s->config, job->tunnel) < 0)
+		return err_nomem(&job->err);
+	job->tunnel = NULL;
+	if (supervisor_add_tunnel(s, config_find(s->config, name)) == 0)
+		return 0;
+	config_remove(s->config, name);
+	return err_nomem(&job->err);
 }
 
 static void finish_add(struct supervisor *s, struct change *c)
@@ -117,10 +122,11 @@ static void finish_add(struct supervisor *s, struct change *c)
 	const char *name = job->names.items[0];
 	struct tunnel *t;
 
-	if (job->err.code == ERR_NONE && supervisor_add_tunnel(s, config_find(s->config, name)) < 0)
-		err_nomem(&job->err);
-	if (job->err.code != ERR_NONE) {
-		config_remove(s->config, name);
+	if (!job->tunnel) {
+		change_error(c, commands_error_name(ERR_CONFIG), commands_problems(&job->problems));
+		return;
+	}
+	if (job->err.code != ERR_NONE || put_tunnel(s, job) < 0) {
 		log_error("%s: not added: %s", name, job->err.msg);
 		fail(c, &job->err, NULL);
 		return;
@@ -218,16 +224,21 @@ static void request(struct supervisor *s, struct call *call, const struct change
 void command_add(struct supervisor *s, struct call *call)
 {
 	json_t *parameters = call->request.parameters;
+	json_t *tunnel = json_object_get(parameters, "tunnel");
 	struct change_job *job = job_new(s);
-	bool ok;
+	struct err err;
 
 	if (job) {
-		job->tunnel = json_incref(json_object_get(parameters, "tunnel"));
-		job->text = json_dumps(job->tunnel, JSON_INDENT(2));
-		ok = job->text &&
-		     strv_add(&job->names,
-			      json_string_value(json_object_get(parameters, "name"))) == 0;
-		if (!ok)
+		job->tree = node_from_json(tunnel, &err);
+		if (!job->tree) {
+			job_free(job);
+			commands_fail(call, &err, NULL);
+			return;
+		}
+		job->text = json_dumps(tunnel, JSON_INDENT(2));
+		if (!job->text ||
+		    strv_add(&job->names, json_string_value(json_object_get(parameters, "name"))) <
+			    0)
 			job_free(TAKE(job));
 	}
 	request(s, call, &add_ops, job);

@@ -44,7 +44,8 @@ void load(const struct load_source *source, struct loaded *ret)
 {
 	struct config_context context = { .system = source->system,
 					  .home = source->home,
-					  .user = source->user };
+					  .user = source->user,
+					  .capture = capture_run };
 	struct err err;
 
 	*ret = (struct loaded){ 0 };

@@ -53,11 +53,21 @@ static int print_schema(enum options_mode mode)
 	return EXIT_OK;
 }
 
+/* They are no mistakes: ssh reads these files, too. */
+static void print_notes(const struct config *config)
+{
+	for (size_t i = 0; i < config->notes.count; i++)
+		fprintf(stderr, "note: %s\n", config->notes.items[i]);
+	if (config->unread)
+		fprintf(stderr, "note: ssh is not installed, so %s was not read\n", config->unread);
+}
+
 static int check(const struct load_source *source)
 {
 	struct config_context context = { .system = source->system,
 					  .home = source->home,
-					  .user = source->user };
+					  .user = source->user,
+					  .capture = capture_run };
 	struct config_problems problems = { 0 };
 	struct config *config = config_load(source->config, &context, &problems);
 
@@ -66,6 +76,7 @@ static int check(const struct load_source *source)
 		config_problems_fini(&problems);
 		return EXIT_BROKEN;
 	}
+	print_notes(config);
 	printf("%s: ok, %zu tunnel%s\n", source->config, config->tunnel_count,
 	       config->tunnel_count == 1 ? "" : "s");
 	config_free(config);

@@ -121,6 +121,7 @@ static void apply(struct supervisor *s, struct reload *r, const struct config_di
 	for (size_t i = 0; i < diff->count; i++)
 		apply_one(s, &diff->items[i]);
 	rebase_unchanged(s, r->loaded.config);
+	s->sync.unread = r->loaded.config->unread;
 	config_free(s->config);
 	s->config = TAKE(r->loaded.config);
 }

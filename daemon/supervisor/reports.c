@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/supervisor/reports.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/supervisor/servers.h"
@@ -30,19 +31,30 @@ static int find_forward(struct sync *s, const struct tunnel *t, uint64_t id, str
 	return 0;
 }
 
+/* A name that only ssh could resolve. */
+static void explain_name(const struct sync *s, struct err *error)
+{
+	size_t length = strlen(error->msg);
+
+	if (error->code == ERR_RESOLVE && s->unread)
+		snprintf(error->msg + length, sizeof(error->msg) - length,
+			 "; ssh is not installed, so %s was not read", s->unread);
+}
+
 static int handle_state(struct sync *s, struct worker *w, json_t *message, struct err *err)
 {
 	struct wire_tunnel_state report;
 	struct tunnel *t;
-
 	int rc;
 
 	if (wire_read_tunnel_state(message, &report, err) < 0)
 		return -1;
 	rc = find(s, w, report.tunnel, &t, err);
 	/* Whether a tunnel is stopped is our word; a report of an earlier stop may be late. */
-	if (rc == 0 && t && !(report.state == TUNNEL_STOPPED && t->wanted))
+	if (rc == 0 && t && !(report.state == TUNNEL_STOPPED && t->wanted)) {
+		explain_name(s, &report.error);
 		tunnel_enter(t, &report);
+	}
 	wire_state_fini(&report);
 	return rc;
 }

@@ -213,6 +213,7 @@ static int open_parts(struct supervisor *s, struct err *err)
 		return -1;
 	sync_init(&s->sync, s->loop, &s->tunnels, &s->listen, on_settled, s);
 	host_keys_init(&s->host_keys, s->disk, &s->tunnels);
+	s->sync.unread = s->config->unread;
 	if (changes_init(&s->changes, s) < 0 || asks_init(&s->asks, s->loop) < 0 ||
 	    children_init(&s->children, s->loop) < 0 ||
 	    questions_init(&s->questions, s->loop, &s->tunnels) < 0)

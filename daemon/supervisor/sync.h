@@ -23,6 +23,7 @@ struct sync {
 	struct list todo; /* tunnel.todo_link */
 	struct list starts; /* tunnel.start_link: all is told but "start" */
 	struct departures departures;
+	const char *unread; /* config.unread of the running configuration */
 	struct loop_defer slice;
 	/* Called from the loop each time there is nothing left to do and no listener is pending. */
 	void (*on_settled)(void *data);

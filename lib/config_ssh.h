@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hosts that are not in `hosts`, as OpenSSH's own configuration has them: each becomes an entry as if
+ * it stood there. Every host is asked for once in a reading, and again in the next one. Private to
+ * config*.c.
+ */
+#pragma once
+
+#include "lib/config_read.h"
+#include "lib/ssh_ask.h"
+
+/* One that was asked about. */
+struct ssh_host {
+	struct config_host host;
+	char *question; /* "user@host:port" */
+	json_t *forwards; /* {local: [...], ...} */
+	struct config_problem mistake; /* message NULL: none */
+};
+
+struct config_ssh {
+	struct ssh_ask ask;
+	bool is_on;
+	char *file, *home, *user;
+	struct ssh_host **hosts;
+	size_t host_count;
+	struct strv notes;
+};
+
+/* How ssh_config (of the reading; NULL: not written) wants it. NULL: no memory. */
+struct config_ssh *config_ssh_new(const struct config_context *context, const char *wanted);
+void config_ssh_free(struct config_ssh *ssh);
+void ssh_host_free(struct ssh_host *host);
+
+/* What could not be carried: lines for people. */
+const struct strv *config_ssh_notes(const struct config_ssh *ssh);
+/* The file that was not read because ssh is missing; NULL: none. */
+const char *config_ssh_unread(const struct config_ssh *ssh);
+
+/* config_ssh_host.c */
+
+/* The entry for a host; at is where it was written. NULL: ssh says nothing about it, or there are
+ * mistakes, which have become problems. */
+const struct config_host *config_ssh_find(struct config_ssh *ssh, struct config_decoder *d,
+					  const struct endpoint *endpoint, const struct node *at);
+
+/* Appends the forwards that ssh has for a host. False after complaining. */
+bool config_ssh_forwards(struct config_ssh *ssh, struct config_decoder *d,
+			 const struct endpoint *endpoint, const struct node *at,
+			 struct config_forwards *to);

@@ -1,0 +1,316 @@
+"""Hosts of ~/.ssh/config: what ssh does with a name, tunneld does with it."""
+
+import getpass
+import os
+import subprocess
+import time
+
+import pytest
+
+from harness import build, client, proc
+from harness.lab import local
+from harness.wait import until
+
+# OpenSSH reads the home of the password database, not $HOME: this is ssh with another home, first in
+# PATH, as it looks to a daemon whose user has that file.
+OWN_SSH = """\
+#!/bin/sh
+echo "$@" >> {log}
+for word in "$@"; do [ "$word" = -F ] && exec /usr/bin/ssh "$@"; done
+shift
+exec /usr/bin/ssh -G -F {config} "$@"
+"""
+
+
+def stand_in(lab, script):
+    """A program in place of ssh; the environment that finds it."""
+    programs = lab.path("bin")
+    programs.mkdir(exist_ok=True)
+    ssh = programs / "ssh"
+    ssh.write_text(script)
+    ssh.chmod(0o755)
+    return {"PATH": f"{programs}:{os.environ['PATH']}"}
+
+
+def own_ssh(lab, config):
+    return stand_in(lab, OWN_SSH.format(config=config, log=lab.path("asked")))
+
+
+def entry(name, server, lab, *more):
+    """A Host of ssh_config(5)."""
+    lines = [
+        f"Host {name}",
+        "HostName 127.0.0.1",
+        f"Port {server.port}",
+        f"User {getpass.getuser()}",
+        f"IdentityFile {lab.keys.client}",
+        f"UserKnownHostsFile {lab.known_hosts()}",
+        *more,
+    ]
+    return "\n    ".join(lines) + "\n"
+
+
+def bare(tunnels, **top):
+    """No defaults: everything comes from ssh's file."""
+    return {**top, "tunnels": tunnels}
+
+
+def test_everything_comes_from_a_file(lab):
+    server, echo, port = lab.sshd(), lab.echo(), lab.port()
+    lab.write("more.conf", "Host d*b\n    ServerAliveInterval 7\n")
+    path = lab.write(
+        "ssh.conf",
+        f"Include {lab.path('more.conf')}\n"
+        + entry("db", server, lab)
+        + "Match originalhost db\n    ServerAliveCountMax 9\nHost *\n    ConnectTimeout 11\n",
+    )
+    daemon = lab.daemon(
+        bare({"t": {"host": "db", "local": local(port, echo.port)}}, ssh_config=str(path)),
+        args=["--user"],
+    )
+    daemon.wait_all("up", 15)
+    assert client.exchange(port) == b"hello"
+    assert daemon.tunnel("t")["host"] == "db"
+    checked = daemon.check()
+    assert checked.returncode == 0 and checked.stderr == ""
+
+
+def test_the_users_own_file_is_the_default(lab):
+    server, echo, port = lab.sshd(), lab.echo(), lab.port()
+    path = lab.write("ssh.conf", entry("db", server, lab, "SendEnv X"))
+    daemon = lab.daemon(
+        bare({"t": {"host": "db", "local": local(port, echo.port)}}),
+        args=["--user"],
+        env=own_ssh(lab, path),
+    )
+    daemon.wait_all("up", 15)
+    assert client.exchange(port) == b"hello"
+    asked = lab.path("asked").read_text().splitlines()
+    assert "-G -- db" in asked and len(asked) <= 3
+
+
+def test_the_systems_instance_does_not_look(lab):
+    path = lab.write("ssh.conf", "Host db\n    HostName 127.0.0.1\n")
+    daemon = lab.daemon(
+        lab.config({"t": {"host": "db", "local": local(lab.port(), 1)}}),
+        args=["--system"],
+        env=own_ssh(lab, path),
+    )
+    daemon.wait_state("t", "backoff")
+    assert "cannot resolve 'db'" in daemon.tunnel("t")["error"]["message"]
+    assert not lab.path("asked").exists()
+
+
+def test_jumps_are_hosts_as_well(lab):
+    """Each with its own user, port and key."""
+    first, second, target = lab.sshd(), lab.sshd(), lab.sshd()
+    echo, port = lab.echo(), lab.port()
+    path = lab.write(
+        "ssh.conf",
+        entry("outer", first, lab)
+        + entry("inner", second, lab, "ProxyJump outer")
+        + entry("db", target, lab, "ProxyJump inner"),
+    )
+    daemon = lab.daemon(
+        bare({"t": {"host": "db", "local": local(port, echo.port)}}, ssh_config=str(path)),
+        args=["--user"],
+    )
+    daemon.wait_all("up", 15)
+    assert client.exchange(port) == b"hello"
+    assert len(daemon.tunnel("t")["hops"]) == 3
+
+
+def test_forwards_of_ssh_config(lab):
+    server, echo = lab.sshd(), lab.echo()
+    ports = [lab.port() for _ in range(3)]
+    path = lab.write(
+        "ssh.conf",
+        entry(
+            "db",
+            server,
+            lab,
+            f"LocalForward 127.0.0.1:{ports[0]} 127.0.0.1:{echo.port}",
+            f"RemoteForward 127.0.0.1:{ports[1]} 127.0.0.1:{echo.port}",
+            f"DynamicForward 127.0.0.1:{ports[2]}",
+        ),
+    )
+    daemon = lab.daemon(
+        bare({"t": {"host": "db", "forwards": "from-ssh-config"}}, ssh_config=str(path)),
+        args=["--user"],
+    )
+    daemon.wait_all("up", 15)
+    assert client.exchange(ports[0]) == client.exchange(ports[1]) == b"hello"
+    assert [f["type"] for f in daemon.tunnel("t")["forwards"]] == ["local", "remote", "dynamic"]
+
+
+def test_reload_reads_ssh_config_afresh(lab):
+    old, new, echo, port = lab.sshd(), lab.sshd(), lab.echo(), lab.port()
+    other = lab.port()
+    path = lab.write("ssh.conf", entry("db", old, lab) + entry("same", old, lab))
+    daemon = lab.daemon(
+        bare(
+            {
+                "t": {"host": "db", "local": local(port, echo.port)},
+                "same": {"host": "same", "local": local(other, echo.port)},
+            },
+            ssh_config=str(path),
+        ),
+        args=["--user"],
+    )
+    daemon.wait_all("up", 15)
+    report = daemon.ctl_json("reload")
+    assert report["changed"] == [] and report["unchanged"] == 2
+    lab.write("ssh.conf", entry("db", new, lab) + entry("same", old, lab))
+    report = daemon.ctl_json("reload")
+    assert report["changed"] == ["t"] and report["unchanged"] == 1
+    until(lambda: "Accepted publickey" in new.log, 10, "it went to the new server")
+    daemon.wait_all("up", 15)
+    assert client.exchange(port) == client.exchange(other) == b"hello"
+    lab.write("ssh.conf", "Host db\n    Nonsense yes\n")
+    result = daemon.ctl("reload", check=1)
+    assert f"{path}:2:1: ssh: Bad configuration option: nonsense" in result.stderr
+    assert client.exchange(port) == b"hello"
+
+
+def test_add_asks_ssh(lab):
+    server, echo, port = lab.sshd(), lab.echo(), lab.port()
+    path = lab.write("ssh.conf", entry("db", server, lab))
+    daemon = lab.daemon(bare({}, ssh_config=str(path)), args=["--user"])
+    daemon.ctl("add", "t", "-L", local(port, echo.port), "db", check=0)
+    assert client.exchange(port) == b"hello"
+    refused = daemon.ctl("add", "u", "-L", "1:a:1", "-o", "hold=x", "db", check=1)
+    assert "hold: " in refused.stderr
+    assert not (daemon.state_dir / "added" / "u.json").exists()
+    # It is as good after a restart.
+    daemon.stop()
+    daemon.start()
+    daemon.wait_all("up", 15)
+    assert client.exchange(port) == b"hello"
+
+
+HANGING_SSH = """\
+#!/bin/sh
+for word in "$@"; do [ "$word" = slow ] && {{ echo $$ >> {pids}; sleep 1000 & wait; }}; done
+exec /usr/bin/ssh "$@"
+"""
+
+
+def test_an_ssh_that_hangs_does_not_stall_the_supervisor(lab):
+    """It is ended after its time with all it started, and others are served meanwhile."""
+    server, echo, port = lab.sshd(), lab.echo(), lab.port()
+    path = lab.write("ssh.conf", entry("db", server, lab))
+    pids = lab.path("pids")
+    daemon = lab.daemon(
+        bare({"t": {"host": "db", "local": local(port, echo.port)}}, ssh_config=str(path)),
+        args=["--user"],
+        env=stand_in(lab, HANGING_SSH.format(pids=pids)),
+    )
+    daemon.wait_all("up", 15)
+    adding = subprocess.Popen(
+        [str(build.TUNCTL), "-s", str(daemon.socket), "add", "x", "-L", "1:a:1", "slow"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(lambda: pids.exists() and pids.read_text().strip(), 5, "ssh was asked")
+    began = time.monotonic()
+    assert daemon.tunnel("t")["state"] == "up" and client.exchange(port) == b"hello"
+    assert time.monotonic() - began < 2
+    _, complaint = adding.communicate(timeout=build.limit(10))
+    assert adding.returncode == 1
+    assert "'ssh -G slow' took more than 3 s and was ended" in complaint
+    assert not proc.is_alive(int(pids.read_text().split()[0]))
+    daemon.assert_no_stall()
+
+
+FAKES = {
+    "endless": ("#!/bin/sh\nexec yes 'host x'\n", "said more than 262144 bytes"),
+    "silent": ("#!/bin/sh\nexit 1\n", "failed and does not say why"),
+    "binary": ("#!/bin/sh\nhead -c 100 /dev/urandom; printf '\\377\\000'\n", "not UTF-8"),
+    "killed": ("#!/bin/sh\nkill -9 $$\n", "failed and does not say why"),
+}
+
+
+@pytest.mark.parametrize("fake", FAKES)
+def test_an_ssh_that_is_ill(lab, fake):
+    script, words = FAKES[fake]
+    daemon = lab.daemon(
+        bare({"t": {"host": "db", "local": "1:a:1"}}),
+        start=False,
+        env=stand_in(lab, script),
+    )
+    checked = subprocess.run(
+        daemon.command("--user", "--check"),
+        env=daemon.env,
+        capture_output=True,
+        text=True,
+        timeout=build.limit(30),
+        check=False,
+    )
+    assert checked.returncode == 1
+    assert words in checked.stderr and "tunneld.yaml:3:" in checked.stderr, checked.stderr
+
+
+def test_without_ssh(lab):
+    """Names that can be resolved work; for others it is said what is missing."""
+    server, echo, port = lab.sshd(), lab.echo(), lab.port()
+    path = lab.write("ssh.conf", "Host db\n    HostName 127.0.0.1\n")
+    nothing = lab.path("nothing")
+    nothing.mkdir()
+    config = lab.config(
+        {
+            "t": {"host": f"localhost:{server.port}", "local": local(port, echo.port)},
+            "u": {"host": "db.invalid", "local": local(lab.port(), echo.port)},
+        },
+        ssh_config=str(path),
+    )
+    daemon = lab.daemon(config, start=False, args=["--user"], env={"PATH": str(nothing)})
+    daemon.prefix = ["env", f"PATH={nothing}"]  # of the daemon, not of the program that starts it
+    checked = daemon.check()
+    assert checked.returncode == 0
+    assert checked.stderr == f"note: ssh is not installed, so {path} was not read\n"
+    real = os.environ["PATH"]
+    daemon.env["PATH"] = real
+    daemon.start()
+    daemon.wait_state("t", "up")
+    assert client.exchange(port) == b"hello"
+    daemon.wait_state("u", "backoff")
+    message = daemon.tunnel("u")["error"]["message"]
+    assert "cannot resolve 'db.invalid'" in message
+    assert message.endswith(f"; ssh is not installed, so {path} was not read")
+
+
+def test_notes_do_not_fail_a_check(lab):
+    path = lab.write(
+        "ssh.conf",
+        "Host db\n    RemoteCommand sleep 5\n    StrictHostKeyChecking no\n    ForwardX11 yes\n"
+        "    ControlMaster auto\n    ControlPath /x\n    Ciphers 3des-cbc,aes256-ctr\n",
+    )
+    daemon = lab.daemon(
+        lab.config({"t": {"host": "db", "local": "1:a:1"}}, ssh_config=str(path)), start=False
+    )
+    checked = daemon.check()
+    assert checked.returncode == 0 and checked.stdout.endswith(": ok, 1 tunnel\n")
+    notes = checked.stderr.splitlines()
+    assert all(note.startswith("note: host 'db': ") for note in notes)
+    for words in (
+        "RemoteCommand sleep 5: no command runs",
+        "StrictHostKeyChecking false: tunneld always checks host keys",
+        "ForwardX11 yes: no command runs",
+        "Ciphers 3des-cbc: not offered by tunneld; left out",
+    ):
+        assert any(words in note for note in notes), notes
+    assert len(notes) == 4
+
+
+def test_what_the_system_says_is_not_noted(lab):
+    """Debian's /etc/ssh/ssh_config sends the locale; nobody chose that."""
+    daemon = lab.daemon(lab.config({"t": {"host": "h", "local": "1:a:1"}}), start=False)
+    checked = subprocess.run(
+        daemon.command("--user", "--check"),
+        env=daemon.env,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert checked.returncode == 0 and checked.stderr == ""
