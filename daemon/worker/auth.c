@@ -62,11 +62,14 @@ void auth_fini(struct auth *a)
 
 void auth_describe(const struct auth *a, char *out, size_t size)
 {
-	const struct agent *agent = a->publickey.agent;
+	const struct auth_publickey *p = &a->publickey;
 
 	out[0] = '\0';
-	if (agent && agent_is_asked(agent))
-		snprintf(out, size, "the agent at %s", agent_path(agent));
+	if (p->agent && agent_is_asked(p->agent))
+		snprintf(out, size, "the agent at %s", agent_path(p->agent));
+	else if (p->unlock)
+		snprintf(out, size, "the decryption of %s (ssh-keygen -a sets how long it takes)",
+			 p->plan.items[p->next].identity->path);
 }
 
 void auth_lacks(struct auth *a, enum err_code code, const char *fmt, ...)

@@ -102,7 +102,7 @@ void auth_init(struct auth *a, struct session *s, const struct identities *ident
 	       const struct auth_asker *asker, struct offload *threads);
 void auth_fini(struct auth *a); /* before the session is closed; {0} is fine */
 enum step auth_step(struct auth *a, struct err *err);
-/* Whom it waits for: "the agent at /run/agent", or "" for the server. */
+/* What it waits for: "the agent at /run/agent", or "" for the server. */
 void auth_describe(const struct auth *a, char *out, size_t size);
 
 /* ---- for the methods ---- */

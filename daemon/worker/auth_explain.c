@@ -104,8 +104,10 @@ static void explain_nothing(const struct auth *a, struct err *err)
 			a->settings->identities_only ? " of those that 'identity' names" : "");
 	else
 		err_set(err, ERR_NO_IDENTITY,
-			"no key to log in with: there is no agent (SSH_AUTH_SOCK is not set); name a "
-			"key file with 'identity', or a socket with 'identity_agent'");
+			"no key to log in with: there is no agent (%s); name a key file with 'identity', or "
+			"the agent's socket with 'identity_agent'",
+			streq(a->settings->identity_agent, "none") ? "'identity_agent' is none"
+								   : "SSH_AUTH_SOCK is not set");
 }
 
 static void explain_refused(const struct auth *a, struct err *err)

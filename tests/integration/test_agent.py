@@ -7,6 +7,7 @@ import pytest
 
 from harness import agent as agents
 from harness import client, keys
+from harness.asking import AskingServer
 from harness.lab import local
 from harness.wait import Stopwatch
 
@@ -121,6 +122,15 @@ def test_no_key(case):
     assert agent.path in message and "ssh-add" in message
 
 
+@pytest.mark.parametrize(
+    "settings, says",
+    [({"identity_agent": "none"}, "'identity_agent' is none"), ({}, "SSH_AUTH_SOCK is not set")],
+)
+def test_there_is_no_agent(case, settings, says):
+    settings = {"identity_agent": "SSH_AUTH_SOCK", **settings}
+    assert says in case.fails(None, "no-identity", **settings)
+
+
 def test_nobody_accepts_it(case, lab):
     message = case.fails(case.real(lab.key("stranger")), "auth-refused")
     assert "agent: SHA256:" in message and case.sshd.address in message
@@ -168,6 +178,24 @@ def test_an_agent_that_is_restarted(case, lab):
     again.add(lab.keys.client)
     case.daemon.ctl("up", "t", check=0)
     assert client.exchange(case.port) == b"hello"
+
+
+def test_a_hardware_key(case, lab):
+    agent = lab.keep(agents.HardwareAgent(lab.path("odd")))
+    case.sshd.set_options(AuthorizedKeysFile=lab.write("authorized", agent.public + "\n"))
+    case.sshd.restart()
+    assert case.works(agent).endswith(" touch me")
+
+
+def test_a_password_is_kept_for_after_some_keys(case, lab):
+    """The keys that are refused must not use up what the server allows."""
+    server = AskingServer(lab.keys, ["publickey", "password"], password="open sesame")
+    lab.keep(server)
+    strangers = [lab.key(f"s{i}") for i in range(7)]
+    password = lab.write("password", "open sesame")
+    case.sshd = server
+    case.works(case.real(*strangers), password=str(password))
+    assert len(server.keys_refused) == 4
 
 
 # -- certificates ----------------------------------------------------------------------------------

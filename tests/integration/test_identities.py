@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from harness import client, keys
+from harness.asking import AskingServer
 from harness.lab import local
 
 
@@ -375,3 +376,31 @@ def test_a_key_too_short_for_anybody(case, lab):
     path.chmod(0o600)
     message = case.refused("auth-refused", path)
     assert str(path) in message and "too short" in message
+
+
+def test_a_server_that_takes_rsa_with_sha1_only(case, lab):
+    """Nobody signs with SHA-1 any more; the server is not blamed for what it never heard of."""
+    path = lab.key("old", kind="rsa", bits=2048)
+    server = AskingServer(lab.keys, "publickey", key=path, signature_algs=["ssh-rsa"])
+    case.sshd = lab.keep(server)
+    message = case.refused("auth-refused", path)
+    assert str(path) in message and "SHA-1" in message
+    assert server.keys_refused == []
+
+
+def test_two_keys_are_wanted(case, lab):
+    """AuthenticationMethods publickey,publickey: never the same one twice."""
+    second = lab.key("second")
+    authorize(case, lab.keys.client, second)
+    case.sshd.set_options(
+        AuthorizedKeysFile=lab.path("authorized"), AuthenticationMethods="publickey,publickey"
+    )
+    case.sshd.restart()
+    case.works([lab.keys.client, second])
+
+
+def test_two_keys_are_wanted_and_there_is_one(case, lab):
+    case.sshd.set_options(AuthenticationMethods="publickey,publickey")
+    case.sshd.restart()
+    message = case.refused("auth-refused", lab.keys.client)
+    assert str(lab.keys.client) in message and "wants more" in message

@@ -2,12 +2,16 @@
 
 import base64
 import contextlib
+import hashlib
 import os
 import pathlib
 import socket
 import struct
 import subprocess
 import threading
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from . import peers
 from .wait import until
@@ -153,3 +157,34 @@ class OddAgent(peers.UnixServer):
             sock.connect(self.real.path)
             sock.sendall(string(request))
             return self._receive(sock)
+
+
+class HardwareAgent(OddAgent):
+    """Holds one key of a FIDO device, in software: openssh-portable's PROTOCOL.u2f."""
+
+    TYPE, APPLICATION = b"sk-ssh-ed25519@openssh.com", b"ssh:"
+
+    def __init__(self, path, **habits):
+        self._key = ed25519.Ed25519PrivateKey.generate()
+        public = self._key.public_key().public_bytes(
+            serialization.Encoding.Raw, serialization.PublicFormat.Raw
+        )
+        self.blob = string(self.TYPE) + string(public) + string(self.APPLICATION)
+        super().__init__(path, **habits)
+
+    @property
+    def public(self):
+        """A line for authorized_keys."""
+        return f"{self.TYPE.decode()} {base64.b64encode(self.blob).decode()}"
+
+    def _ask_real(self, request):
+        if request[0] == REQUEST_IDENTITIES:
+            count = struct.pack(">I", 1)
+            return bytes([IDENTITIES]) + count + string(self.blob) + string(b"touch me")
+        _, rest = take_string(request[1:])
+        data, _ = take_string(rest)
+        touched = b"\x01" + struct.pack(">I", 7)  # present; the device's counter
+        digest = hashlib.sha256
+        signed = digest(self.APPLICATION).digest() + touched + digest(data).digest()
+        signature = string(self.TYPE) + string(self._key.sign(signed)) + touched
+        return bytes([SIGN_RESPONSE]) + string(signature)

@@ -59,7 +59,11 @@ class _Asking(asyncssh.SSHServer):
         return self._wants("publickey")
 
     def validate_public_key(self, username, key):
-        return keys.public(self.owner.key).split()[1] in key.export_public_key().decode()
+        text = key.export_public_key().decode()
+        if keys.public(self.owner.key).split()[1] in text:
+            return True
+        self.owner.keys_refused.append(text)
+        return False
 
     def password_auth_supported(self):
         return self._wants("password")
@@ -90,8 +94,8 @@ class _Asking(asyncssh.SSHServer):
 
 
 class AskingServer(AsyncsshServer):
-    """factors: sets of methods, one of each is wanted, in this order. What came is in passwords and
-    responses."""
+    """factors: sets of methods, one of each is wanted, in this order. What came is in passwords,
+    responses and keys_refused."""
 
     server_class = _Asking
 
@@ -111,6 +115,7 @@ class AskingServer(AsyncsshServer):
         self.password, self.rounds = password, list(rounds)
         self.expired, self.endless = expired, endless
         self.passwords, self.responses, self.challenges = [], [], 0
+        self.keys_refused = []
         super().__init__(keyring.host, **options)
 
     def drop(self):
