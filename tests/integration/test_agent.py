@@ -41,14 +41,14 @@ class Case:
         row = self.run(agent, **settings)
         assert row["state"] == "up", row["error"]
         assert client.exchange(self.port) == b"hello"
-        self.daemon.assert_no_stall()
+        self.daemon.assert_no_worker_stall()
         return self.daemon.inspect("t")["session"]["identity"]
 
     def fails(self, agent, code, **settings):
         row = self.run(agent, **settings)
         assert row["state"] != "up" and row["error"]["code"] == code, row
         assert "\n" not in row["error"]["message"]
-        self.daemon.assert_no_stall()
+        self.daemon.assert_no_worker_stall()
         return row["error"]["message"]
 
 
@@ -285,7 +285,7 @@ def test_other_tunnels_do_not_wait_for_it(case, lab):
     daemon.wait_state("good", "up", 2)
     assert client.exchange(case.port) == b"hello"
     daemon.wait_state("hung", "backoff", code="agent-unavailable")
-    daemon.assert_no_stall()
+    daemon.assert_no_worker_stall()
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_a_file_that_is_missing(case, lab):
 def test_a_hundred_rounds_do_not_stall(case):
     daemon = case.run(case.locked(rounds=100), passphrase=case.secret())
     case.works(daemon)
-    daemon.assert_no_stall()
+    daemon.assert_no_worker_stall()
 
 
 def test_decryption_that_takes_too_long(case):
@@ -98,7 +98,7 @@ def test_decryption_that_takes_too_long(case):
     daemon = case.run(path, passphrase=case.secret(), connect_timeout="1s")
     row = daemon.wait_state("t", "backoff", 20, code="timeout")
     assert f"the decryption of {path}" in row["error"]["message"]
-    daemon.assert_no_stall()
+    daemon.assert_no_worker_stall()
 
 
 def test_not_decrypted_for_a_server_that_does_not_want_it(case):

@@ -286,6 +286,11 @@ class Daemon:
             stalls.append(status["worst_stall_us"])
         return max(stalls, default=0) / 1000
 
+    def assert_no_worker_stall(self, limit_ms=50):
+        """Where a test is about what a worker does."""
+        worst = max(w["worst_stall_us"] for w in self.status()["workers"]) / 1000
+        assert build.SANITIZED or worst < limit_ms, self.status()
+
     def assert_no_stall(self, limit_ms=50):
         if not build.SANITIZED:
             assert self.worst_stall_ms() < limit_ms, self.status()
