@@ -41,7 +41,7 @@ ssh_key identity_public_key(struct ssh_span blob)
 	char name[64];
 	ssh_key key = NULL;
 
-	if (!text || type.size >= sizeof(name))
+	if (!text || type.size == 0 || type.size >= sizeof(name))
 		return NULL;
 	memcpy(name, type.data, type.size);
 	name[type.size] = '\0';
