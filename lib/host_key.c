@@ -12,9 +12,19 @@ enum host_key_mode host_key_mode(const struct strv *words)
 	return strcmp(words->items[0], "accept-new") == 0 ? HOST_KEY_ACCEPT_NEW : HOST_KEY_PINNED;
 }
 
-static bool is_fingerprint(const char *pin)
+static bool is_meant_as_fingerprint(const char *pin)
 {
 	return strncmp(pin, FINGERPRINT_PREFIX, strlen(FINGERPRINT_PREFIX)) == 0;
+}
+
+bool host_key_is_fingerprint(const char *text)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	return is_meant_as_fingerprint(text) && strlen(text) == FINGERPRINT_MAX - 1 &&
+	       text[strlen(FINGERPRINT_PREFIX) +
+		    strspn(text + strlen(FINGERPRINT_PREFIX), digits)] == '\0';
 }
 
 char *host_key_read_pin(const char *text, struct err *err)
@@ -22,9 +32,9 @@ char *host_key_read_pin(const char *text, struct err *err)
 	struct public_key key;
 	char shown[80], *pin;
 
-	if (fingerprint_is_valid(text)) {
+	if (host_key_is_fingerprint(text)) {
 		pin = strdup(text);
-	} else if (is_fingerprint(text) || public_key_parse(&key, text, err) < 0) {
+	} else if (is_meant_as_fingerprint(text) || public_key_parse(&key, text, err) < 0) {
 		err_set(err, ERR_CONFIG,
 			"'%s' is not a host key; write the fingerprint that ssh-keygen -l shows "
 			"(SHA256: and 43 characters), or a line like 'ssh-ed25519 AAAA...'",
@@ -48,11 +58,8 @@ static bool is_key(const char *pin, const struct public_key *key)
 	       strcmp(pin + type + 1, key->base64) == 0;
 }
 
-bool host_key_is_pinned(const struct strv *words, const struct public_key *key)
+bool host_key_is_pinned(const struct strv *words, const struct public_key *key, const char *print)
 {
-	char print[FINGERPRINT_MAX];
-
-	public_key_fingerprint(print, key);
 	for (size_t i = 0; i < words->count; i++) {
 		if (strcmp(words->items[i], print) == 0 || is_key(words->items[i], key))
 			return true;
@@ -74,7 +81,7 @@ bool host_key_pins_type(const struct strv *words, const char *type)
 bool host_key_pins_blindly(const struct strv *words)
 {
 	for (size_t i = 0; i < words->count; i++) {
-		if (!is_fingerprint(words->items[i]))
+		if (!is_meant_as_fingerprint(words->items[i]))
 			return false;
 	}
 	return words->count > 0;

@@ -21,7 +21,11 @@ enum host_key_mode host_key_mode(const struct strv *words);
 /* A pin as it is kept (without a comment), for the caller to free; NULL with ERR_CONFIG. */
 char *host_key_read_pin(const char *text, struct err *err);
 
-bool host_key_is_pinned(const struct strv *words, const struct public_key *key);
+/* "SHA256:" and 43 characters of base64. */
+bool host_key_is_fingerprint(const char *text);
+
+/* print: its fingerprint. */
+bool host_key_is_pinned(const struct strv *words, const struct public_key *key, const char *print);
 /* Whether a whole key of this type is pinned. */
 bool host_key_pins_type(const struct strv *words, const char *type);
 /* Whether all pins are fingerprints, which do not tell of what type their keys are. */

@@ -2,10 +2,10 @@
 #include "lib/public_key.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base64.h"
 #include "lib/util.h"
 
 #define TYPE_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.@_-"
@@ -30,13 +30,18 @@ int public_key_set(struct public_key *ret, const char *type, const char *base64,
 	size_t length = strlen(base64);
 	char found[PUBLIC_KEY_TYPE_MAX];
 	struct public_key key = { 0 };
+	int size;
 
 	*ret = key;
 	if (length > PUBLIC_KEY_BASE64_MAX)
 		return err_set(err, ERR_USAGE, "a public key of more than %d characters",
 			       PUBLIC_KEY_BASE64_MAX);
-	key.blob = fingerprint_base64_decode(base64, length, &key.size);
-	if (!key.blob || !blob_type(key.blob, key.size, found)) {
+	key.blob = malloc(length + 1);
+	if (!key.blob)
+		return err_nomem(err);
+	size = base64_decode(base64, length, key.blob, length);
+	key.size = size > 0 ? (size_t)size : 0;
+	if (!blob_type(key.blob, key.size, found)) {
 		public_key_fini(&key);
 		return err_set(err, ERR_USAGE, "not a public key in base64");
 	}
@@ -82,17 +87,4 @@ void public_key_fini(struct public_key *key)
 bool public_key_equal(const struct public_key *a, const struct public_key *b)
 {
 	return a->size == b->size && memcmp(a->blob, b->blob, a->size) == 0;
-}
-
-char *public_key_fingerprint(char out[FINGERPRINT_MAX], const struct public_key *key)
-{
-	return fingerprint_of(out, key->blob, key->size);
-}
-
-char *public_key_describe(char out[PUBLIC_KEY_TEXT_MAX], const struct public_key *key)
-{
-	char print[FINGERPRINT_MAX];
-
-	snprintf(out, PUBLIC_KEY_TEXT_MAX, "%s %s", key->type, public_key_fingerprint(print, key));
-	return out;
 }

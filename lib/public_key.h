@@ -30,6 +30,8 @@ int public_key_parse(struct public_key *ret, const char *text, struct err *err);
 void public_key_fini(struct public_key *key);
 
 bool public_key_equal(const struct public_key *a, const struct public_key *b);
+
+/* public_key_print.c */
 char *public_key_fingerprint(char out[FINGERPRINT_MAX], const struct public_key *key);
 /* "ssh-ed25519 SHA256:..." */
 #define PUBLIC_KEY_TEXT_MAX (PUBLIC_KEY_TYPE_MAX + 1 + FINGERPRINT_MAX)

@@ -52,11 +52,13 @@ static void on_gone(void *data)
 	offload_cancel(s->job);
 }
 
-static const char *standing_of(const struct shown_row *row, enum known_hosts_standing standing)
+static const char *standing_of(const struct shown_row *row, enum known_hosts_standing standing,
+			       const char *print)
 {
 	if (standing == HOST_REVOKED || host_key_mode(&row->settings.host_key) != HOST_KEY_PINNED)
 		return known_hosts_standing_name(standing);
-	return host_key_is_pinned(&row->settings.host_key, &row->key) ? "pinned" : "not-pinned";
+	return host_key_is_pinned(&row->settings.host_key, &row->key, print) ? "pinned"
+									     : "not-pinned";
 }
 
 static json_t *row_json(const struct shown_row *row, const struct known_hosts *known)
@@ -72,8 +74,8 @@ static json_t *row_json(const struct shown_row *row, const struct known_hosts *k
 	return json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:s, s:s?, s:o, s:s?, s:s?}", "route",
 			 (int)row->route, "hop", (int)row->hop, "host", known->label, "type",
 			 row->key.type, "fingerprint", print, "key", row->key.base64, "standing",
-			 standing_of(row, standing), "file", entry ? entry->file : NULL, "line",
-			 entry ? json_integer(entry->line) : json_null(), "known_type",
+			 standing_of(row, standing, print), "file", entry ? entry->file : NULL,
+			 "line", entry ? json_integer(entry->line) : json_null(), "known_type",
 			 is_other ? entry->key.type : NULL, "known_fingerprint",
 			 is_other ? other : NULL);
 }

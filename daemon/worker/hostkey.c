@@ -173,9 +173,11 @@ static enum hostkey_verdict verify_pinned(const struct hostkey_trust *trust,
 					  const struct known_hosts_entry *entry,
 					  const struct public_key *key, struct err *err)
 {
+	char print[FINGERPRINT_MAX];
+
 	if (standing == HOST_REVOKED)
 		refuse_revoked(&trust->known, entry, key, err);
-	else if (host_key_is_pinned(&trust->words, key))
+	else if (host_key_is_pinned(&trust->words, key, public_key_fingerprint(print, key)))
 		return HOSTKEY_TRUSTED;
 	else
 		refuse_pinned(trust, key, err);

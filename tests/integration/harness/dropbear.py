@@ -63,7 +63,8 @@ class Dropbear:
         where = ["sh", "-c", _MOUNT, "sh", str(self.home), home]
         # The host key lies in the directory that is the home now.
         key = f"{home}/{self.host_key.name}"
-        server = [DROPBEAR, "-F", "-E", "-m", "-s", "-p", self.address, "-r", key, "-P", "none"]
+        server = [DROPBEAR, "-F", "-E", "-m", "-s", "-p", self.address]
+        server += ["-r", key, "-P", f"{home}/dropbear.pid"]
         with self.log_path.open("a") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *_namespace(), *where, *server],
