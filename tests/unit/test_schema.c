@@ -45,10 +45,13 @@ static void test_fallbacks_are_good_values(void **state)
 			struct problem_sink sink = { .to = &problems };
 			struct config_decoder d = { .problems = &sink, .home = "/home/me" };
 			struct config_tunnel_draft draft = { 0 };
+			struct config_reading reading = { 0 };
+			void *base = place == PLACE_TOP ? (void *)&reading : (void *)&draft;
 
-			assert_true(config_decode_fallbacks(&d, place, system, &draft));
+			assert_true(config_decode_fallbacks(&d, place, system, base));
 			assert_int_equal(problems.count, 0);
 			config_tunnel_draft_fini(&draft);
+			free(reading.ssh_config);
 		}
 	}
 }

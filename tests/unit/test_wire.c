@@ -393,6 +393,7 @@ static void test_words_are_known(void **state)
 	json_object_set_new(json_object_get(m, "error"), "code", json_string("a-new-slug"));
 	assert_int_equal(wire_read_tunnel_state(m, &s, &err), 0);
 	assert_int_equal(s.error.code, ERR_INTERNAL);
+	wire_state_fini(&s);
 	json_object_set_new(m, "state", json_string("upside-down"));
 	assert_int_equal(wire_read_tunnel_state(m, &s, &err), -1);
 	json_decref(m);
@@ -417,6 +418,7 @@ static void test_shown_text_is_escaped_and_cut(void **state)
 	assert_string_equal(s.error.msg + strlen(s.error.msg) - 4, "x...");
 	assert_memory_equal(s.session.address, "\\x1b[2J\\n\\xc2\\x9bxxx", 20);
 	assert_int_equal(strlen(s.session.address), sizeof(s.session.address) - 1);
+	wire_state_fini(&s);
 	json_decref(m);
 }
 
