@@ -5,12 +5,15 @@ import re
 
 import pytest
 
-from harness import example
+from harness import build, example
 from harness.example import login
 from harness.programs import Mariadb, Postgres, Redis, output, run
 
 # One server for all tests that want it: its first start takes a second.
-pytestmark = pytest.mark.xdist_group("databases")
+pytestmark = [
+    pytest.mark.xdist_group("databases"),
+    pytest.mark.skipif(build.SANITIZED, reason="to tunneld it is data like any other"),
+]
 
 
 @pytest.fixture(scope="module")
