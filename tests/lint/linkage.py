@@ -11,7 +11,7 @@ import sys
 FORBIDDEN = {
     "tunneld": ["libssh"],
     "tunneld-worker": ["libyaml"],
-    "tunctl": ["libssh", "libevent", "libsystemd"],
+    "tunctl": ["libssh", "libcrypto", "libevent", "libsystemd"],
 }
 
 
