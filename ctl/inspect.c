@@ -193,19 +193,50 @@ static void add_preference(struct sheet *s, const json_t *settings)
 	sheet_row_taken(s, "prefer", &text);
 }
 
+/* What was not written has no value, and so no row. */
+static void add_connection(struct sheet *s, const json_t *settings)
+{
+	static const struct {
+		const char *label, *key, *separator; /* of a list; NULL: a text */
+	} rows[] = {
+		{ "user", "user", NULL },
+		{ "proxy", "proxy", NULL },
+		{ "proxy command", "proxy_command", " " },
+		{ "bind address", "bind_address", NULL },
+		{ "identity", "identities", ", " },
+		{ "certificate", "certificate_files", ", " },
+		{ "agent", "identity_agent", NULL },
+		{ "passphrase", "passphrase", NULL },
+		{ "password", "password", NULL },
+		{ "known hosts", "known_hosts", ", " },
+		{ "host key", "host_key", ", " },
+		{ "host key alias", "host_key_alias", NULL },
+		{ "ciphers", "ciphers", NULL },
+		{ "key exchange", "kex", NULL },
+		{ "macs", "macs", NULL },
+		{ "host key types", "host_key_algorithms", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const json_t *value = json_object_get(settings, rows[i].key);
+		struct strbuf text = { 0 };
+
+		if (rows[i].separator)
+			sheet_join(&text, value, rows[i].separator);
+		else
+			strbuf_add(&text, get_text(settings, rows[i].key));
+		sheet_row_taken(s, rows[i].label, &text);
+	}
+	if (json_is_true(json_object_get(settings, "compression")))
+		sheet_row(s, "compression", "yes");
+}
+
 static void add_settings(struct sheet *s, const json_t *settings, bool several)
 {
-	struct strbuf text = { 0 };
-
 	if (!json_is_object(settings))
 		return;
 	sheet_section(s, "Settings");
-	sheet_row(s, "user", get_text(settings, "user"));
-	sheet_join(&text, json_object_get(settings, "identities"), ", ");
-	sheet_row_taken(s, "identity", &text);
-	sheet_join(&text, json_object_get(settings, "known_hosts"), ", ");
-	sheet_row_taken(s, "known hosts", &text);
-	sheet_row(s, "ciphers", get_text(settings, "ciphers"));
+	add_connection(s, settings);
 	add_upkeep(s, settings);
 	sheet_row(s, "start", get_text(settings, "start"));
 	if (several)

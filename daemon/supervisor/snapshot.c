@@ -178,25 +178,6 @@ json_t *snapshot_tunnel(const struct tunnel *t)
 		snapshot_strings(&t->spec->tags), "source", t->spec->source);
 }
 
-json_t *snapshot_settings(const struct config_tunnel *spec)
-{
-	const struct connection_settings *c = config_server(spec, 0);
-	const struct upkeep_settings *u = &spec->upkeep;
-
-	return json_pack(
-		"{s:s, s:o, s:o, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s, s:s, s:I}",
-		"user", c->user, "identities", snapshot_strings(&c->identities), "known_hosts",
-		snapshot_strings(&c->known_hosts), "ciphers", c->ciphers, "keepalive_interval_ms",
-		(json_int_t)u->keepalive_interval_ms, "keepalive_count",
-		(json_int_t)u->keepalive_count, "reconnect_min_ms", (json_int_t)u->reconnect_min_ms,
-		"reconnect_max_ms", (json_int_t)u->reconnect_max_ms, "reconnect_stable_ms",
-		(json_int_t)u->reconnect_stable_ms, "connect_timeout_ms",
-		(json_int_t)u->connect_timeout_ms, "hold_ms", (json_int_t)u->hold_ms,
-		"exit_on_forward_failure", (int)u->exit_on_forward_failure, "start",
-		start_mode_name(spec->start), "prefer", prefer_mode_name(spec->prefer),
-		"failback_ms", (json_int_t)spec->failback_ms);
-}
-
 json_t *snapshot_session(const struct wire_session *s)
 {
 	if (!s || !s->address[0])

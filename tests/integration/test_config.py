@@ -317,3 +317,46 @@ def test_hosts_defaults_and_tunnel_the_nearest_wins(lab):
     settings = daemon.inspect("t")["settings"]
     assert settings["keepalive_interval_ms"] == 6000 and settings["hold_ms"] == 3000
     assert daemon.tunnel("t")["host"] == "box"
+
+
+def test_inspect_tells_every_setting_that_is_in_force(lab):
+    """In one object, by the words of the configuration; where a secret stands, never what it is."""
+    secret = lab.write("secret", "open sesame\n")
+    tunnel = {
+        "host": "me@127.0.0.1:1",
+        "local": local(lab.port(), 1),
+        "start": "manual",
+        "proxy": "socks5://me:hidden@127.0.0.1:1080",
+        "passphrase": str(secret),
+        "host_key": "accept-new",
+        "kex": "curve25519-sha256",
+        "compression": True,
+        "rekey": "1G 1h",
+        "address_family": "inet",
+        "ip_qos": "cs1",
+    }
+    daemon = lab.daemon(lab.config({"t": tunnel}), start=False)
+    daemon.config_path.chmod(0o600)
+    daemon.start()
+    settings = daemon.inspect("t")["settings"]
+    expected = {
+        "original": "127.0.0.1",
+        "port": 1,
+        "user": "me",
+        "proxy": "socks5://me@127.0.0.1:1080",
+        "passphrase": str(secret),
+        "password": None,
+        "host_key": ["accept-new"],
+        "kex": "curve25519-sha256",
+        "compression": True,
+        "rekey_kib": 1 << 20,
+        "rekey_ms": 3600000,
+        "address_family": "inet",
+        "ip_qos": 0x20,
+        "share": True,
+    }
+    assert settings == {**settings, **expected}
+    shown = daemon.ctl("inspect", "t", check=0).stdout
+    assert "accept-new" in shown and "socks5://me@127.0.0.1:1080" in shown
+    for text in (shown, daemon.ctl("--json", "inspect", "t", check=0).stdout):
+        assert "hidden" not in text and "sesame" not in text

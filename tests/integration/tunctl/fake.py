@@ -361,6 +361,8 @@ INSPECTED = {
         "user": "deploy",
         "identities": ["/k/one", "/k/two"],
         "known_hosts": ["/k/known_hosts"],
+        "host_key": ["strict"],
+        "proxy_command": ["nc", "%h", "%p"],
         "ciphers": None,
         "keepalive_interval_ms": 15000,
         "keepalive_count": 3,

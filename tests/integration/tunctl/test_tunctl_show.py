@@ -295,6 +295,8 @@ def test_inspect_is_a_sheet(server):
         "127.0.0.1:5432 → db:5432 open 2 17 1.2 MiB 4.0 KiB",
         "Settings",
         "identity /k/one, /k/two",
+        "proxy command nc %h %p",
+        "host key strict",
         "keepalive every 15s of silence, lost after 3 without an answer",
         "reconnect after 500ms to 1m, stable after 1m30s",
         "hold 0",
