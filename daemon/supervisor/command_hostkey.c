@@ -217,6 +217,35 @@ static void unref(void *data)
 	free(a);
 }
 
+/* Whether a server of t has shown this key, under the name it is known by now. */
+static bool has_shown(const struct tunnel *t, const struct host_key_write *w)
+{
+	for (size_t i = 0; i < t->shown_keys.count; i++) {
+		const struct shown_key *shown = &t->shown_keys.items[i];
+		const struct connection_settings *c =
+			shown_keys_settings(t->spec, shown->route, shown->hop);
+
+		if (c && c->port == w->port && strcmp(c->host, w->host) == 0 &&
+		    public_key_equal(&shown->key, &w->key))
+			return true;
+	}
+	return false;
+}
+
+/* Whoever failed for want of the same key need not be told one by one. */
+static void start_others(struct supervisor *s, const struct host_key_write *w)
+{
+	for (size_t i = 0; i < s->tunnels.count; i++) {
+		struct tunnel *t = s->tunnels.by_id[i];
+
+		if (t->state == TUNNEL_FAILED && t->error &&
+		    (t->error->code == ERR_HOST_KEY_UNKNOWN ||
+		     t->error->code == ERR_HOST_KEY_CHANGED) &&
+		    has_shown(t, w))
+			sync_want(&s->sync, t, true);
+	}
+}
+
 static void on_accepted(void *data, const struct host_key_write *w)
 {
 	struct accepting *a = data;
@@ -231,6 +260,7 @@ static void on_accepted(void *data, const struct host_key_write *w)
 		log_info("%s: the host key of %s was accepted by hand: %s %s%s%s",
 			 t ? t->name : "a tunnel that is gone", w->label, w->key.type, print,
 			 w->file ? ", written to " : "", w->file ? w->file : "");
+		start_others(a->supervisor, w);
 	} else if (a->err.code == ERR_NONE) {
 		a->err = w->err;
 	}

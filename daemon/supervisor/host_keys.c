@@ -254,6 +254,47 @@ static int find(struct host_keys *hk, const struct worker *w, const struct wire_
 	return 0;
 }
 
+/* Keeps a copy of what a hop has shown. */
+static void note(struct tunnel *t, unsigned route, unsigned hop, const struct public_key *key)
+{
+	struct public_key copy;
+
+	if (public_key_set(&copy, key->type, key->base64, NULL) < 0 ||
+	    shown_keys_put(&t->shown_keys, route, hop, &copy) < 0)
+		log_error("%s: out of memory for a host key", t->name);
+}
+
+static bool is_same_way(const struct config_route *a, const struct config_route *b, unsigned hop)
+{
+	if (hop + 1 >= a->hop_count || hop + 1 >= b->hop_count)
+		return false; /* a server at the end is nobody else's */
+	for (unsigned i = 0; i <= hop; i++) {
+		if (!connection_settings_equal(&a->hops[i].connection, &b->hops[i].connection))
+			return false;
+	}
+	return true;
+}
+
+/* The session with a jump is that of several tunnels: what it shows is shown to all of them. */
+static void note_for_others(struct host_keys *hk, const struct tunnel *t,
+			    const struct wire_host_key *shown, const struct public_key *key)
+{
+	const struct config_route *way = &t->spec->routes[shown->route];
+
+	if (shown->hop + 1 >= way->hop_count || !way->hops[shown->hop].connection.share)
+		return;
+	for (size_t i = 0; i < hk->tunnels->count; i++) {
+		struct tunnel *other = hk->tunnels->by_id[i];
+
+		for (unsigned r = 0;
+		     other != t && other->worker == t->worker && r < other->spec->route_count;
+		     r++) {
+			if (is_same_way(way, &other->spec->routes[r], shown->hop))
+				note(other, r, shown->hop, key);
+		}
+	}
+}
+
 static int handle_shown(struct host_keys *hk, struct worker *w, json_t *message, struct err *err)
 {
 	struct wire_host_key shown;
@@ -264,10 +305,11 @@ static int handle_shown(struct host_keys *hk, struct worker *w, json_t *message,
 		return -1;
 	if (public_key_set(&key, NULL, shown.key, err) < 0)
 		return -1;
-	if (!t)
-		public_key_fini(&key);
-	else if (shown_keys_put(&t->shown_keys, shown.route, shown.hop, &key) < 0)
-		log_error("%s: out of memory for a host key", t->name);
+	if (t) {
+		note(t, shown.route, shown.hop, &key);
+		note_for_others(hk, t, &shown, &key);
+	}
+	public_key_fini(&key);
 	return 0;
 }
 

@@ -602,3 +602,26 @@ def test_a_jump_has_a_verdict_of_its_own(lab):
     assert new.read_text() == name.format(server.port)
     shown = daemon.ctl_json("hostkey", "show", "t")
     assert [(key["hop"], key["standing"]) for key in shown] == [(0, "known"), (1, "known")]
+
+
+def test_a_jump_that_tunnels_share_is_accepted_for_all(lab):
+    """Whichever of them is named: the message of each has the command, and it works."""
+    bastion, server, echo = lab.sshd(), lab.sshd(), lab.echo()
+    ports = [lab.port() for _ in range(3)]
+    tunnels = {
+        f"t{i}": {"host": "inner", "local": local(port, echo.port)} for i, port in enumerate(ports)
+    }
+    hosts = {
+        "bastion": {"address": bastion.address, "known_hosts": str(lab.path("empty"))},
+        "inner": {"address": server.address, "jump": "bastion"},
+    }
+    daemon = lab.daemon(lab.config(tunnels, hosts=hosts))
+    for name in tunnels:
+        daemon.wait_state(name, "failed", code=UNKNOWN)
+        assert [k["hop"] for k in daemon.ctl_json("hostkey", "show", name)] == [0]
+    message = daemon.tunnel("t2")["error"]["message"]
+    command = re.search(r"tunctl (hostkey accept t2 --fingerprint \S+)", message)
+    daemon.ctl(*command[1].split(), check=0)
+    daemon.wait_all("up", 15)
+    for port in ports:
+        assert client.exchange(port) == b"hello"
