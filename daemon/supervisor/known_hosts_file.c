@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/supervisor/durable.h"
 #include "lib/known_hosts.h"
 #include "lib/known_hosts_edit.h"
 #include "lib/str.h"
@@ -140,21 +141,6 @@ static char *read_all(int fd, const char *path, size_t *ret_length, struct err *
 	return TAKE(text);
 }
 
-static int write_all(int fd, const char *bytes, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, bytes, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		bytes += n;
-		size -= (size_t)n;
-	}
-	return fsync(fd);
-}
-
 /* ---- appending ---- */
 
 static bool ends_in_newline(const char *text, size_t length)
@@ -165,7 +151,7 @@ static bool ends_in_newline(const char *text, size_t length)
 /* A disk that is full in the middle of the line must not leave half a key behind. */
 static int append_line(int fd, const char *path, size_t length, const char *line, struct err *err)
 {
-	if (write_all(fd, line, strlen(line)) == 0)
+	if (durable_write(fd, line, strlen(line)) == 0)
 		return 0;
 	fail(err, path);
 	if (ftruncate(fd, (off_t)length) < 0)
@@ -244,7 +230,7 @@ static int put(int fd, const char *path, const char *text, size_t length, struct
 	new = mkostemp(temporary, O_CLOEXEC);
 	if (new < 0)
 		return fail(err, path);
-	if (copy_rights(new, fd) < 0 || write_all(new, text, length) < 0 ||
+	if (copy_rights(new, fd) < 0 || durable_write(new, text, length) < 0 ||
 	    rename(temporary, path) < 0) {
 		fail(err, path);
 		unlink(temporary);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/supervisor/directory.h"
+#include "daemon/supervisor/durable.h"
 #include "lib/node.h"
 #include "lib/str.h"
 
@@ -47,21 +48,6 @@ static int open_folder(const char *dir, enum state_kind kind, bool create, struc
 	return fd >= 0 ? fd : err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
 }
 
-static int write_all(int fd, const char *bytes, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, bytes, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		bytes += n;
-		size -= (size_t)n;
-	}
-	return fsync(fd);
-}
-
 static int write_file(int folder, const char *file, const char *json)
 {
 	CLEANUP(freep) char *temporary = str_printf(".%s.new", file);
@@ -74,7 +60,7 @@ static int write_file(int folder, const char *file, const char *json)
 	fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -1;
-	if (write_all(fd, json, strlen(json)) < 0 ||
+	if (durable_write(fd, json, strlen(json)) < 0 ||
 	    renameat(folder, temporary, folder, file) < 0) {
 		int sys = errno;
 
