@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/common/log.h"
+#include "daemon/supervisor/check.h"
 #include "daemon/supervisor/lock.h"
 #include "daemon/supervisor/options.h"
 #include "daemon/supervisor/supervisor.h"
@@ -29,15 +30,6 @@ static int complain(const struct err *err)
 	return err->code == ERR_USAGE ? EXIT_USAGE : EXIT_BROKEN;
 }
 
-static void print_problems(const struct config_problems *problems)
-{
-	for (size_t i = 0; i < problems->count; i++) {
-		CLEANUP(freep) char *text = config_problem_text(&problems->items[i]);
-
-		fprintf(stderr, "%s\n", text ? text : "out of memory");
-	}
-}
-
 static int print_schema(enum options_mode mode)
 {
 	json_t *json = mode == MODE_SCHEMA_JSON ? schema_json() : NULL;
@@ -50,36 +42,6 @@ static int print_schema(enum options_mode mode)
 		fprintf(stderr, "tunneld: cannot print the schema\n");
 		return EXIT_BROKEN;
 	}
-	return EXIT_OK;
-}
-
-/* They are no mistakes: ssh reads these files, too. */
-static void print_notes(const struct config *config)
-{
-	for (size_t i = 0; i < config->notes.count; i++)
-		fprintf(stderr, "note: %s\n", config->notes.items[i]);
-	if (config->unread)
-		fprintf(stderr, "note: ssh is not installed, so %s was not read\n", config->unread);
-}
-
-static int check(const struct load_source *source)
-{
-	struct config_context context = { .system = source->system,
-					  .home = source->home,
-					  .user = source->user,
-					  .capture = capture_run };
-	struct config_problems problems = { 0 };
-	struct config *config = config_load(source->config, &context, &problems);
-
-	if (!config) {
-		print_problems(&problems);
-		config_problems_fini(&problems);
-		return EXIT_BROKEN;
-	}
-	print_notes(config);
-	printf("%s: ok, %zu tunnel%s\n", source->config, config->tunnel_count,
-	       config->tunnel_count == 1 ? "" : "s");
-	config_free(config);
 	return EXIT_OK;
 }
 
@@ -127,7 +89,7 @@ static int run(const struct load_source *source, const char *socket_path, bool i
 
 	load(source, &loaded);
 	if (!loaded.config) {
-		print_problems(&loaded.problems);
+		check_print_problems(&loaded.problems);
 		loaded_fini(&loaded);
 		return EXIT_BROKEN;
 	}
@@ -171,7 +133,7 @@ static int act(const struct options *o, struct paths *paths)
 	};
 
 	if (o->mode == MODE_CHECK)
-		return check(&source);
+		return check_config(&source) ? EXIT_OK : EXIT_BROKEN;
 	return lock_and_run(&source, o->socket ? o->socket : paths->socket, o->is_system);
 }
 

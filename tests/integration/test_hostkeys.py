@@ -158,6 +158,21 @@ def test_cert_authority_is_not_a_host_key(case):
     case.refused(UNKNOWN, f"@cert-authority {case.name} {case.key}\n")
 
 
+def test_check_notes_an_authority_nobody_can_ask(case, lab):
+    """Once, however many tunnels there are; and not where the server's own key is known as well."""
+    line = f"@cert-authority {case.name} {case.key}\n"
+    known = lab.write("authority", "# one\n" + line)
+    tunnels = {
+        name: {"host": case.sshd.address, "local": local(lab.port(), 1)} for name in ("a", "b")
+    }
+    daemon = lab.daemon(lab.config(tunnels, {"known_hosts": [str(known)]}), start=False)
+    result = daemon.check()
+    assert result.returncode == 0
+    assert result.stderr.count("note:") == 1 and f"{known}:2: @cert-authority" in result.stderr
+    known.write_text(line + f"{case.name} {case.key}\n")
+    assert daemon.check().stderr == ""
+
+
 CORRUPT = {
     "not-base64": "{name} ssh-ed25519 AAAA-not-base64",
     "unknown-type": "{name} ssh-nonsense AAAAC3NzaC1lZDI1NTE5",
