@@ -155,7 +155,8 @@ const struct schema_key schema_keys[] = {
 	  .help = "a file, or credential:NAME, with the password of the user on the server" },
 	{ .name = "known_hosts", .places = CONNECTION, .type = SCHEMA_PATHS,
 	  .fallback = "[~/.ssh/known_hosts, /etc/ssh/ssh_known_hosts]",
-	  .system_fallback = "[/etc/tunneld/known_hosts, /etc/ssh/ssh_known_hosts]",
+	  .system_fallback = "[/etc/tunneld/known_hosts, /var/lib/tunneld/known_hosts, "
+			     "/etc/ssh/ssh_known_hosts]",
 	  .min = 1, .max = 16, .offset = IN_LAYER(connection.known_hosts),
 	  .help = "files with the host keys of servers, as OpenSSH writes them" },
 	{ .name = "host_key", .places = CONNECTION, .type = SCHEMA_HOST_KEY,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/supervisor/host_keys.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,31 @@ static int put(struct host_key_write *w, const char *file, bool replace)
 	return w->file ? 0 : err_nomem(&w->err);
 }
 
+/* Another file of the list may be ours to write: /etc often is not. */
+static bool is_out_of_bounds(const struct err *err)
+{
+	return err->sys == EROFS || err->sys == EACCES || err->sys == EPERM;
+}
+
+/* Into the first file that we may write; the complaint is about the first of all. */
+static int add(struct host_key_write *w, const struct strv *files)
+{
+	struct err first = { 0 };
+
+	for (size_t i = 0; i < files->count; i++) {
+		if (put(w, files->items[i], false) == 0) {
+			err_clear(&w->err);
+			return 0;
+		}
+		if (i == 0)
+			first = w->err;
+		if (!is_out_of_bounds(&w->err))
+			break;
+	}
+	w->err = first;
+	return -1;
+}
+
 static int put_where_it_belongs(struct host_key_write *w, const struct known_hosts *known)
 {
 	const struct known_hosts_entry *entry;
@@ -78,7 +104,7 @@ static int put_where_it_belongs(struct host_key_write *w, const struct known_hos
 			       w->label);
 	if (standing == HOST_CHANGED)
 		return put(w, entry->file, true);
-	return put(w, known->files.items[0], false);
+	return add(w, &known->files);
 }
 
 static void work(void *data)

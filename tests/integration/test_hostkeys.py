@@ -327,6 +327,20 @@ def test_a_new_key_that_cannot_be_written_is_not_accepted(lab):
     assert "Accepted" not in new.sshd.log
 
 
+def test_a_new_key_goes_where_we_may_write(lab):
+    """The system service may not write below /etc. Nobody, not even root, makes files in /sys."""
+    new = New(lab, lab.path("kh"))
+    new.start(known_hosts=["/sys/known_hosts", str(new.path)]).wait_state("t0", "up")
+    assert new.lines() == [new.line]
+
+
+def test_of_several_files_that_cannot_be_written_the_first_is_named(lab):
+    new = New(lab, lab.path("kh"))
+    daemon = new.start(known_hosts=["/sys/known_hosts", "/sys/other"])
+    row = daemon.wait_state("t0", "failed", code="known-hosts-unwritable")
+    assert "/sys/known_hosts: Permission denied" in row["error"]["message"]
+
+
 def test_a_device_is_no_place_for_a_new_key(lab):
     new = New(lab, lab.path("kh"))
     new.path.symlink_to("/dev/null")

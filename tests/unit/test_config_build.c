@@ -61,6 +61,8 @@ static void test_system_instance(void **state)
 	assert_string_equal(config_server(config->tunnels[0], 0)->known_hosts.items[0],
 			    "/etc/tunneld/known_hosts");
 	assert_string_equal(config_server(config->tunnels[0], 0)->known_hosts.items[1],
+			    "/var/lib/tunneld/known_hosts");
+	assert_string_equal(config_server(config->tunnels[0], 0)->known_hosts.items[2],
 			    "/etc/ssh/ssh_known_hosts");
 	assert_false(config_server(config->tunnels[0], 0)->identities_implied);
 	config_free(config);
