@@ -19,13 +19,14 @@ pytestmark = [
 SSHD = """
     HostKey /etc/ssh/test_host_key
     ListenAddress 127.0.0.1:22
+    ListenAddress 127.0.0.3:22
     PermitRootLogin yes
     AuthorizedKeysFile /etc/ssh/test_authorized
     StrictModes no
     UsePAM no
     """
 CONFIG = """
-    defaults: {{ user: root, identity: /etc/tunneld/keys/id, known_hosts: /etc/tunneld/kh }}
+    defaults: {{ user: root, identity: /etc/tunneld/keys/id }}
     tunnels:
       ssh: {{ host: 127.0.0.1, local: "2222:127.0.0.1:22", tags: [{tag}] }}
       dead: {{ host: "127.0.0.1:9", local: "2223:127.0.0.1:22" }}
@@ -53,7 +54,7 @@ def files(keyring):
         "/etc/ssh/test_host_key": (0o600, keyring.host.read_text()),
         "/etc/ssh/test_authorized": (0o644, keyring.authorized.read_text()),
         "/root/id": (0o600, keyring.client.read_text()),
-        "/etc/tunneld/kh": (0o644, keys.known_hosts_line("127.0.0.1", 22, keyring.host)),
+        "/etc/tunneld/known_hosts": (0o644, keys.known_hosts_line("127.0.0.1", 22, keyring.host)),
         "/etc/tunneld/tunneld.yaml": (0o644, textwrap.dedent(CONFIG.format(tag="one"))),
     }
 
@@ -113,6 +114,31 @@ def test_a_reload_of_a_broken_config_leaves_it_running(running):
     until(lambda: "tunneld.yaml:" in running.journal(), 5, "the journal says where")
     assert running.value("ActiveState") == "active" and main_pid(running) == pid
     running.run("sh", "-c", f"cat > /etc/tunneld/tunneld.yaml <<'END'\n{before}\nEND")
+
+
+def test_a_host_key_is_accepted_though_etc_cannot_be_written(running, keyring):
+    """With the default files: the unit lets the service write below /var/lib/tunneld only."""
+    add = ("tunctl", "add", "new", "-L", "2230:127.0.0.1:22", "root@127.0.0.3")
+    assert "host-key-unknown" in running.run(*add, check=False).stderr
+    fingerprint = keys.fingerprint(keyring.host)
+    running.run("tunctl", "hostkey", "accept", "new", "--fingerprint", fingerprint)
+    kept = running.run("cat", "/var/lib/tunneld/known_hosts").stdout
+    assert kept == f"127.0.0.3 {keys.public(keyring.host)}\n"
+    running.run("tunctl", "drop", "new")
+
+
+def test_a_key_that_is_one_of_systemds_credentials(running):
+    drop_in = "[Service]\\nLoadCredential=tunnel-key:/root/id\\n"
+    directory = "/run/systemd/system/tunneld.service.d"
+    running.run(
+        "sh", "-c",
+        f"mkdir -p {directory} && printf '{drop_in}' > {directory}/credential.conf && "
+        "systemctl daemon-reload && systemctl restart tunneld",
+    )  # fmt: skip
+    add = ("-L", "2231:127.0.0.1:22", "-i", "credential:tunnel-key", "root@127.0.0.1")
+    assert "up" in running.run("tunctl", "add", "cred", *add).stdout
+    assert "credential:tunnel-key" in running.run("tunctl", "inspect", "cred").stdout
+    running.run("tunctl", "drop", "cred")
 
 
 def test_a_killed_worker_is_not_the_managers_business(running):
