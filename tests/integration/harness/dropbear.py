@@ -1,6 +1,6 @@
 """A dropbear on a loopback port of its own. It looks for authorized_keys in the home directory and
-nowhere else, so it runs in a mount namespace where that is a directory of the test; whoever is not
-root makes a user namespace for it."""
+nowhere else, so it runs in a mount namespace where that is a directory of the test. Whoever is not root
+becomes root of a user namespace for the mount, and oneself again in another one inside it."""
 
 import functools
 import os
@@ -17,10 +17,13 @@ DROPBEAR = "/usr/sbin/dropbear"
 _MOUNT = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
 
 
-def _namespace():
+def _with_home(directory, home):
+    """The beginning of a command that sees the directory as its home."""
+    where = ["sh", "-c", _MOUNT, "sh", str(directory), home]
     if os.geteuid() == 0:
-        return ["unshare", "--mount"]
-    return ["unshare", "--user", "--map-current-user", "--mount"]
+        return ["unshare", "--mount", *where]
+    oneself = [f"--map-user={os.geteuid()}", f"--map-group={os.getegid()}"]
+    return ["unshare", "--user", "--map-root-user", "--mount", *where, "unshare", "--user", *oneself]
 
 
 @functools.cache
@@ -28,7 +31,8 @@ def why_not():
     """A reason to skip, or None."""
     if not os.path.exists(DROPBEAR) or not shutil.which("dropbearconvert"):
         return "dropbear is not installed"
-    probe = subprocess.run([*_namespace(), "true"], capture_output=True, text=True, check=False)
+    home = pwd.getpwuid(os.geteuid()).pw_dir
+    probe = subprocess.run([*_with_home("/tmp", home), "true"], capture_output=True, text=True)
     if probe.returncode != 0:
         return f"no mount namespaces here: {probe.stderr.strip()}"
     return None
@@ -60,14 +64,13 @@ class Dropbear:
 
     def start(self):
         home = pwd.getpwuid(os.geteuid()).pw_dir
-        where = ["sh", "-c", _MOUNT, "sh", str(self.home), home]
         # The host key lies in the directory that is the home now.
         key = f"{home}/{self.host_key.name}"
         server = [DROPBEAR, "-F", "-E", "-m", "-s", "-p", self.address]
         server += ["-r", key, "-P", f"{home}/dropbear.pid"]
         with self.log_path.open("a") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *_namespace(), *where, *server],
+                ["setpriv", "--pdeathsig", "KILL", *_with_home(self.home, home), *server],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
