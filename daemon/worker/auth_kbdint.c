@@ -20,10 +20,13 @@ static void show(char *out, size_t size, const char *text)
 	str_escape(out, size, text ? text : "", text ? strlen(text) : 0);
 }
 
+/* begin_round() has looked at how many there are; what is read here never depends on that. */
 static void read_request(ssh_session ssh, struct question *q)
 {
+	int prompts = MAX(ssh_userauth_kbdint_getnprompts(ssh), 0);
+
 	q->kind = QUESTION_INTERACTIVE;
-	q->prompt_count = (size_t)ssh_userauth_kbdint_getnprompts(ssh);
+	q->prompt_count = MIN((size_t)prompts, (size_t)QUESTION_PROMPTS_MAX);
 	show(q->name, sizeof(q->name), ssh_userauth_kbdint_getname(ssh));
 	show(q->instruction, sizeof(q->instruction), ssh_userauth_kbdint_getinstruction(ssh));
 	for (size_t i = 0; i < q->prompt_count; i++) {
