@@ -225,6 +225,9 @@ def test_the_last_tunnel_closes_it(lab):
     ports = lab.ports(2)
     daemon = chain.up(**{f"t{i}": chain.tunnel(port) for i, port in enumerate(ports)})
     bastion = chain.jumps[0].sshd
+    # An answer on its way to a session that is closed would come back to the server as a reset, which
+    # takes our good-bye with it.
+    until(lambda: all(t["rtt_ms"] for t in daemon.tunnels().values()), 5, "the first answers came")
     daemon.ctl("down", "t0", check=0)
     assert client.exchange(ports[1]) == b"hello"
     assert bastion.session_count() == 1

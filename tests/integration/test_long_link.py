@@ -93,6 +93,7 @@ def ports(lab):
         ssh.wait()
 
 
+@pytest.mark.skipif(build.SANITIZED, reason="a sanitizer's speed says nothing")
 def test_a_stream_over_a_long_link_is_as_fast_as_with_ssh(ports):
     """libssh 0.10 by itself opens a window that carries a third of what ssh does."""
     ours, theirs = map(seconds_for_a_download, ports)
