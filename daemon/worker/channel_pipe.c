@@ -15,6 +15,9 @@
 #define WIDEN_RTT_US 5000 /* from here on the window is what limits a stream */
 #define WIDEN_FIRST (256 * 1024) /* short connections need no large window */
 #define WIDEN_EVERY (128 * 1024)
+/* Other refusals and answered requests take a reason away; a second time in a row is rare, a fourth
+ * time is a server that refuses in bulk. */
+#define AGAIN_MAX 3
 /* The windows we give never add up to half of that. libssh takes what comes beyond them. */
 #define HELD_MAX (8 * 1024 * 1024)
 
@@ -32,7 +35,7 @@ struct channel_pipe {
 	const struct channel_pipe_ops *ops; /* NULL: released */
 	void *data;
 	enum channel_phase phase;
-	bool again; /* it was refused, for a reason that was lost, and asked for once more */
+	unsigned again; /* times it was refused for a reason that was lost, and asked for once more */
 	unsigned number; /* as libssh names it in errors; 0: not asked for yet */
 	char *host; /* or the path of a Unix socket; NULL: the server opened it */
 	unsigned port; /* 0: host is a path */
@@ -237,7 +240,7 @@ static bool open_again(struct channel_pipe *c)
 {
 	ssh_session ssh = session_libssh(c->member.session);
 
-	if (c->again || !is_reason_lost(c))
+	if (c->again == AGAIN_MAX || !is_reason_lost(c))
 		return false;
 	ssh_remove_channel_callbacks(c->ssh, &c->callbacks);
 	ssh_channel_free(c->ssh);
@@ -245,7 +248,7 @@ static bool open_again(struct channel_pipe *c)
 	if (!c->ssh)
 		return false;
 	ssh_set_channel_callbacks(c->ssh, &c->callbacks);
-	c->again = true;
+	c->again++;
 	c->number = 0;
 	session_attend(&c->member);
 	return true;
