@@ -26,7 +26,8 @@ struct jump {
 	struct jumps *owner;
 	struct config_hop spec;
 	size_t index; /* on its way, from 0 */
-	struct jump_user via; /* the jump before it; .jump NULL: it is the first */
+	struct jump_user via; /* the jump before it; .jump NULL: it is the first. In its name
+			       * (.tunnel, .route) a person is asked */
 	struct hop hop;
 	bool urgent; /* a client waits; known before the hop is started */
 
@@ -217,6 +218,34 @@ static const struct hop_ops hop_ops = {
 	.on_lost = on_hop_lost,
 };
 
+/* ---- in whose name ---- */
+
+/* Whoever asked, or would have asked, in the name of old, does so in that of user now. */
+static void speak_for(struct jump *j, uint64_t old, const struct jump_user *user)
+{
+	struct jump *before = j->via.jump;
+
+	j->via.tunnel = j->hop.purpose.tunnel = user->tunnel;
+	j->via.route = j->hop.purpose.route = user->route;
+	if (before && before->via.tunnel == old)
+		speak_for(before, old, &j->via);
+}
+
+/* A person is asked in the name of a tunnel that lives, and by the number that its route has now. */
+static void change_speaker(struct jump *j, uint64_t old)
+{
+	const struct jump_user *user;
+
+	if (old == 0 || j->via.tunnel != old)
+		return;
+	list_for_each (user, &j->users, link) {
+		if (user->tunnel != 0) {
+			speak_for(j, old, user);
+			return;
+		}
+	}
+}
+
 /* ---- joining ---- */
 
 static void enlist(struct jump *j, struct jump_user *user)
@@ -226,6 +255,9 @@ static void enlist(struct jump *j, struct jump_user *user)
 	list_append(&j->users, &user->link);
 	j->user_count++;
 	j->idle_ms = 0;
+	/* It was about to end, or the tunnel comes back with other settings. */
+	if (user->tunnel != 0 && (j->user_count == 1 || j->via.tunnel == user->tunnel))
+		speak_for(j, j->via.tunnel, user);
 }
 
 static bool is_fit(const struct jump *j, const struct config_hop *spec, const struct jump *via,
@@ -330,32 +362,6 @@ int jump_join(struct jumps *js, struct jump_user *user, const struct config_hop 
 void jump_share(struct jump_user *user, const struct jump_user *other)
 {
 	enlist(other->jump, user);
-}
-
-/* Whoever asked in the name of old, asks in that of user now. */
-static void speak_for(struct jump *j, uint64_t old, const struct jump_user *user)
-{
-	struct jump *before = j->via.jump;
-
-	j->via.tunnel = j->hop.purpose.tunnel = user->tunnel;
-	j->via.route = j->hop.purpose.route = user->route;
-	if (before && before->hop.purpose.tunnel == old)
-		speak_for(before, old, &j->via);
-}
-
-/* A person is asked in the name of a tunnel that lives. */
-static void change_speaker(struct jump *j, uint64_t old)
-{
-	const struct jump_user *user;
-
-	if (old == 0 || j->hop.purpose.tunnel != old)
-		return;
-	list_for_each (user, &j->users, link) {
-		if (user->tunnel != 0 && user->tunnel != old) {
-			speak_for(j, old, user);
-			return;
-		}
-	}
 }
 
 void jump_leave(struct jump_user *user)

@@ -13,245 +13,9 @@
 
 #include <cmocka.h>
 
-#include "daemon/worker/hop.h"
-#include "daemon/worker/jumps.h"
 #include "lib/util.h"
 #include "tests/unit/fake_loop.h"
-
-/* ---- servers that only remember ---- */
-
-#define HOPS_MAX 16
-
-static struct {
-	struct hop *living[HOPS_MAX]; /* started and not stopped, in the order of the starts */
-	size_t count;
-	unsigned starts; /* so far */
-	unsigned hurried, asked;
-	const char *silent; /* a host that does not answer */
-	unsigned channels; /* through each of them */
-} fake;
-
-static struct loop *the_loop;
-static char me[] = "me";
-
-static struct hop *living(const char *host)
-{
-	struct hop *found = NULL;
-
-	for (size_t i = 0; i < fake.count; i++) {
-		if (strcmp(fake.living[i]->settings->host, host) == 0)
-			found = fake.living[i];
-	}
-	return found;
-}
-
-static unsigned living_count(const char *host)
-{
-	unsigned count = 0;
-
-	for (size_t i = 0; i < fake.count; i++)
-		count += strcmp(fake.living[i]->settings->host, host) == 0;
-	return count;
-}
-
-int hop_open(struct hop *hop, const struct worker_parts *parts, const struct hop_ops *ops,
-	     void *data)
-{
-	*hop = (struct hop){ .parts = parts, .ops = ops, .data = data };
-	return 0;
-}
-
-void hop_start(struct hop *hop, const struct connection_settings *settings,
-	       const struct upkeep_settings *upkeep, const struct attempt_for *purpose, bool urgent)
-{
-	hop->settings = settings;
-	hop->purpose = *purpose;
-	hop->pass.urgent = urgent;
-	hop->state = HOP_CONNECTING;
-	assert_true(fake.count < HOPS_MAX);
-	fake.living[fake.count++] = hop;
-	fake.starts++;
-}
-
-void hop_stop(struct hop *hop)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < fake.count; i++) {
-		if (fake.living[i] != hop)
-			fake.living[kept++] = fake.living[i];
-	}
-	fake.count = kept;
-	hop->state = HOP_WAITING;
-}
-
-void hop_close(struct hop *hop)
-{
-	hop_stop(hop);
-}
-
-void hop_hurry(struct hop *hop)
-{
-	fake.hurried++;
-}
-
-void hop_ask(struct hop *hop)
-{
-	fake.asked++;
-}
-
-unsigned hop_silence_ms(const struct hop *hop, uint64_t since_ms)
-{
-	return fake.silent && streq(hop->settings->host, fake.silent) ? 45000 : 0;
-}
-
-int hop_silence_error(unsigned silence_ms, struct err *err)
-{
-	return err_set(err, ERR_KEEPALIVE, "silent for %u ms", silence_ms);
-}
-
-bool hop_is_started(const struct hop *hop)
-{
-	return living(hop->settings ? hop->settings->host : "") != NULL &&
-	       hop->state != HOP_WAITING;
-}
-
-struct session *hop_session(const struct hop *hop)
-{
-	return hop->state == HOP_UP ? (struct session *)hop : NULL;
-}
-
-unsigned session_member_count(const struct session *s)
-{
-	return fake.channels;
-}
-
-/* ---- the stage ---- */
-
-struct stage {
-	struct worker_parts parts;
-	struct jumps *jumps;
-};
-
-/* A tunnel, as far as its jumps are concerned. */
-struct traveller {
-	struct jump_user user;
-	unsigned told;
-};
-
-static void on_change(void *data)
-{
-	struct traveller *t = data;
-
-	t->told++;
-}
-
-static const struct jump_user_ops ops = { .on_change = on_change };
-
-static int setup(void **state)
-{
-	struct stage *stage = calloc(1, sizeof(*stage));
-
-	memset(&fake, 0, sizeof(fake));
-	the_loop = fake_loop_new();
-	stage->parts.loop = the_loop;
-	stage->jumps = jumps_new(&stage->parts);
-	*state = stage;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct stage *stage = *state;
-
-	jumps_free(stage->jumps);
-	fake_loop_advance(the_loop, 0);
-	assert_int_equal(fake.count, 0);
-	fake_loop_free(the_loop);
-	free(stage);
-	return 0;
-}
-
-/* "a b c": the jumps in the order they are reached; "!a": a server that is not shared. */
-static void join(struct stage *stage, struct traveller *t, uint64_t id, const char *way,
-		 enum jump_haste haste)
-{
-	char text[64], *rest = text, *host;
-	struct config_hop hops[8] = { 0 };
-	size_t count = 0;
-	struct err err;
-
-	snprintf(text, sizeof(text), "%s", way);
-	while ((host = strsep(&rest, " "))) {
-		struct connection_settings *c = &hops[count++].connection;
-
-		c->share = *host != '!';
-		c->host = host + !c->share;
-		c->user = me;
-		c->port = 22;
-	}
-	t->user = (struct jump_user){ .ops = &ops, .data = t, .tunnel = id };
-	assert_int_equal(jump_join(stage->jumps, &t->user, hops, count, haste, &err), 0);
-	fake_loop_advance(the_loop, 0);
-}
-
-static void leave(struct traveller *t)
-{
-	jump_leave(&t->user);
-	fake_loop_advance(the_loop, 0);
-}
-
-static void comes_up(const char *host)
-{
-	struct hop *hop = living(host);
-
-	assert_non_null(hop);
-	hop->state = HOP_UP;
-	hop->ops->on_up(hop->data);
-	fake_loop_advance(the_loop, 0);
-}
-
-static void is_lost(const char *host, enum err_code code)
-{
-	struct hop *hop = living(host);
-	struct err err;
-
-	assert_non_null(hop);
-	err_set(&err, code, "scripted end of %s", host);
-	hop->ops->on_lost(hop->data, &err);
-	fake_loop_advance(the_loop, 0);
-}
-
-static void assert_failed(const struct traveller *t, size_t hop, enum err_code code)
-{
-	size_t index = 99;
-	const struct err *why = jump_failure(&t->user, &index);
-
-	assert_non_null(why);
-	assert_int_equal(why->code, code);
-	assert_int_equal(index, hop);
-	assert_null(jump_session(&t->user));
-}
-
-static void assert_fine(const struct traveller *t)
-{
-	size_t index;
-
-	assert_null(jump_failure(&t->user, &index));
-}
-
-static void assert_states(const struct traveller *t, const char *states)
-{
-	struct wire_hop hops[8];
-	char text[128] = "";
-	size_t count = jump_count(&t->user);
-
-	jump_describe(&t->user, hops);
-	for (size_t i = 0; i < count; i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? " " : "",
-			 hop_state_name(hops[i].state));
-	assert_string_equal(text, states);
-}
+#include "tests/unit/jumps_fixture.h"
 
 /* ---- the way to one ---- */
 
@@ -359,18 +123,12 @@ static void test_share_no_gets_its_own(void **state)
 static void test_who_comes_back_in_the_same_turn_finds_it(void **state)
 {
 	struct traveller t = { 0 };
-	struct config_hop hop = { 0 };
-	char a[] = "a";
-	struct err err;
 
 	join(*state, &t, 1, "a", JUMP_USUAL);
 	comes_up("a");
 	jump_leave(&t.user);
-	hop.connection =
-		(struct connection_settings){ .host = a, .user = me, .port = 22, .share = 1 };
-	jump_join(((struct stage *)*state)->jumps, &t.user, &hop, 1, JUMP_USUAL, &err);
+	join(*state, &t, 1, "a", JUMP_USUAL);
 	assert_non_null(jump_session(&t.user));
-	fake_loop_advance(the_loop, 0);
 	assert_int_equal(fake.starts, 1);
 	leave(&t);
 }
@@ -386,7 +144,7 @@ static void test_a_channel_keeps_it(void **state)
 	leave(&t);
 	assert_non_null(living("a"));
 	jump_leave(&channel);
-	fake_loop_advance(the_loop, 0);
+	fake_loop_advance(fake.loop, 0);
 	assert_null(living("a"));
 }
 
@@ -398,10 +156,10 @@ static void test_last_words_are_passed_on(void **state)
 	comes_up("a");
 	fake.channels = 1;
 	leave(&t);
-	fake_loop_advance(the_loop, 500);
+	fake_loop_advance(fake.loop, 500);
 	assert_non_null(living("a"));
 	fake.channels = 0;
-	fake_loop_advance(the_loop, 20);
+	fake_loop_advance(fake.loop, 20);
 	assert_null(living("a"));
 }
 
@@ -413,7 +171,7 @@ static void test_a_server_that_closes_no_channel_is_not_waited_for(void **state)
 	comes_up("a");
 	fake.channels = 1;
 	leave(&t);
-	fake_loop_advance(the_loop, 1100);
+	fake_loop_advance(fake.loop, 1100);
 	assert_null(living("a"));
 }
 
@@ -435,7 +193,7 @@ static void test_everybody_hears_why(void **state)
 		living("a")); /* for as long as somebody looks at what has failed behind it */
 	leave(&t[0]);
 	leave(&t[1]);
-	fake_loop_advance(the_loop, 1000);
+	fake_loop_advance(fake.loop, 1000);
 	assert_null(living("a"));
 }
 
@@ -467,7 +225,7 @@ static void test_one_behind_may_notice_first(void **state)
 	living("a")->ops->on_lost(living("a")->data, &err); /* b has not been told yet */
 	err_set(&err, ERR_PROTOCOL, "the end of its stream");
 	b->ops->on_lost(b->data, &err);
-	fake_loop_advance(the_loop, 0);
+	fake_loop_advance(fake.loop, 0);
 	assert_failed(&t, 0, ERR_LOST);
 	leave(&t);
 }
@@ -485,7 +243,7 @@ static void test_a_silent_jump_is_blamed(void **state)
 	assert_fine(&t); /* all answer */
 	fake.silent = "a";
 	jump_blame(&t.user, 1000000);
-	fake_loop_advance(the_loop, 0);
+	fake_loop_advance(fake.loop, 0);
 	assert_failed(&t, 0, ERR_KEEPALIVE);
 	leave(&t);
 }
@@ -497,13 +255,13 @@ static void test_a_failure_is_remembered_for_a_second(void **state)
 	join(*state, &first, 1, "a", JUMP_USUAL);
 	is_lost("a", ERR_REFUSED);
 	leave(&first);
-	fake_loop_advance(the_loop, 900);
+	fake_loop_advance(fake.loop, 900);
 	join(*state, &second, 2, "a", JUMP_USUAL);
 	assert_failed(&second, 0, ERR_REFUSED);
 	assert_true(second.told > 0);
 	assert_int_equal(fake.starts, 1);
 	leave(&second);
-	fake_loop_advance(the_loop, 101);
+	fake_loop_advance(fake.loop, 101);
 	join(*state, &third, 3, "a", JUMP_USUAL);
 	assert_fine(&third);
 	assert_int_equal(fake.starts, 2);
@@ -557,7 +315,7 @@ static void test_a_session_that_was_up_is_tried_again_at_once(void **state)
 	leave(&t[1]);
 }
 
-/* ---- haste, questions, many ---- */
+/* ---- haste, many ---- */
 
 static void test_a_waiting_client_hurries_all_of_them(void **state)
 {
@@ -569,21 +327,6 @@ static void test_a_waiting_client_hurries_all_of_them(void **state)
 	jump_hurry(&t.user);
 	assert_true(fake.hurried >= 2);
 	leave(&t);
-}
-
-static void test_questions_are_asked_in_a_living_name(void **state)
-{
-	struct traveller first = { 0 }, second = { 0 };
-
-	join(*state, &first, 7, "a b", JUMP_USUAL);
-	join(*state, &second, 8, "a b", JUMP_USUAL);
-	comes_up("a");
-	assert_int_equal(living("a")->purpose.tunnel, 7);
-	assert_int_equal(living("b")->purpose.tunnel, 7);
-	leave(&first);
-	assert_int_equal(living("a")->purpose.tunnel, 8);
-	assert_int_equal(living("b")->purpose.tunnel, 8);
-	leave(&second);
 }
 
 static void test_who_leaves_is_not_told(void **state)
@@ -617,7 +360,7 @@ static void test_many_users_are_all_told(void **state)
 		leave(&t[i]);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, jumps_setup, jumps_teardown)
 
 int main(void)
 {
@@ -641,7 +384,6 @@ int main(void)
 		TEST(test_a_person_does_not_get_old_news),
 		TEST(test_a_session_that_was_up_is_tried_again_at_once),
 		TEST(test_a_waiting_client_hurries_all_of_them),
-		TEST(test_questions_are_asked_in_a_living_name),
 		TEST(test_who_leaves_is_not_told),
 		TEST(test_many_users_are_all_told),
 	};
