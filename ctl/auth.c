@@ -6,6 +6,7 @@
  */
 #include "ctl/auth.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -252,12 +253,63 @@ int auth_attend(struct ctl *ctl, const char *name, unsigned timeout_ms, json_t *
 	return rc;
 }
 
+/* ---- auth --forget ---- */
+
+static void print_forgotten(const struct ctl *ctl, const json_t *forgotten)
+{
+	const char *name = ctl->args.operand_count ? ctl->args.operands[0] : NULL;
+	json_t *secret;
+	size_t i;
+
+	if (json_array_size(forgotten) == 0)
+		printf("%s%snothing was kept\n", name ? name : "", name ? ": " : "");
+	json_array_foreach (forgotten, i, secret) {
+		const char *kind = get_text(secret, "kind");
+		bool is_key = question_kind_from_name(kind) == QUESTION_PASSPHRASE;
+		unsigned tunnels = (unsigned)get_count(secret, "tunnels");
+
+		printf("%s%sforgot the %s of %s%s", name ? name : "", name ? ": " : "", kind,
+		       is_key ? "key " : "", get_text(secret, "subject"));
+		if (tunnels > 1)
+			printf(", which %u tunnels use", tunnels);
+		putchar('\n');
+	}
+}
+
+static int forget(struct ctl *ctl, struct failure *f)
+{
+	json_t *names = ctl_names(ctl, f), *forgotten, *parameters;
+
+	if (!names)
+		return -1;
+	parameters = json_pack("{s:o}", "names", names);
+	if (!parameters)
+		return failure_nomem(f);
+	forgotten =
+		ctl_call_items(ctl, MANAGER_METHOD("Forget"), parameters, "forgotten", false, f);
+	if (!forgotten)
+		return -1;
+	if (ctl->json)
+		ctl_print_json(ctl, forgotten);
+	else
+		print_forgotten(ctl, forgotten);
+	json_decref(forgotten);
+	return EXIT_OK;
+}
+
 int run_auth(struct ctl *ctl, struct failure *f)
 {
 	unsigned timeout_ms;
 	json_t *tunnel;
 	int rc;
 
+	if (args_has(&ctl->args, OPTION_FORGET))
+		return forget(ctl, f);
+	if (args_has(&ctl->args, OPTION_ALL))
+		return failure_set(
+			f, EXIT_USAGE, ERR_USAGE,
+			"auth answers for one tunnel, and only forgets for --all: tunctl "
+			"auth NAME");
 	if (wait_timeout(ctl, &timeout_ms, f) < 0 ||
 	    auth_attend(ctl, ctl->args.operands[0], timeout_ms, &tunnel, f) < 0)
 		return -1;

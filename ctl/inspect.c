@@ -80,6 +80,11 @@ static void add_tunnel(struct sheet *s, const json_t *tunnel, const json_t *repl
 	sheet_join(&text, json_object_get(tunnel, "tags"), ", ");
 	sheet_row_taken(s, "tags", &text);
 	sheet_row(s, "source", get_text(tunnel, "source"));
+	if (json_is_true(json_object_get(reply, "secret_kept"))) {
+		strbuf_addf(&text, "kept in memory; tunctl auth --forget %s wipes them",
+			    get_text(tunnel, "name"));
+		sheet_row_taken(s, "secrets", &text);
+	}
 	if (json_is_integer(worker))
 		sheet_row(s, "worker", human_count(number, get_count(reply, "worker")));
 }

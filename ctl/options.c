@@ -44,6 +44,8 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_UNIT] = { 0, "unit", "FILE", "a systemd unit that runs ssh or autossh" },
 	[OPTION_SSH_CONFIG] = { 0, "ssh-config", "HOST", "what ~/.ssh/config says about HOST" },
 	[OPTION_FINGERPRINT] = { 0, "fingerprint", "SHA256:...", "of the key that is meant" },
+	[OPTION_FORGET] = { 0, "forget", NULL,
+			    "wipe what was told for it instead; the next login asks again" },
 };
 
 #define NOT_YET "is not supported by this version of tunneld"

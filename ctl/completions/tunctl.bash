@@ -50,7 +50,7 @@ _tunctl()
 	list) words="$global -w --watch --names" ;;
 	inspect) words="$global --daemon" ;;
 	up | restart) words="$global --all --no-wait --timeout" ;;
-	auth) words="$global --timeout" ;;
+	auth) words="$global --forget --all --timeout" ;;
 	down) words="$global --all" ;;
 	add) words="$global --no-wait --timeout -L -R -D -i -p -l -J -C -c -m -b -B -4 -6 -o" ;;
 	forward) words="$global -L -R -D -o" ;;

@@ -9,6 +9,7 @@
 
 #include "daemon/supervisor/commands.h"
 #include "daemon/supervisor/snapshot.h"
+#include "daemon/supervisor/wanted_secrets.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -142,6 +143,11 @@ void command_list(struct supervisor *s, struct call *call)
 
 /* ---- Inspect ---- */
 
+static bool is_kept(void *data, enum question_kind kind, const char *subject)
+{
+	return secrets_have(data, kind, subject);
+}
+
 void command_inspect(struct supervisor *s, struct call *call)
 {
 	struct tunnel *t = commands_named_tunnel(s, call);
@@ -149,11 +155,13 @@ void command_inspect(struct supervisor *s, struct call *call)
 	if (!t)
 		return;
 	call_reply(call,
-		   json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "tunnel", snapshot_tunnel(t),
-			     "servers", snapshot_servers(t), "settings", snapshot_settings(t->spec),
-			     "session", snapshot_session(t->session), "jumps", snapshot_jumps(t),
-			     "events", snapshot_events(t), "worker",
-			     t->worker ? json_integer(t->worker->index) : json_null()));
+		   json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "tunnel",
+			     snapshot_tunnel(t), "servers", snapshot_servers(t), "settings",
+			     snapshot_settings(t->spec), "session", snapshot_session(t->session),
+			     "jumps", snapshot_jumps(t), "events", snapshot_events(t), "worker",
+			     t->worker ? json_integer(t->worker->index) : json_null(),
+			     "secret_kept",
+			     (int)wanted_secrets_any(t->spec, is_kept, &s->questions.secrets)));
 }
 
 /* ---- Status ---- */

@@ -67,6 +67,7 @@ static const struct command {
 	  { { "name", KIND_STRING, false },
 	    { "question", KIND_INTEGER, false },
 	    { "answers", KIND_STRINGS, false } } },
+	{ MANAGER ".Forget", RIGHT_CHANGE, command_forget, { { "names", KIND_STRINGS, false } } },
 	{ MANAGER ".HostKeys", RIGHT_READ, command_host_keys, { { "name", KIND_STRING, false } } },
 	{ MANAGER ".HostKeyAccept",
 	  RIGHT_CHANGE,

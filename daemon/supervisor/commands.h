@@ -60,6 +60,7 @@ void command_kill(struct supervisor *s, struct call *call);
 void command_connect(struct supervisor *s, struct call *call);
 void command_auth(struct supervisor *s, struct call *call);
 void command_answer(struct supervisor *s, struct call *call);
+void command_forget(struct supervisor *s, struct call *call);
 void command_host_keys(struct supervisor *s, struct call *call);
 void command_host_key_accept(struct supervisor *s, struct call *call);
 void command_get_info(struct supervisor *s, struct call *call);

@@ -7,8 +7,8 @@
 
 #include "daemon/common/wire_question.h"
 #include "daemon/common/wire.h"
+#include "daemon/supervisor/wanted_secrets.h"
 #include "daemon/supervisor/worker.h"
-#include "lib/endpoint.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -26,13 +26,6 @@ struct asked {
 };
 
 /* ---- what a question is about ---- */
-
-static void name_server(const struct connection_settings *c, char *out, size_t size)
-{
-	char place[ENDPOINT_TEXT_MAX];
-
-	snprintf(out, size, "%s@%s", c->user, endpoint_format(place, c->host, (uint16_t)c->port));
-}
 
 static const struct connection_settings *find_hop(const struct config_tunnel *spec,
 						  const struct question *q)
@@ -58,7 +51,7 @@ static bool look_up(struct asked *asked, const struct config_tunnel *spec)
 
 	if (!c)
 		return false;
-	name_server(c, asked->server, sizeof(asked->server));
+	wanted_secrets_server(c, asked->server);
 	subject = subject_of(asked, c);
 	if (!subject)
 		return false;
@@ -332,35 +325,27 @@ int questions_answer(struct questions *qs, const struct tunnel *t, uint64_t id, 
 
 /* ---- others who wait for the same ---- */
 
-static bool hop_wants(const struct connection_settings *c, enum err_code why,
-		      const struct strv *kept)
-{
-	char server[QUESTION_SUBJECT_MAX];
+struct hearsay {
+	const struct strv *kept;
+	enum question_kind kind;
+};
 
-	name_server(c, server, sizeof(server));
-	if (why == ERR_PASSWORD)
-		return strv_contains(kept, server);
-	for (size_t i = 0; i < c->identities.count; i++) {
-		if (strv_contains(kept, c->identities.items[i]))
-			return true;
-	}
-	return false;
+static bool has_been_told(void *data, enum question_kind kind, const char *subject)
+{
+	const struct hearsay *h = data;
+
+	return kind == h->kind && strv_contains(h->kept, subject);
 }
 
 bool attendant_helps(const struct attendant *a, const struct tunnel *t)
 {
 	enum err_code why = t->state == TUNNEL_FAILED && t->error ? t->error->code : ERR_NONE;
-	const struct config_tunnel *spec = t->spec;
+	struct hearsay h = { .kept = &a->kept };
 
 	if (why != ERR_PASSPHRASE && why != ERR_PASSWORD)
 		return false;
-	for (size_t i = 0; i < spec->route_count; i++) {
-		for (size_t j = 0; j < spec->routes[i].hop_count; j++) {
-			if (hop_wants(&spec->routes[i].hops[j].connection, why, &a->kept))
-				return true;
-		}
-	}
-	return false;
+	h.kind = why == ERR_PASSWORD ? QUESTION_PASSWORD : QUESTION_PASSPHRASE;
+	return wanted_secrets_any(t->spec, has_been_told, &h);
 }
 
 /* ---- life ---- */

@@ -13,13 +13,6 @@
 #define SLOT_SIZE (SECRET_MAX + 1)
 #define SLOTS_SIZE ((size_t)SECRETS_MAX * SLOT_SIZE)
 
-struct kept_secret {
-	struct list link; /* secrets.kept */
-	enum question_kind kind;
-	char *subject;
-	size_t slot;
-};
-
 static char *slot_text(struct secrets *s, size_t slot)
 {
 	return s->slots + slot * SLOT_SIZE;
@@ -52,7 +45,7 @@ static void lock_slot(struct secrets *s, size_t slot)
 		strerror(errno));
 }
 
-static void drop(struct secrets *s, struct kept_secret *k)
+void secrets_drop(struct secrets *s, struct kept_secret *k)
 {
 	explicit_bzero(slot_text(s, k->slot), SLOT_SIZE);
 	s->used[k->slot] = false;
@@ -69,11 +62,12 @@ void secrets_fini(struct secrets *s)
 	if (!s->slots)
 		return;
 	while ((k = list_first(&s->kept, struct kept_secret, link)))
-		drop(s, k);
+		secrets_drop(s, k);
 	munmap(TAKE(s->slots), SLOTS_SIZE);
 }
 
-static struct kept_secret *find(struct secrets *s, enum question_kind kind, const char *subject)
+static struct kept_secret *find(const struct secrets *s, enum question_kind kind,
+				const char *subject)
 {
 	struct kept_secret *k;
 
@@ -95,12 +89,17 @@ const char *secrets_find(struct secrets *s, enum question_kind kind, const char 
 	return slot_text(s, k->slot);
 }
 
+bool secrets_have(const struct secrets *s, enum question_kind kind, const char *subject)
+{
+	return find(s, kind, subject);
+}
+
 void secrets_forget(struct secrets *s, enum question_kind kind, const char *subject)
 {
 	struct kept_secret *k = find(s, kind, subject);
 
 	if (k)
-		drop(s, k);
+		secrets_drop(s, k);
 }
 
 /* There is one: what was not used for longest has been dropped. */
@@ -127,7 +126,7 @@ int secrets_keep(struct secrets *s, enum question_kind kind, const char *subject
 		return -1;
 	}
 	if (s->count == SECRETS_MAX)
-		drop(s, list_entry(s->kept.prev, struct kept_secret, link));
+		secrets_drop(s, list_entry(s->kept.prev, struct kept_secret, link));
 	k->kind = kind;
 	k->slot = free_slot(s);
 	s->used[k->slot] = true;

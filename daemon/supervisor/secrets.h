@@ -13,6 +13,13 @@
 
 enum { SECRETS_MAX = 256 };
 
+struct kept_secret {
+	struct list link; /* secrets.kept */
+	enum question_kind kind;
+	char *subject;
+	size_t slot;
+};
+
 struct secrets {
 	char *slots; /* SECRETS_MAX of them, mapped */
 	struct list kept; /* struct kept_secret, the last used first */
@@ -28,4 +35,6 @@ void secrets_fini(struct secrets *s); /* wipes all of it */
 int secrets_keep(struct secrets *s, enum question_kind kind, const char *subject, const char *text);
 /* Borrowed until the next call; NULL: none is kept. */
 const char *secrets_find(struct secrets *s, enum question_kind kind, const char *subject);
+bool secrets_have(const struct secrets *s, enum question_kind kind, const char *subject);
 void secrets_forget(struct secrets *s, enum question_kind kind, const char *subject);
+void secrets_drop(struct secrets *s, struct kept_secret *k); /* the same, of one of s->kept */

@@ -52,6 +52,21 @@ static void test_kept_until_forgotten(void **state)
 	assert_int_equal(secrets.count, 0);
 }
 
+static void test_looking_is_no_use(void **state)
+{
+	char subject[16];
+
+	assert_false(secrets_have(&secrets, QUESTION_PASSWORD, "0"));
+	for (int i = 0; i < SECRETS_MAX; i++) {
+		snprintf(subject, sizeof(subject), "%d", i);
+		assert_int_equal(keep(subject, subject), 0);
+	}
+	assert_true(secrets_have(&secrets, QUESTION_PASSWORD, "0"));
+	assert_false(secrets_have(&secrets, QUESTION_PASSPHRASE, "0"));
+	assert_int_equal(keep("new", "new"), 0);
+	assert_false(secrets_have(&secrets, QUESTION_PASSWORD, "0"));
+}
+
 static void test_the_last_word_counts(void **state)
 {
 	assert_int_equal(keep("a", "first"), 0);
@@ -174,6 +189,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_kept_until_forgotten, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_looking_is_no_use, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_last_word_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nothing_is_left_of_what_is_forgotten, set_up,
 						tear_down),

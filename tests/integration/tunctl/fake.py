@@ -393,6 +393,7 @@ INSPECTED = {
         {"time": "2025-11-20T15:03:22+01:00", "state": "up", "error": None},
     ],
     "worker": 1,
+    "secret_kept": True,
 }
 
 STATUS = {

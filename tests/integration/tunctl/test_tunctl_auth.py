@@ -303,3 +303,44 @@ def test_up_asks_nobody_without_a_terminal(server):
     server.answers("Up", reply(tunnels=[needs()]))
     assert "tunctl auth db-prod" in tunctl(server, "up", "db-prod", expect=1).stderr
     assert server.parameters_of("Auth") == []
+
+
+# -- forgetting ------------------------------------------------------------------------------------
+
+
+def secret(kind="password", subject="deploy@internal:22", tunnels=1):
+    return {"kind": kind, "subject": subject, "tunnels": tunnels}
+
+
+def test_what_was_forgotten_is_said(server):
+    some = [secret(tunnels=3), secret("passphrase", "/k/\x1bid", 1)]
+    server.answers("Forget", reply(forgotten=some))
+    assert tunctl(server, "auth", "--forget", "db-prod").stdout == (
+        "db-prod: forgot the password of deploy@internal:22, which 3 tunnels use\n"
+        "db-prod: forgot the passphrase of key /k/\\x1bid\n"
+    )
+    assert server.parameters("Forget") == {"names": ["db-prod"]}
+    assert server.parameters_of("Auth") == []
+
+
+def test_all_is_forgotten(server):
+    server.answers("Forget", reply(forgotten=[secret()]), reply(forgotten=[]))
+    result = tunctl(server, "auth", "--forget", "--all")
+    assert result.stdout == "forgot the password of deploy@internal:22\n"
+    assert server.parameters("Forget") == {"names": []}
+
+
+def test_nothing_was_kept(server):
+    server.answers("Forget", reply(forgotten=[]))
+    assert tunctl(server, "auth", "--forget", "db-prod").stdout == "db-prod: nothing was kept\n"
+
+
+def test_what_was_forgotten_in_json(server):
+    server.answers("Forget", reply(forgotten=[secret()]))
+    assert json.loads(tunctl(server, "--json", "auth", "--forget", "x").stdout) == [secret()]
+
+
+@pytest.mark.parametrize("args", [["--all"], ["--forget"], ["--forget", "--all", "x"], ["a", "b"]])
+def test_one_tunnel_or_all_are_named(server, args):
+    tunctl(server, "auth", *args, expect=2)
+    assert server.calls == []

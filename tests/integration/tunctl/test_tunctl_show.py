@@ -281,6 +281,7 @@ def test_inspect_is_a_sheet(server):
         "connections 2 open, 17 in all",
         "tags prod",
         "source /etc/tunneld/tunneld.yaml",
+        "secrets kept in memory; tunctl auth --forget db-prod wipes them",
         "worker 1",
         "Hop 1",
         "server admin@bastion:22 (up)",
