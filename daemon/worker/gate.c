@@ -9,8 +9,7 @@ struct gate_server {
 	struct gate *gate;
 	struct list urgent, waiting; /* struct gate_pass, first come first served */
 	unsigned inside;
-	unsigned port;
-	char host[];
+	char name[];
 };
 
 struct gate {
@@ -85,31 +84,30 @@ void gate_set_limit(struct gate *gate, unsigned limit)
 	loop_defer_schedule(&gate->turn);
 }
 
-static struct gate_server *server_get(struct gate *gate, const char *host, unsigned port)
+static struct gate_server *server_get(struct gate *gate, const char *name)
 {
 	struct gate_server *server;
-	size_t size = strlen(host) + 1;
+	size_t size = strlen(name) + 1;
 
 	list_for_each (server, &gate->servers, link) {
-		if (server->port == port && strcmp(server->host, host) == 0)
+		if (strcmp(server->name, name) == 0)
 			return server;
 	}
 	server = calloc(1, sizeof(*server) + size);
 	if (!server)
 		return NULL;
 	server->gate = gate;
-	server->port = port;
-	memcpy(server->host, host, size);
+	memcpy(server->name, name, size);
 	list_init(&server->urgent);
 	list_init(&server->waiting);
 	list_append(&gate->servers, &server->link);
 	return server;
 }
 
-int gate_enter(struct gate *gate, struct gate_pass *pass, const char *host, unsigned port,
-	       bool urgent, gate_admit_fn on_admit, void *data)
+int gate_enter(struct gate *gate, struct gate_pass *pass, const char *server_name, bool urgent,
+	       gate_admit_fn on_admit, void *data)
 {
-	struct gate_server *server = server_get(gate, host, port);
+	struct gate_server *server = server_get(gate, server_name);
 
 	if (!server)
 		return -1;

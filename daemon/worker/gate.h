@@ -25,8 +25,9 @@ struct gate *gate_new(struct loop *loop, unsigned limit);
 void gate_free(struct gate *gate); /* every pass must have left */
 void gate_set_limit(struct gate *gate, unsigned limit);
 
-/* Queues; on_admit comes from the loop. -1: out of memory. The pass must not be in use. */
-int gate_enter(struct gate *gate, struct gate_pass *pass, const char *host, unsigned port,
-	       bool urgent, gate_admit_fn on_admit, void *data);
+/* Queues; on_admit comes from the loop. -1: out of memory. The pass must not be in use. The server has
+ * the name that way_name() gives it, which is copied. */
+int gate_enter(struct gate *gate, struct gate_pass *pass, const char *server_name, bool urgent,
+	       gate_admit_fn on_admit, void *data);
 void gate_hurry(struct gate_pass *pass); /* among the urgent ones, when it still waits */
 void gate_leave(struct gate_pass *pass); /* from the queue or from inside; idempotent */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "daemon/worker/jumps.h"
+#include "daemon/worker/way_name.h"
 #include "lib/util.h"
 
 /* What happens in a state: the step that leads out of it, where to, and its share of the deadline. */
@@ -228,6 +229,15 @@ static void on_admit(void *data)
 	hop->ops->on_state(hop->data);
 }
 
+static int enter_gate(struct hop *hop, bool urgent)
+{
+	struct jump_user *through = hop->purpose.through;
+	CLEANUP(freep)
+	char *name = way_name(through ? jump_way(through) : NULL, hop->settings);
+
+	return name ? gate_enter(hop->parts->gate, &hop->pass, name, urgent, on_admit, hop) : -1;
+}
+
 void hop_start(struct hop *hop, const struct connection_settings *settings,
 	       const struct upkeep_settings *upkeep, const struct attempt_for *purpose, bool urgent)
 {
@@ -238,8 +248,7 @@ void hop_start(struct hop *hop, const struct connection_settings *settings,
 	hop->purpose = *purpose;
 	hop->rtt_us = -1;
 	hop->facts = (struct wire_session){ 0 };
-	if (gate_enter(hop->parts->gate, &hop->pass, settings->host, settings->port, urgent,
-		       on_admit, hop) < 0) {
+	if (enter_gate(hop, urgent) < 0) {
 		err_nomem(&err);
 		lose(hop, &err);
 	}

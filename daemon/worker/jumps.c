@@ -6,6 +6,7 @@
 #include "daemon/common/log.h"
 #include "daemon/worker/hop.h"
 #include "daemon/worker/session.h"
+#include "daemon/worker/way_name.h"
 #include "lib/config_diff.h"
 #include "lib/util.h"
 
@@ -25,6 +26,7 @@ struct jump {
 	struct list link; /* jumps.all */
 	struct jumps *owner;
 	struct config_hop spec;
+	char *way; /* its way_name() */
 	size_t index; /* on its way, from 0 */
 	struct jump_user via; /* the jump before it; .jump NULL: it is the first. In its name
 			       * (.tunnel, .route) a person is asked */
@@ -86,6 +88,7 @@ static void destroy(void *data)
 	struct jump *j = data;
 
 	connection_settings_fini(&j->spec.connection);
+	free(j->way);
 	free(j);
 }
 
@@ -285,7 +288,8 @@ static struct jump *find(struct jumps *js, const struct config_hop *spec, const 
 	return NULL;
 }
 
-static struct jump *new_jump(struct jumps *js, const struct config_hop *spec)
+static struct jump *new_jump(struct jumps *js, const struct config_hop *spec,
+			     const struct jump *before)
 {
 	struct loop *loop = js->parts->loop;
 	struct jump *j = calloc(1, sizeof(*j));
@@ -301,7 +305,8 @@ static struct jump *new_jump(struct jumps *js, const struct config_hop *spec)
 	}
 	loop_defer_open(&j->idle, loop, on_idle, j);
 	j->spec.upkeep = spec->upkeep;
-	if (loop_timer_open(&j->memory, loop, on_forgotten, j) < 0 ||
+	j->way = way_name(before ? before->way : NULL, &spec->connection);
+	if (!j->way || loop_timer_open(&j->memory, loop, on_forgotten, j) < 0 ||
 	    connection_settings_copy(&j->spec.connection, &spec->connection) < 0) {
 		bury(j);
 		return NULL;
@@ -325,7 +330,7 @@ static struct jump *obtain(struct jumps *js, const struct jump_user *user,
 	j = find(js, spec, before, haste);
 	if (j)
 		return j;
-	j = new_jump(js, spec);
+	j = new_jump(js, spec, before);
 	if (!j)
 		return NULL; /* what was begun for it goes with the turn */
 	j->index = count - 1;
@@ -429,6 +434,11 @@ const struct err *jump_failure(const struct jump_user *user, size_t *ret_hop)
 		*ret_hop = j->lost_at;
 	}
 	return why;
+}
+
+const char *jump_way(const struct jump_user *user)
+{
+	return user->jump->way;
 }
 
 size_t jump_count(const struct jump_user *user)

@@ -225,3 +225,29 @@ def test_bind_address_and_family(lab):
     daemon.ctl("reload", check=0)
     row = daemon.wait_state("t", "backoff", 5, code="bind-failed")
     assert "bind_address: 'no-such-if' is neither" in row["error"]["message"]
+
+
+def test_equal_addresses_behind_two_proxies_are_two_servers(lab):
+    """A private address may be another server behind each proxy. One that is silent must not use up the
+    turns of the other's handshakes."""
+    sshd, echo, port = lab.sshd(), lab.echo(), lab.port()
+    silent = lab.server(hostile.silent)
+
+    class Elsewhere(proxies.Socks5):
+        def _connect(self, host, port, login):
+            return super()._connect("127.0.0.1", silent.port, login)
+
+    doors = [lab.keep(Elsewhere()), lab.keep(proxies.Socks5())]
+    spec = {"host": sshd.address, "connect_timeout": "60s"}
+    shut = {
+        f"shut{i}": {**spec, "proxy": f"socks5://{doors[0].address}", "local": local(p, 1)}
+        for i, p in enumerate(lab.ports(12))
+    }
+    daemon = lab.daemon(lab.config(shut, daemon={"workers": 1}))
+    until(lambda: len(doors[0].asked) == 8, 10, "as many as may have begun to shake hands")
+    good = {**spec, "proxy": f"socks5://{doors[1].address}", "local": local(port, echo.port)}
+    daemon.write(lab.config({**shut, "good": good}, daemon={"workers": 1}))
+    daemon.ctl("reload", check=0)
+    daemon.wait_state("good", "up", 10)
+    assert client.exchange(port) == b"hello"
+    assert len(doors[0].asked) == 8  # the limit holds where it is the same server

@@ -197,6 +197,11 @@ void jump_blame(struct jump_user *user, uint64_t since_ms)
 	}
 }
 
+const char *jump_way(const struct jump_user *user)
+{
+	return "jump";
+}
+
 struct session *jump_session(const struct jump_user *user)
 {
 	return user->jump && script.jump_is_up ? (struct session *)&script : NULL;

@@ -29,7 +29,7 @@ static struct gate *gate;
 static struct guest guests[8]; /* a, b, c, ... */
 static char admitted[32]; /* names, in order */
 
-static void enter(struct guest *g, const char *host, unsigned port, bool urgent);
+static void enter(struct guest *g, const char *server, bool urgent);
 
 static void on_admit(void *data)
 {
@@ -41,20 +41,20 @@ static void on_admit(void *data)
 	if (g->shows_out)
 		gate_leave(&g->shows_out->pass);
 	if (g->brings)
-		enter(g->brings, "other", 22, false);
+		enter(g->brings, "other", false);
 	if (g->leaves_at_once)
 		gate_leave(&g->pass);
 }
 
-static void enter(struct guest *g, const char *host, unsigned port, bool urgent)
+static void enter(struct guest *g, const char *server, bool urgent)
 {
-	assert_int_equal(gate_enter(gate, &g->pass, host, port, urgent, on_admit, g), 0);
+	assert_int_equal(gate_enter(gate, &g->pass, server, urgent, on_admit, g), 0);
 }
 
 static void enter_all(unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		enter(&guests[i], "host", 22, false);
+		enter(&guests[i], "host", false);
 }
 
 static void assert_admitted(const char *names)
@@ -85,7 +85,7 @@ static int tear_down(void **state)
 
 static void test_nobody_is_admitted_from_within_enter(void **state)
 {
-	enter(&guests[0], "host", 22, false);
+	enter(&guests[0], "host", false);
 	assert_string_equal(admitted, "");
 	assert_admitted("a");
 }
@@ -104,11 +104,11 @@ static void test_the_limit_and_the_order(void **state)
 static void test_each_server_has_its_own_limit(void **state)
 {
 	enter_all(3);
-	enter(&guests[3], "host", 2222, false);
-	enter(&guests[4], "elsewhere", 22, false);
+	enter(&guests[3], "host:2222", false);
+	enter(&guests[4], "elsewhere", false);
 	assert_admitted("abde");
 	gate_leave(&guests[3].pass);
-	assert_admitted("abde"); /* no room at host:22 came of it */
+	assert_admitted("abde"); /* no room at host came of it */
 	gate_leave(&guests[0].pass);
 	assert_admitted("abdec");
 }
@@ -116,7 +116,7 @@ static void test_each_server_has_its_own_limit(void **state)
 static void test_those_in_a_hurry_go_first(void **state)
 {
 	enter_all(4);
-	enter(&guests[4], "host", 22, true);
+	enter(&guests[4], "host", true);
 	gate_hurry(&guests[3].pass);
 	gate_hurry(&guests[4].pass); /* who is urgent already keeps its place */
 	assert_admitted("ed");
@@ -164,7 +164,7 @@ static void test_throwing_out_others_while_being_admitted(void **state)
 	enter_all(4);
 	assert_admitted("acd");
 	gate_leave(&guests[3].pass); /* the server is forgotten */
-	enter(&guests[4], "host", 22, false);
+	enter(&guests[4], "host", false);
 	assert_admitted("acde");
 }
 
@@ -193,8 +193,8 @@ static void test_the_limit_changes(void **state)
 
 static void test_free_with_servers_remembered(void **state)
 {
-	enter(&guests[0], "host", 22, false);
-	enter(&guests[1], "elsewhere", 22, false);
+	enter(&guests[0], "host", false);
+	enter(&guests[1], "elsewhere", false);
 	assert_admitted("ab");
 	gate_leave(&guests[0].pass); /* its server would be forgotten at the end of the turn */
 }

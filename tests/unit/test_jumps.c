@@ -109,6 +109,21 @@ static void test_a_prefix_is_shared(void **state)
 	leave(&other);
 }
 
+/* What counts handshakes must not take equal addresses behind different jumps for one server. */
+static void test_the_way_is_part_of_a_name(void **state)
+{
+	struct traveller a = { 0 }, b = { 0 }, c = { 0 };
+
+	join(*state, &a, 1, "berlin inner", JUMP_USUAL);
+	join(*state, &b, 2, "paris inner", JUMP_USUAL);
+	join(*state, &c, 3, "!berlin inner", JUMP_USUAL);
+	assert_string_not_equal(jump_way(&a.user), jump_way(&b.user));
+	assert_string_equal(jump_way(&a.user), jump_way(&c.user)); /* another session, one server */
+	leave(&a);
+	leave(&b);
+	leave(&c);
+}
+
 static void test_share_no_gets_its_own(void **state)
 {
 	struct traveller t[2] = { 0 };
@@ -370,6 +385,7 @@ int main(void)
 		TEST(test_a_user_is_told_of_every_step),
 		TEST(test_equal_settings_share),
 		TEST(test_a_prefix_is_shared),
+		TEST(test_the_way_is_part_of_a_name),
 		TEST(test_share_no_gets_its_own),
 		TEST(test_who_comes_back_in_the_same_turn_finds_it),
 		TEST(test_a_channel_keeps_it),

@@ -231,14 +231,17 @@ static void test_the_gate_is_left_and_entered_anew(void **state)
 	struct stage *stage = *state;
 	struct gate_pass at[2] = { 0 };
 	bool inside[2] = { false };
+	char name[32];
 
 	gate_set_limit(stage->parts.gate, 1);
 	breaks(A, ERR_REFUSED);
 	start(stage);
-	for (unsigned i = A; i <= B; i++)
-		assert_int_equal(gate_enter(stage->parts.gate, &at[i], names[i], 22, false,
-					    on_admit, &inside[i]),
-				 0);
+	for (unsigned i = A; i <= B; i++) {
+		snprintf(name, sizeof(name), "%s:22", names[i]);
+		assert_int_equal(
+			gate_enter(stage->parts.gate, &at[i], name, false, on_admit, &inside[i]),
+			0);
+	}
 	turn(0);
 	assert_false(inside[A]);
 	assert_true(inside[B]);
