@@ -118,8 +118,16 @@ static void on_ask(void *data)
 	doubt(data);
 }
 
+static bool may_wait(void *data)
+{
+	struct hop *hop = data;
+
+	return jump_is_asked(hop->purpose.through, hop->doubt_ms);
+}
+
 static const struct keepalive_ops keepalive_ops = {
 	.on_ask = on_ask,
+	.may_wait = may_wait,
 	.on_rtt = on_rtt,
 	.on_dead = on_dead,
 };
@@ -291,6 +299,16 @@ unsigned hop_silence_ms(const struct hop *hop, uint64_t since_ms)
 	session_pump(k->session); /* it may have answered, and nobody has read it yet */
 	heard_ms = session_heard_ms(k->session);
 	return heard_ms > since_ms ? 0 : (unsigned)(loop_now_ms(hop->parts->loop) - heard_ms);
+}
+
+bool hop_is_asked(const struct hop *hop, uint64_t since_ms)
+{
+	const struct keepalive *k = &hop->keepalive;
+
+	if (!k->session || k->interval_ms == 0 || !k->asking || k->asked_ms <= since_ms)
+		return false;
+	session_pump(k->session); /* as above */
+	return k->asking && session_heard_ms(k->session) < k->asked_ms;
 }
 
 bool hop_is_started(const struct hop *hop)

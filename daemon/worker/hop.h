@@ -60,6 +60,8 @@ void hop_ask(struct hop *hop); /* for a sign of life, now */
 /* How long the server has not answered a question that is not younger than since_ms; 0: it has, or was
  * not asked. */
 unsigned hop_silence_ms(const struct hop *hop, uint64_t since_ms);
+/* Nothing was heard since a younger question, and there will be a verdict about that. */
+bool hop_is_asked(const struct hop *hop, uint64_t since_ms);
 int hop_silence_error(unsigned silence_ms, struct err *err); /* -1 */
 
 bool hop_is_started(const struct hop *hop);

@@ -396,6 +396,15 @@ void jump_suspect(struct jump_user *user)
 		hop_ask(&j->hop);
 }
 
+bool jump_is_asked(struct jump_user *user, uint64_t since_ms)
+{
+	for (struct jump *j = user ? user->jump : NULL; j; j = j->via.jump) {
+		if (!j->lost && hop_is_asked(&j->hop, since_ms))
+			return true;
+	}
+	return false;
+}
+
 /* The first on the way that is silent makes all behind it so. */
 void jump_blame(struct jump_user *user, uint64_t since_ms)
 {

@@ -52,8 +52,10 @@ void jump_share(struct jump_user *user, const struct jump_user *other);
 void jump_leave(struct jump_user *user); /* idempotent; may be called from on_change */
 
 void jump_hurry(struct jump_user *user); /* a client waits */
-/* Nothing passes through it: is it there? These two do nothing for NULL. */
+/* Nothing passes through it: is it there? These three do nothing for NULL. */
 void jump_suspect(struct jump_user *user);
+/* It, or one before it, has answered since, and has been asked once more: it may be gone now. */
+bool jump_is_asked(struct jump_user *user, uint64_t since_ms);
 /* Nothing has passed since: if the jump, or one before it, has not answered either, it is lost. */
 void jump_blame(struct jump_user *user, uint64_t since_ms);
 

@@ -35,6 +35,14 @@ void keepalive_ask(struct keepalive *k)
 	session_probe(k->session, &k->request, on_answer, k);
 }
 
+static void condemn(struct keepalive *k, unsigned silence_ms)
+{
+	if (k->ops->may_wait && k->ops->may_wait(k->data))
+		loop_timer_set(&k->timer, MAX(k->interval_ms / 4, 1));
+	else
+		k->ops->on_dead(k->data, silence_ms);
+}
+
 static void judge(void *data)
 {
 	struct keepalive *k = data;
@@ -50,7 +58,7 @@ static void judge(void *data)
 	session_pump(k->session);
 	silence = now - MIN(session_heard_ms(k->session), now);
 	if (silence >= limit && k->asking && now - k->asked_ms >= grace) {
-		k->ops->on_dead(k->data, (unsigned)silence);
+		condemn(k, (unsigned)silence);
 		return;
 	}
 	if (silence >= silence_before_asking(k) && !k->asking) {

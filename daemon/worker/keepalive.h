@@ -12,6 +12,9 @@
 struct keepalive_ops {
 	void (*on_ask)(void *data); /* after a silence; NULL is fine */
 	void (*on_rtt)(void *data, unsigned rtt_us); /* a probe was answered */
+	/* Not yet: somebody before it is being asked, whose verdict may explain the silence. NULL is
+	 * fine. */
+	bool (*may_wait)(void *data);
 	void (*on_dead)(void *data, unsigned silence_ms);
 };
 

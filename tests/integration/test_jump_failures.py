@@ -10,7 +10,7 @@ import pytest
 from harness import client, hostile, proc
 from harness.chain import Chain
 from harness.lab import local
-from harness.wait import until
+from harness.wait import holds, until
 
 QUICK = {"connect_timeout": "2s", "reconnect": {"min": "100ms", "max": "300ms"}}
 
@@ -152,6 +152,22 @@ def test_a_frozen_bastion_is_blamed_not_what_is_behind_it(lab):
     chain.jumps[0].sshd.thaw()
     daemon.wait_all("up", 20)
     assert client.exchange(ports[0]) == b"hello"
+
+
+def test_a_bastion_that_answered_once_more_before_it_froze(lab):
+    """The server has missed an answer when the bastion freezes, and its time would be over first."""
+    chain = Chain(lab, 2)
+    defaults = {**QUICK, "keepalive": {"interval": "300ms", "count": 10}}
+    daemon = chain.up(defaults=defaults, t=chain.tunnel(lab.port()))
+    chain.target.sshd.freeze()
+    holds(lambda: daemon.tunnel("t")["state"] == "up", 1.5, "its time is not over")
+    chain.jumps[0].sshd.freeze()
+    daemon.wait_log(r"t: .*nothing heard", 10)
+    lost = next(e for e in daemon.inspect("t")["events"] if e["state"] == "backoff")
+    assert lost["error"]["message"].startswith(hop(chain, 0) + "nothing heard"), lost
+    chain.target.sshd.thaw()
+    chain.jumps[0].sshd.thaw()
+    daemon.wait_state("t", "up", 10)
 
 
 def test_a_bastion_without_keepalive_is_blamed_as_well(lab):

@@ -189,6 +189,11 @@ void jump_suspect(struct jump_user *user)
 	heard.suspected += user != NULL;
 }
 
+bool jump_is_asked(struct jump_user *user, uint64_t since_ms)
+{
+	return user && script.jump_is_in_question;
+}
+
 void jump_blame(struct jump_user *user, uint64_t since_ms)
 {
 	if (user && script.jump_is_silent) {

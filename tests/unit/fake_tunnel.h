@@ -32,6 +32,7 @@ struct script {
 	struct err jump_failure; /* ERR_NONE: none */
 	size_t failing_jump; /* whose failure it is */
 	bool jump_is_silent; /* found out when it is blamed */
+	bool jump_is_in_question; /* it answered, and was asked once more */
 };
 
 enum told { TOLD_NOTHING, TOLD_SERVE, TOLD_HOLD, TOLD_REFUSE };

@@ -91,6 +91,11 @@ unsigned hop_silence_ms(const struct hop *hop, uint64_t since_ms)
 	return fake.silent && streq(hop->settings->host, fake.silent) ? 45000 : 0;
 }
 
+bool hop_is_asked(const struct hop *hop, uint64_t since_ms)
+{
+	return fake.in_question && streq(hop->settings->host, fake.in_question);
+}
+
 int hop_silence_error(unsigned silence_ms, struct err *err)
 {
 	return err_set(err, ERR_KEEPALIVE, "silent for %u ms", silence_ms);

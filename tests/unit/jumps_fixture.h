@@ -17,6 +17,7 @@ struct fake_hops {
 	unsigned starts; /* so far */
 	unsigned hurried, asked;
 	const char *silent; /* a host that does not answer */
+	const char *in_question; /* a host that did, and was asked once more */
 	unsigned channels; /* through each of them */
 };
 

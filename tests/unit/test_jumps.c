@@ -263,6 +263,22 @@ static void test_a_silent_jump_is_blamed(void **state)
 	leave(&t);
 }
 
+static void test_any_jump_on_the_way_may_be_in_question(void **state)
+{
+	struct traveller t = { 0 };
+
+	join(*state, &t, 1, "a b", JUMP_USUAL);
+	comes_up("a");
+	comes_up("b");
+	assert_false(jump_is_asked(&t.user, 1000000));
+	fake.in_question = "a";
+	assert_true(jump_is_asked(&t.user, 1000000));
+	assert_false(jump_is_asked(NULL, 1000000));
+	is_lost("a", ERR_LOST);
+	assert_false(jump_is_asked(&t.user, 1000000)); /* there is a verdict */
+	leave(&t);
+}
+
 static void test_a_failure_is_remembered_for_a_second(void **state)
 {
 	struct traveller first = { 0 }, second = { 0 }, third = { 0 };
@@ -395,6 +411,7 @@ int main(void)
 		TEST(test_the_first_on_the_way_is_the_reason),
 		TEST(test_one_behind_may_notice_first),
 		TEST(test_a_silent_jump_is_blamed),
+		TEST(test_any_jump_on_the_way_may_be_in_question),
 		TEST(test_a_failure_is_remembered_for_a_second),
 		TEST(test_behind_a_failure_too),
 		TEST(test_a_person_does_not_get_old_news),

@@ -73,6 +73,7 @@ static void answer(void)
 
 static struct keepalive keepalive;
 static unsigned rtts, last_rtt_us, deaths, silence_ms;
+static bool another_is_asked;
 
 static void on_rtt(void *data, unsigned rtt_us)
 {
@@ -86,7 +87,14 @@ static void on_dead(void *data, unsigned silent_for_ms)
 	silence_ms = silent_for_ms;
 }
 
-static const struct keepalive_ops ops = { .on_rtt = on_rtt, .on_dead = on_dead };
+static bool may_wait(void *data)
+{
+	return another_is_asked;
+}
+
+static const struct keepalive_ops ops = { .on_rtt = on_rtt,
+					  .may_wait = may_wait,
+					  .on_dead = on_dead };
 
 static void start(unsigned interval_ms, unsigned count)
 {
@@ -106,6 +114,7 @@ static int set_up(void **state)
 	list_init(&server.requests);
 	hear();
 	rtts = deaths = silence_ms = 0;
+	another_is_asked = false;
 	return 0;
 }
 
@@ -191,6 +200,31 @@ static void test_dead_after_count_intervals_of_silence(void **state)
 	assert_int_equal(server.asked, 2);
 	pass(1000000);
 	assert_int_equal(deaths, 1);
+}
+
+static void test_the_verdict_waits_for_that_about_another(void **state)
+{
+	start(15000, 3);
+	answer();
+	another_is_asked = true;
+	pass(60000);
+	assert_int_equal(deaths, 0);
+	another_is_asked = false;
+	pass(15000 / 4);
+	assert_int_equal(deaths, 1);
+	assert_true(silence_ms >= 60000);
+}
+
+static void test_an_answer_saves_who_waits_for_the_verdict(void **state)
+{
+	start(15000, 3);
+	answer();
+	another_is_asked = true;
+	pass(60000);
+	another_is_asked = false;
+	answer();
+	pass(44999);
+	assert_int_equal(deaths, 0);
 }
 
 static void test_bytes_that_are_no_answer_are_life(void **state)
@@ -356,6 +390,8 @@ int main(void)
 		CASE(test_an_idle_server_is_asked_every_interval),
 		CASE(test_the_time_an_answer_takes),
 		CASE(test_dead_after_count_intervals_of_silence),
+		CASE(test_the_verdict_waits_for_that_about_another),
+		CASE(test_an_answer_saves_who_waits_for_the_verdict),
 		CASE(test_bytes_that_are_no_answer_are_life),
 		CASE(test_a_busy_server_that_never_answers),
 		CASE(test_a_count_of_one_still_asks_first),

@@ -228,6 +228,14 @@ static void test_silence_of_the_jump_is_not_the_servers(void **state)
 	assert_int_equal(heard.last.error.code, ERR_KEEPALIVE);
 }
 
+static void test_silence_behind_a_jump_that_may_be_gone(void **state)
+{
+	come_up(state);
+	assert_false(heard.keepalive->ops->may_wait(heard.keepalive->data));
+	script.jump_is_in_question = true;
+	assert_true(heard.keepalive->ops->may_wait(heard.keepalive->data));
+}
+
 static void test_silence_of_the_server(void **state)
 {
 	come_up(state);
@@ -316,6 +324,7 @@ int main(void)
 		TEST(test_a_lost_jump_ends_the_session),
 		TEST(test_the_server_may_notice_first_that_the_jump_is_gone),
 		TEST(test_silence_of_the_jump_is_not_the_servers),
+		TEST(test_silence_behind_a_jump_that_may_be_gone),
 		TEST(test_silence_of_the_server),
 		TEST(test_it_is_kept_while_the_server_is_tried_again),
 		TEST(test_one_that_is_lost_meanwhile_is_joined_again),
