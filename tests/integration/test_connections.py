@@ -395,6 +395,15 @@ def test_keepalive_on_accepted_sockets(simple):
         assert "timer:(keepalive" in line
 
 
+def seconds_of_asking_twice(port):
+    with client.connect(port) as sock, Stopwatch() as watch:
+        for _ in range(20):
+            sock.sendall(b"a")
+            sock.sendall(b"b")
+            assert client.read_exactly(sock, 2) == b"ok"
+    return watch.seconds
+
+
 def test_small_messages_are_not_held_back(lab):
     """TCP_NODELAY on both sides: a write-write-read is not slowed by Nagle and delayed ACKs."""
 
@@ -408,12 +417,9 @@ def test_small_messages_are_not_held_back(lab):
     spec = {"local": local(port, server.port), "remote": remote(far, server.port)}
     lab.up({"t": {"host": sshd.address, **spec}})
     for one in (port, far):
-        with client.connect(one) as sock, Stopwatch() as watch:
-            for _ in range(20):
-                sock.sendall(b"a")
-                sock.sendall(b"b")
-                assert client.read_exactly(sock, 2) == b"ok"
-        assert watch.seconds < build.limit(0.6), "40 ms of a delayed ACK each time"
+        # What is held back is held back every time; a busy machine is not always that slow.
+        quickest = min(seconds_of_asking_twice(one) for _ in range(5))
+        assert quickest < build.limit(0.6), "40 ms of a delayed ACK each time"
 
 
 def test_max_connections_holds_for_many(lab):

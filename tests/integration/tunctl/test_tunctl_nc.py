@@ -154,12 +154,16 @@ def test_it_ends_with_the_peer_although_input_goes_on(server):
 
 
 def test_a_peer_that_only_stops_reading_is_heard_to_the_end(server):
+    deaf = threading.Event()
+
     def talk(connection):
         connection.shutdown(socket.SHUT_RD)
+        deaf.set()
         connection.sendall(BIG)
 
     server.answers("Connect", Upgrade(talk))
     process = start(server, stdin=subprocess.PIPE)
+    assert deaf.wait(10)  # what arrived before would be lost, and tunctl right to fail
     feeder = threading.Thread(target=feed, args=(process.stdin,), daemon=True)
     feeder.start()
     assert process.stdout.read() == BIG and process.wait(10) == 0
