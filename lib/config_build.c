@@ -230,18 +230,21 @@ static void take_forwards(struct config_base *base, struct config_decoder *d,
 {
 	const char *host = draft->hosts.count > 0 ? draft->hosts.items[0] : NULL;
 	const struct node *at = node_find(map, "forwards");
-	struct endpoint endpoint;
+	struct endpoint endpoint, question;
 
 	if (!host || endpoint_parse(host, &endpoint, NULL) < 0)
 		return; /* which has been said */
 	config_trail_push(d, "forwards");
-	if (config_find_host(base, endpoint.host))
+	if (config_find_host(base, endpoint.host)) {
 		config_complain(d, at,
 				"'%s' stands in hosts; only a host of ~/.ssh/config has forwards "
 				"there",
 				endpoint.host);
-	else
-		config_ssh_forwards(base->ssh, d, &endpoint, at, &draft->forwards);
+		config_trail_pop(d);
+		return;
+	}
+	question = config_ssh_question(&endpoint, &draft->layer);
+	config_ssh_forwards(base->ssh, d, &question, at, &draft->forwards);
 	config_trail_pop(d);
 }
 

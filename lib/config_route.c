@@ -333,6 +333,21 @@ static int add_jumps(struct route_draft *r, const struct config_host *host,
 	return rc;
 }
 
+/* In hosts, or else in ssh's configuration. */
+static const struct config_host *find_entry(struct route_draft *r, const struct endpoint *endpoint,
+					    enum position position)
+{
+	bool is_server = position == POSITION_SERVER;
+	const struct config_host *host = config_find_host(r->base, endpoint->host);
+	struct endpoint question;
+
+	if (host)
+		return host;
+	question = config_ssh_question(endpoint, is_server ? r->tunnel : NULL);
+	return config_ssh_find(r->base->ssh, r->d, &question,
+			       is_server ? host_node(r) : jump_node(r));
+}
+
 /* Appends a server, and before it whatever leads there. -1: no memory. */
 static int add_server(struct route_draft *r, const char *text, enum position position)
 {
@@ -343,10 +358,7 @@ static int add_server(struct route_draft *r, const char *text, enum position pos
 
 	if (endpoint_parse(text, &endpoint, NULL) < 0)
 		return -1;
-	host = config_find_host(r->base, endpoint.host);
-	if (!host)
-		host = config_ssh_find(r->base->ssh, r->d, &endpoint,
-				       position == POSITION_SERVER ? host_node(r) : jump_node(r));
+	host = find_entry(r, &endpoint, position);
 	get_layers(r, host, position == POSITION_SERVER ? r->tunnel : &nothing, layers);
 	jumps = jumps_of(r, host, layers, position);
 	if (jumps && add_jumps(r, host, jumps) < 0)

@@ -38,12 +38,17 @@ const char *config_ssh_unread(const struct config_ssh *ssh);
 
 /* config_ssh_host.c */
 
+/* What ssh would be given on its command line for a server: what is written with its name, and for the
+ * server of a tunnel that has a user of its own, that one. tunnel NULL: it is a jump. */
+struct endpoint config_ssh_question(const struct endpoint *written,
+				    const struct config_layer *tunnel);
+
 /* The entry for a host; at is where it was written. NULL: ssh says nothing about it, or there are
  * mistakes, which have become problems. */
 const struct config_host *config_ssh_find(struct config_ssh *ssh, struct config_decoder *d,
-					  const struct endpoint *endpoint, const struct node *at);
+					  const struct endpoint *question, const struct node *at);
 
 /* Appends the forwards that ssh has for a host. False after complaining. */
 bool config_ssh_forwards(struct config_ssh *ssh, struct config_decoder *d,
-			 const struct endpoint *endpoint, const struct node *at,
+			 const struct endpoint *question, const struct node *at,
 			 struct config_forwards *to);

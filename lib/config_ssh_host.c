@@ -165,6 +165,17 @@ static bool ask(struct config_ssh *ssh, struct config_decoder *d, struct ssh_hos
 
 /* ---- finding ---- */
 
+struct endpoint config_ssh_question(const struct endpoint *written,
+				    const struct config_layer *tunnel)
+{
+	struct endpoint question = *written;
+	const char *user = tunnel ? tunnel->connection.user : NULL;
+
+	if (!*question.user && user)
+		snprintf(question.user, sizeof(question.user), "%s", user);
+	return question;
+}
+
 static struct ssh_host *find(const struct config_ssh *ssh, const char *question)
 {
 	for (size_t i = 0; i < ssh->host_count; i++) {

@@ -101,6 +101,34 @@ def test_the_systems_instance_does_not_look(lab):
     assert not lab.path("asked").exists()
 
 
+def test_match_user_sees_the_user_of_the_tunnel(lab):
+    """As with `ssh -l USER -p PORT db`: what is chosen by user and port, and what is made of them."""
+    server, echo, ports = lab.sshd(), lab.echo(), lab.ports(2)
+    key = lab.path("key-2-me")
+    path = lab.write(
+        "ssh.conf",
+        f"Match user {getpass.getuser()} exec \"test %p = {server.port}\"\n"
+        f"    IdentityFile {lab.path('key-%r-%p')}\n"
+        f"Match user nobody.at.all\n    IdentityFile {key}\n"
+        f"Host db\n    HostName 127.0.0.1\n    UserKnownHostsFile {lab.known_hosts()}\n",
+    )
+    os.symlink(lab.keys.client, lab.path(f"key-{getpass.getuser()}-{server.port}"))
+    spec = {"host": f"db:{server.port}", "user": getpass.getuser()}
+    daemon = lab.daemon(
+        bare(
+            {
+                "t": {**spec, "local": local(ports[0], echo.port)},
+                "other": {**spec, "user": "nobody.at.all", "local": local(ports[1], echo.port)},
+            },
+            ssh_config=str(path),
+        ),
+        args=["--user"],
+    )
+    daemon.wait_state("t", "up", 15)
+    assert client.exchange(ports[0]) == b"hello"
+    assert str(key) in daemon.wait_state("other", "failed", 15)["error"]["message"]
+
+
 def test_jumps_are_hosts_as_well(lab):
     """Each with its own user, port and key."""
     first, second, target = lab.sshd(), lab.sshd(), lab.sshd()

@@ -178,6 +178,30 @@ static void test_asked_once(void **state)
 	config_free(config);
 }
 
+/* ssh is told what it would be told on its command line: of a jump nothing that the tunnel says. */
+static void test_users(void **state)
+{
+	struct fixture *f = *state;
+	struct config *config =
+		fixture_load_good(f, "defaults: { user: d }\n"
+				     "tunnels:\n"
+				     "  a: { host: jump, user: bob, dynamic: 1 }\n"
+				     "  b: { host: 'amy@jump', user: bob, dynamic: 2 }\n"
+				     "  c: { host: jump, dynamic: 3 }\n"
+				     "  d: { host: odd, user: bob, jump: 'jump:2', dynamic: 4 }\n"
+				     "  e: { host: jump, user: bob, dynamic: 5 }\n"
+				     "  f: { host: db, user: bob, forwards: from-ssh-config }\n");
+
+	assert_string_equal(ssh.asked.data, "-l bob -- jump -l amy -- jump -- jump -l bob -- odd "
+					    "-p 2 -- jump -l bob -- db ");
+	assert_string_equal(hop(config, "a", 0)->connection.user, "bob");
+	assert_string_equal(hop(config, "b", 0)->connection.user, "amy");
+	assert_string_equal(hop(config, "d", 0)->connection.user, "d");
+	assert_string_equal(hop(config, "f", 1)->connection.user, "bob");
+	assert_int_equal(config_find(config, "f")->forward_count, 1);
+	config_free(config);
+}
+
 static void test_switched_off(void **state)
 {
 	struct fixture *f = *state;
@@ -399,11 +423,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_layers),           TEST(test_asked_once),
-		TEST(test_switched_off),     TEST(test_forwards),
-		TEST(test_no_forwards),      TEST(test_odd_values),
-		TEST(test_command),          TEST(test_mistakes),
-		TEST(test_without_ssh),      cmocka_unit_test(test_manual),
+		TEST(test_layers),
+		TEST(test_asked_once),
+		TEST(test_users),
+		TEST(test_switched_off),
+		TEST(test_forwards),
+		TEST(test_no_forwards),
+		TEST(test_odd_values),
+		TEST(test_command),
+		TEST(test_mistakes),
+		TEST(test_without_ssh),
+		cmocka_unit_test(test_manual),
 		cmocka_unit_test(test_keys),
 	};
 
