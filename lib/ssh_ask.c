@@ -11,7 +11,7 @@
 #include "lib/endpoint.h"
 #include "lib/util.h"
 
-enum { WORDS_MAX = 12, SSH_PORT = 22 };
+enum { WORDS_MAX = 14, SSH_PORT = 22, HASH_LENGTH = 40 };
 
 #define SYSTEM_CONFIG "/etc/ssh/ssh_config"
 #define NOBODY "tunneld.invalid" /* a host that no file is about */
@@ -106,6 +106,8 @@ static int ask_with(struct ssh_ask *ask, const char *file, const struct ssh_ques
 		words[count++] = "-F";
 		words[count++] = file;
 	}
+	/* Nothing becomes of a ControlPath here; ssh says in it what %C is, which differs by version. */
+	words[count++] = "-oControlPath=%C";
 	if (q->user) {
 		words[count++] = "-l";
 		words[count++] = q->user;
@@ -156,6 +158,10 @@ static int tell(struct ssh_ask *ask, const struct ssh_output *said, const struct
 		.hostname = ssh_output_find(said, "hostname"),
 		.port = ssh_output_find(said, "port"),
 		.user = ssh_output_find(said, "user"),
+		.key_alias = ssh_output_find(said, "hostkeyalias"),
+		.jump = ssh_output_find(said, "proxyjump"),
+		.hash = ssh_output_find(said, "controlpath"),
+		.is_output = true,
 		.permit_remote_open = ssh_output_find(said, "permitremoteopen"),
 	};
 	char address[ENDPOINT_TEXT_MAX];
@@ -169,6 +175,8 @@ static int tell(struct ssh_ask *ask, const struct ssh_output *said, const struct
 	if (names.user && !ssh_output_agree(said, &ask->unset, "user") &&
 	    put_text(sink, "user", names.user) < 0)
 		return -1;
+	if (names.hash && strspn(names.hash, "0123456789abcdef") != HASH_LENGTH)
+		names.hash = NULL;
 	return ssh_translate_output(said, &ask->unset, ask->usual.text ? &ask->usual : NULL, &names,
 				    sink);
 }

@@ -31,7 +31,7 @@ const struct ssh_keyword ssh_keywords[] = {
 	/* who the server is */
 	{ "HostKeyAlias", SSH_BECOMES, "host_key_alias", ssh_text, NULL },
 	{ "UserKnownHostsFile", SSH_BECOMES, "known_hosts", ssh_files, NULL },
-	{ "GlobalKnownHostsFile", SSH_BECOMES, "known_hosts", ssh_files, NULL },
+	{ "GlobalKnownHostsFile", SSH_BECOMES, "known_hosts", ssh_literal_files, NULL },
 	{ "StrictHostKeyChecking", SSH_BECOMES, "host_key", ssh_host_key, NULL },
 	/* how to talk */
 	{ "Ciphers", SSH_BECOMES, "ciphers", ssh_algorithms, NULL },

@@ -23,7 +23,11 @@ struct ssh_names {
 	const char *home, *local_user; /* %d, %u */
 	const char *host; /* as it was asked for: %n */
 	const char *hostname, *port, *user; /* of the server: %h, %p, %r */
+	const char *key_alias; /* %k; NULL: it is host */
+	const char *jump; /* a list, of whose last %j is the host; NULL: there is none */
+	const char *hash; /* of the connection: %C */
 	const char *permit_remote_open; /* of the same host; NULL: any */
+	bool is_output; /* values are of `ssh -G`, which replaces tokens in most of them */
 	bool whole_lists; /* algorithms that are not known are left to the reader to refuse */
 };
 

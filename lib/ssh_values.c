@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "lib/algorithms.h"
+#include "lib/ssh_tokens.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -62,90 +62,20 @@ int ssh_seconds(const struct ssh_translation *t, const char *value)
 
 /* ---- files ---- */
 
-/* What a token stands for; NULL: it is none that is known here. */
-static const char *token_value(const struct ssh_names *names, char letter, char *room, size_t size)
+static int put_path(const struct ssh_translation *t, const char *value)
 {
-	const char *slash;
+	CLEANUP(freep) char *path = ssh_tokens_home(value);
+	CLEANUP(freep) char *expanded = NULL;
+	const char *why = "there is no such user";
 
-	switch (letter) {
-	case '%':
-		return "%";
-	case 'd':
-		return names->home;
-	case 'u':
-		return names->local_user;
-	case 'h':
-		return names->hostname;
-	case 'n':
-		return names->host;
-	case 'p':
-		return names->port;
-	case 'r':
-		return names->user;
-	case 'i':
-		snprintf(room, size, "%u", (unsigned)geteuid());
-		return room;
-	case 'l':
-	case 'L':
-		if (gethostname(room, size) < 0)
-			return NULL;
-		room[size - 1] = '\0';
-		slash = letter == 'L' ? strchr(room, '.') : NULL;
-		if (slash)
-			room[slash - room] = '\0';
-		return room;
-	default:
-		return NULL;
-	}
-}
-
-/* "${NAME}" at text: adds its value and returns what stands behind; NULL: there is none. */
-static const char *add_variable(struct strbuf *to, const char *text)
-{
-	const char *end = strchr(text, '}');
-	CLEANUP(freep) char *name = end ? strndup(text + 2, (size_t)(end - text) - 2) : NULL;
-	const char *value = name ? getenv(name) : NULL;
-
-	if (!value)
-		return NULL;
-	strbuf_add(to, value);
-	return end + 1;
-}
-
-/* The caller frees; NULL: there is a token nobody knows here. */
-static char *expand(const struct ssh_translation *t, const char *text)
-{
-	struct strbuf path = { 0 };
-	char room[256];
-
-	while (text && *text) {
-		if (text[0] == '$' && text[1] == '{') {
-			text = add_variable(&path, text);
-		} else if (text[0] == '%') {
-			const char *value = token_value(t->names, text[1], room, sizeof(room));
-
-			strbuf_add(&path, value ? value : "");
-			text = value ? text + 2 : NULL;
-		} else {
-			strbuf_add_bytes(&path, text++, 1);
-		}
-	}
-	if (text)
-		return strbuf_take(&path);
-	strbuf_fini(&path);
-	return NULL;
+	if (path)
+		expanded = ssh_tokens_expand(t->names, path, SSH_TOKENS_ALL, true, &why);
+	return expanded ? put(t, expanded) : ssh_note(t, value, "%s", why);
 }
 
 int ssh_file(const struct ssh_translation *t, const char *value)
 {
-	CLEANUP(freep) char *path = NULL;
-
-	if (is_none(value))
-		return 0;
-	path = expand(t, value);
-	if (!path)
-		return ssh_note(t, value, "a token in it is not known here; write the path");
-	return put(t, path);
+	return is_none(value) ? 0 : put_path(t, value);
 }
 
 /* Where a path ends: at a blank behind which another one begins. ssh -G does not quote blanks. */
@@ -159,7 +89,7 @@ static size_t path_length(const char *text)
 	return length;
 }
 
-int ssh_files(const struct ssh_translation *t, const char *value)
+static int put_paths(const struct ssh_translation *t, const char *value, ssh_value_fn *put_one)
 {
 	int rc = 0;
 
@@ -170,11 +100,21 @@ int ssh_files(const struct ssh_translation *t, const char *value)
 		if (!path)
 			return put(t, NULL);
 		/* Whoever writes /dev/null wants no file. */
-		if (strcmp(path, "/dev/null") != 0)
-			rc = ssh_file(t, path);
+		if (strcmp(path, "/dev/null") != 0 && !is_none(path))
+			rc = put_one(t, path);
 		value += length + strspn(value + length, " ");
 	}
 	return rc;
+}
+
+int ssh_literal_files(const struct ssh_translation *t, const char *value)
+{
+	return put_paths(t, value, put);
+}
+
+int ssh_files(const struct ssh_translation *t, const char *value)
+{
+	return put_paths(t, value, t->names->is_output ? put : put_path);
 }
 
 /* SSH_AUTH_SOCK is a word, $NAME another variable. */
@@ -187,7 +127,7 @@ int ssh_agent(const struct ssh_translation *t, const char *value)
 	if (is_none(value))
 		return put(t, "none");
 	if (value[0] != '$' || value[1] == '{')
-		return ssh_file(t, value);
+		return t->names->is_output ? put(t, value) : put_path(t, value);
 	variable = getenv(value + 1);
 	return variable ? put(t, variable) : ssh_note(t, value, "there is no such variable");
 }
@@ -207,11 +147,15 @@ static void strip_brackets(char *jump)
 
 int ssh_jump(const struct ssh_translation *t, const char *value)
 {
-	CLEANUP(freep) char *copy = strdup(value);
+	const char *why;
+	CLEANUP(freep)
+	char *copy = ssh_tokens_expand(t->names, value, SSH_TOKENS_JUMP, false, &why);
 	char *rest = copy, *one;
-	int rc = copy ? 0 : put(t, NULL);
+	int rc = 0;
 
-	if (copy && is_none(copy))
+	if (!copy)
+		return ssh_note(t, value, "%s", why);
+	if (is_none(copy))
 		return put(t, "none");
 	while (rc == 0 && (one = strsep(&rest, ","))) {
 		one += strspn(one, " ");

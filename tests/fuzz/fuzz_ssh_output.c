@@ -40,7 +40,9 @@ static void complain(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct ssh_names names = { .home = "/h", .hostname = "h" };
+	static const struct ssh_names names = {
+		.home = "/h", .host = "n", .hostname = "h", .is_output = true
+	};
 	static const struct ssh_output nothing;
 	struct ssh_output output;
 	json_t *keys = json_object();

@@ -86,7 +86,7 @@ def test_the_users_own_file_is_the_default(lab):
     daemon.wait_all("up", 15)
     assert client.exchange(port) == b"hello"
     asked = lab.path("asked").read_text().splitlines()
-    assert "-G -- db" in asked and len(asked) <= 3
+    assert "-G -oControlPath=%C -- db" in asked and len(asked) <= 3
 
 
 def test_the_systems_instance_does_not_look(lab):
@@ -127,6 +127,31 @@ def test_match_user_sees_the_user_of_the_tunnel(lab):
     daemon.wait_state("t", "up", 15)
     assert client.exchange(ports[0]) == b"hello"
     assert str(key) in daemon.wait_state("other", "failed", 15)["error"]["message"]
+
+
+def test_tokens_are_what_they_are_to_ssh(lab):
+    """The keys' names are made of every token; ssh itself says what they are, in what it replaces."""
+    server, echo, port = lab.sshd(), lab.echo(), lab.port()
+    tokens = "%%_%C_%h_%i_%k_%L_%l_%n_%p_%r_%u"
+    text = entry("db", server, lab, "HostKeyAlias 127.0.0.1", "IdentityAgent none")
+    text = text.replace(str(lab.keys.client), str(lab.path(f"key_{tokens}")))
+    path = lab.write("ssh.conf", text)
+    said = subprocess.run(
+        ["ssh", "-G", "-F", path, "-o", f"ControlPath={tokens}", "db"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    name = next(line.split()[1] for line in said.splitlines() if line.startswith("controlpath "))
+    assert "%C" not in name and len(name) > 40
+    os.symlink(lab.keys.client, lab.path(f"key_{name}"))
+    spec = {"host": "db", "local": local(port, echo.port)}
+    known = lab.write("known", lab.known_hosts().read_text().replace("[127.0.0.1]:*", "127.0.0.1"))
+    config = bare({"t": {**spec, "known_hosts": [str(known)]}}, ssh_config=str(path))
+    daemon = lab.daemon(config, args=["--user"])
+    daemon.wait_all("up", 15)
+    assert client.exchange(port) == b"hello"
+    assert daemon.check().stderr == ""
 
 
 def test_jumps_are_hosts_as_well(lab):

@@ -70,8 +70,10 @@ static int run_ssh(const char *const *argv, const struct capture_limits *limits,
 		err->sys = ENOENT;
 		return -1;
 	}
-	for (size_t i = 2; strcmp(host, "tunneld.invalid") && argv[i]; i++)
-		strbuf_addf(&ssh.asked, "%s ", argv[i]);
+	for (size_t i = 2; strcmp(host, "tunneld.invalid") && argv[i]; i++) {
+		if (strncmp(argv[i], "-o", 2) != 0)
+			strbuf_addf(&ssh.asked, "%s ", argv[i]);
+	}
 	ret->out = strdup(says ? says : "");
 	ret->out_length = strlen(ret->out);
 	ret->complaint = strdup(complaint);

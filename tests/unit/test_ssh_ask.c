@@ -114,8 +114,28 @@ static void test_words(void **state)
 	assert_string_equal(text_of(&a, "address"), "[::1]:2222");
 	assert_string_equal(text_of(&a, "user"), "you");
 	/* Without files once, for all. */
-	assert_string_equal(fake.calls.data, "ssh -G -F none -- tunneld.invalid|ssh -G -F /c -- db|"
-					     "ssh -G -F /c -l you -p 2222 -- -db|");
+	assert_string_equal(fake.calls.data,
+			    "ssh -G -F none -oControlPath=%C -- tunneld.invalid|"
+			    "ssh -G -F /c -oControlPath=%C -- db|"
+			    "ssh -G -F /c -oControlPath=%C -l you -p 2222 -- -db|");
+	end(&a);
+}
+
+/* ssh tells what stands for the connection; a version that does not is no reason to take nonsense. */
+static void test_hash(void **state)
+{
+	struct asking a;
+
+	begin(&a);
+	fake.said = "hostname db\nport 22\nuser me\nidentityfile ~/%C\n"
+		    "controlpath 0123456789abcdef0123456789abcdef01234567\n";
+	assert_int_equal(question(&a, "db", NULL, 0), 0);
+	assert_string_equal(text_of(&a, "identity"), "~/0123456789abcdef0123456789abcdef01234567");
+	json_object_clear(a.told);
+	fake.said = "hostname db\nport 22\nuser me\nidentityfile ~/%C\ncontrolpath %C\n";
+	assert_int_equal(question(&a, "db", NULL, 0), 0);
+	assert_null(text_of(&a, "identity"));
+	assert_non_null(strstr(text_of(&a, "notes"), "IdentityFile ~/%C: a token"));
 	end(&a);
 }
 
@@ -190,9 +210,8 @@ static void test_budget(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_words),
-		cmocka_unit_test(test_mistake),
-		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_words),   cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_mistake), cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_budget),
 	};
 

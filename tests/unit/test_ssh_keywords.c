@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "lib/json_put.h"
 #include "lib/ssh_keywords.h"
+#include "lib/ssh_tokens.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -55,10 +57,13 @@ static const struct {
 	{ "IdentityFile", "%d/%u/%n-%p%%", "{'identity': '/home/me/me/db-2222%'}", NULL },
 	{ "IdentityFile", "none", "{}", NULL },
 	{ "IdentityFile", "${TEST_KEYS}/x", "{'identity': '/keys/x'}", NULL },
-	{ "IdentityFile", "${TEST_NONE}/x", "{}", "a token in it is not known" },
+	{ "IdentityFile", "${TEST_NONE}/x", "{}", "no such variable" },
 	{ "IdentityFile", "/k/%C", "{}", "IdentityFile /k/%C: a token" },
 	{ "IdentityFile", "/k/%", "{}", "a token" },
-	{ "IdentityFile", "${", "{}", "a token" },
+	{ "IdentityFile", "${", "{}", "no such variable" },
+	{ "IdentityFile", "/k/%z", "{}", "a token" },
+	{ "IdentityFile", "~no.such.user/k", "{}", "there is no such user" },
+	{ "IdentityFile", "~root/k%%", "{'identity': '/root/k%'}", NULL },
 	{ "IdentitiesOnly", "yes", "{'identities_only': 'yes'}", NULL },
 	{ "IdentitiesOnly", "no", "{'identities_only': 'no'}", NULL },
 	{ "CertificateFile", "~/c", "{'certificate_file': '~/c'}", NULL },
@@ -72,6 +77,8 @@ static const struct {
 	{ "ProxyJump", "[10.0.0.1],me@[a]:22,[::1]:22",
 	  "{'jump': ['10.0.0.1', 'me@a:22', '[::1]:22']}", NULL },
 	{ "ProxyJump", "none", "{'jump': 'none'}", NULL },
+	{ "ProxyJump", "%r@jump-%n:%p", "{'jump': 'tunnel@jump-db:2222'}", NULL },
+	{ "ProxyJump", "%d", "{}", "a token" }, /* ssh has no more than four there */
 	{ "ProxyCommand", "exec nc %h %p", "{'proxy_command': 'nc %h %p'}", NULL },
 	{ "ProxyCommand", "none", "{}", NULL },
 	{ "BindAddress", "192.0.2.1", "{'bind_address': '192.0.2.1'}", NULL },
@@ -167,6 +174,89 @@ static void test_values(void **state)
 		assert_non_null(keyword);
 		assert_int_equal(ssh_translate(keyword, cases[i].value, &names, &sink), 0);
 		check(i, &told);
+		json_decref(told.keys);
+	}
+}
+
+/* ---- tokens ---- */
+
+#define HASH "0123456789abcdef0123456789abcdef01234567"
+
+static const struct {
+	const char *text, *jump, *key_alias;
+	const char *becomes; /* NULL: it has no meaning */
+} tokens[] = {
+	{ "%C", NULL, NULL, HASH },
+	{ "%h %n %p %r %u %d", NULL, NULL, "db.example.com db 2222 tunnel me /home/me" },
+	{ "%%h%%", NULL, NULL, "%h%" },
+	{ "%k", NULL, NULL, "db" },
+	{ "%k", NULL, "alias-%h", "alias-%h" }, /* a value is not looked at again */
+	{ "<%j>", NULL, NULL, "<>" },
+	{ "<%j>", "none", NULL, "<>" },
+	{ "%j", "me@jump:22", NULL, "jump" },
+	{ "%j", "me@[a]:22, ssh://you@[::1]:33", NULL, "::1" },
+	{ "%j", "no host", NULL, NULL },
+	{ "$TEST_KEYS ${TEST_KEYS}", NULL, NULL, "$TEST_KEYS /keys" },
+	{ "%T", NULL, NULL, NULL },
+	{ "%", NULL, NULL, NULL },
+};
+
+static void test_tokens(void **state)
+{
+	setenv("TEST_KEYS", "/keys", 1);
+	for (size_t i = 0; i < ARRAY_SIZE(tokens); i++) {
+		struct ssh_names all = names;
+		const char *why;
+		CLEANUP(freep) char *got = NULL;
+
+		all.hash = HASH;
+		all.jump = tokens[i].jump;
+		all.key_alias = tokens[i].key_alias;
+		got = ssh_tokens_expand(&all, tokens[i].text, SSH_TOKENS_ALL, true, &why);
+		if (!streq(got, tokens[i].becomes))
+			fail_msg("%s: %s", tokens[i].text, got ? got : why);
+	}
+}
+
+static void test_host_names(void **state)
+{
+	char host[256] = "", first[256];
+	const char *why;
+	CLEANUP(freep) char *got = ssh_tokens_expand(&names, "%l %L %i", "lLi", false, &why);
+	CLEANUP(freep) char *want = NULL;
+
+	assert_int_equal(gethostname(host, sizeof(host) - 1), 0);
+	snprintf(first, sizeof(first), "%.*s", (int)strcspn(host, "."), host);
+	want = str_printf("%s %s %u", host, first, (unsigned)geteuid());
+	assert_string_equal(got, want);
+}
+
+/* What ssh has replaced once is not replaced again, and what it never replaces is as written. */
+static const struct {
+	const char *keyword, *value, *json;
+} replaced[] = {
+	{ "UserKnownHostsFile", "/a%h /b/${X}", "{'known_hosts': ['/a%h', '/b/${X}']}" },
+	{ "GlobalKnownHostsFile", "/g%h", "{'known_hosts': '/g%h'}" },
+	{ "IdentityAgent", "/run/%n", "{'identity_agent': '/run/%n'}" },
+	{ "IdentityFile", "/k%n", "{'identity': '/kdb'}" },
+	{ "CertificateFile", "~/c-%n", "{'certificate_file': '~/c-db'}" },
+};
+
+static void test_replaced_once(void **state)
+{
+	struct ssh_names output = names;
+
+	output.is_output = true;
+	for (size_t i = 0; i < ARRAY_SIZE(replaced); i++) {
+		struct told told = { .keys = json_object() };
+		struct ssh_sink sink = { on_put, on_note, &told };
+		json_t *want = expected(replaced[i].json);
+
+		ssh_translate(ssh_keyword_find(replaced[i].keyword), replaced[i].value, &output,
+			      &sink);
+		if (!json_equal(want, told.keys) || told.notes.length > 0)
+			fail_msg("%s %s", replaced[i].keyword, replaced[i].value);
+		json_decref(want);
 		json_decref(told.keys);
 	}
 }
@@ -270,9 +360,9 @@ static void test_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_values),
-		cmocka_unit_test(test_limited_proxy),
-		cmocka_unit_test(test_outputs),
+		cmocka_unit_test(test_values),        cmocka_unit_test(test_tokens),
+		cmocka_unit_test(test_host_names),    cmocka_unit_test(test_replaced_once),
+		cmocka_unit_test(test_limited_proxy), cmocka_unit_test(test_outputs),
 		cmocka_unit_test(test_table),
 	};
 
