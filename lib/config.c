@@ -161,6 +161,23 @@ const struct connection_settings *config_server(const struct config_tunnel *tunn
 	return &r->hops[r->hop_count - 1].connection;
 }
 
+const struct connection_settings *config_hop_settings(const struct config_tunnel *tunnel,
+						      size_t route, size_t hop)
+{
+	if (route >= tunnel->route_count || hop >= tunnel->routes[route].hop_count)
+		return NULL;
+	return &tunnel->routes[route].hops[hop].connection;
+}
+
+const struct connection_settings *config_named_hop(const struct config_tunnel *tunnel, size_t route,
+						   size_t hop, const char *name)
+{
+	const struct connection_settings *c = config_hop_settings(tunnel, route, hop);
+	char found[CONNECTION_NAME_MAX];
+
+	return c && strcmp(connection_name(found, c), name) == 0 ? c : NULL;
+}
+
 void config_tunnel_free(struct config_tunnel *tunnel)
 {
 	if (!tunnel)

@@ -202,6 +202,13 @@ void config_route_fini(struct config_route *route);
 int config_route_copy(struct config_route *to, const struct config_route *from); /* -1: no memory */
 /* Of the server that a route leads to. */
 const struct connection_settings *config_server(const struct config_tunnel *tunnel, size_t route);
+/* Of any server on its way; NULL: there is no such hop. */
+const struct connection_settings *config_hop_settings(const struct config_tunnel *tunnel,
+						      size_t route, size_t hop);
+/* The same for whoever may have another configuration in mind: NULL too when the server there is not
+ * the one that connection_name() calls so. */
+const struct connection_settings *config_named_hop(const struct config_tunnel *tunnel, size_t route,
+						   size_t hop, const char *name);
 void config_forward_fini(struct config_forward *forward);
 
 bool config_name_is_valid(const char *name); /* [A-Za-z0-9._-]{1,64} */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/connection.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define TEXT(member, ...)                                                                          \
@@ -149,6 +150,15 @@ void connection_settings_fini(struct connection_settings *c)
 			strv_fini(member(c, f));
 	}
 	*c = (struct connection_settings){ 0 };
+}
+
+char *connection_name(char out[CONNECTION_NAME_MAX], const struct connection_settings *c)
+{
+	char place[ENDPOINT_TEXT_MAX];
+
+	snprintf(out, CONNECTION_NAME_MAX, "%s@%s", c->user,
+		 endpoint_format(place, c->host, (uint16_t)c->port));
+	return out;
 }
 
 const char *connection_known_name(const struct connection_settings *c)

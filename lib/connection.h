@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/endpoint.h"
 #include "lib/util.h"
 
 enum address_family { FAMILY_ANY, FAMILY_INET, FAMILY_INET6, FAMILY_COUNT };
@@ -75,6 +76,11 @@ bool connection_settings_equal(const struct connection_settings *a,
 			       const struct connection_settings *b);
 size_t connection_settings_bytes(const struct connection_settings *c); /* of its texts */
 void connection_settings_fini(struct connection_settings *c);
+
+/* "user@host:port": which server is meant, for people, and between processes whose configurations may
+ * differ for a moment. Returns out. */
+enum { CONNECTION_NAME_MAX = ENDPOINT_USER_MAX + 1 + ENDPOINT_TEXT_MAX };
+char *connection_name(char out[CONNECTION_NAME_MAX], const struct connection_settings *c);
 
 /* The name of the server in known_hosts files. */
 const char *connection_known_name(const struct connection_settings *c);

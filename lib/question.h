@@ -31,8 +31,9 @@ struct question {
 	enum question_kind kind;
 	unsigned route, hop; /* whose: indices into the tunnel's configuration */
 	bool again; /* the last answer was wrong */
-	char subject[QUESTION_SUBJECT_MAX]; /* the path of the key as it was configured, or
-					     * user@host:port; not yet safe to print */
+	char subject[QUESTION_SUBJECT_MAX]; /* the path of the key as it was configured, or the
+					     * connection_name() of the server; not yet safe to
+					     * print */
 	char name[QUESTION_TEXT_MAX],
 		instruction[QUESTION_TEXT_MAX]; /* of the server; safe to print */
 	struct question_prompt prompts[QUESTION_PROMPTS_MAX];

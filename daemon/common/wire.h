@@ -37,8 +37,9 @@
  *                                                     each change once; jumps: {state, rtt_us,
  *                                                     error?, session?} of each
  *   route-state     {tunnel, route, state, error?}    of each of several servers; each change once
- *   host-key        {tunnel, route, hop, key}         the server of that hop has shown it (base64)
- *   host-key-new    {call, tunnel, route, hop, key}   nobody knows it; write it down, so that the
+ *   host-key        {tunnel, route, hop, server, key} the server of that hop has shown it (base64)
+ *   host-key-new    {call, tunnel, route, hop, server, key}
+ *                                                     nobody knows it; write it down, so that the
  *                                                     attempt can go on
  *   forward-state   {tunnel, forward, state, port, note?, error?}
  *   stats           {tunnel, bytes_in, bytes_out, connections, connections_total, rtt_us, forwards}
@@ -53,9 +54,13 @@
  *   forward-removed {tunnel, forward}                 the worker's copies of its sockets are closed,
  *                                                     and the server has been told not to listen
  *   tunnel-removed  {tunnel}                          the same for all of them
- *   command         {call, tunnel, route, hop}        run the proxy_command of that server
+ *   command         {call, tunnel, route, hop, server}
+ *                                                     run the proxy_command of that server
  *   command-end     {call}                            it is not needed any more, or its end is known
  *   pong            {seq, stall_us, worst_stall_us, sessions}
+ *
+ * The worker may not have read the latest settings yet: what it says of a hop names the server as well
+ * (user@host:port; a question's subject, unless that is a key), and is void when another stands there.
  *
  * Times ending in _at_ms are CLOCK_MONOTONIC, which all processes of a machine share.
  */

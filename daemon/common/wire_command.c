@@ -10,7 +10,8 @@ json_t *wire_command(const struct wire_command *command)
 
 	m = wire_with(m, "tunnel", wire_integer(command->tunnel));
 	m = wire_with(m, "route", wire_integer(command->route));
-	return wire_with(m, "hop", wire_integer(command->hop));
+	m = wire_with(m, "hop", wire_integer(command->hop));
+	return wire_with(m, "server", wire_text(command->server));
 }
 
 int wire_read_command(json_t *m, struct wire_command *ret, struct err *err)
@@ -21,6 +22,7 @@ int wire_read_command(json_t *m, struct wire_command *ret, struct err *err)
 	ret->tunnel = wire_get_id(&r, "tunnel");
 	ret->route = wire_get_unsigned(&r, "route");
 	ret->hop = wire_get_unsigned(&r, "hop");
+	wire_get_fitting(&r, "server", ret->server, sizeof(ret->server));
 	return wire_done(&r);
 }
 

@@ -8,12 +8,14 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "lib/connection.h"
 #include "lib/err.h"
 
 struct wire_command {
 	uint64_t call; /* the worker's number, never given twice by one process */
 	uint64_t tunnel;
-	unsigned route, hop;
+	unsigned route, hop; /* indices in the tunnel's settings */
+	char server[CONNECTION_NAME_MAX]; /* which the worker found there */
 };
 
 json_t *wire_command(const struct wire_command *command);

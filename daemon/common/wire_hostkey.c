@@ -13,21 +13,17 @@ static json_t *with_key(json_t *m, const struct wire_host_key *shown)
 	m = wire_with(m, "tunnel", wire_integer(shown->tunnel));
 	m = wire_with(m, "route", wire_integer(shown->route));
 	m = wire_with(m, "hop", wire_integer(shown->hop));
+	m = wire_with(m, "server", wire_text(shown->server));
 	return wire_with(m, "key", wire_text(shown->key));
 }
 
 static void read_key(struct wire_reader *r, struct wire_host_key *ret)
 {
-	CLEANUP(freep) char *key = wire_get_text(r, "key", false);
-
 	ret->tunnel = wire_get_id(r, "tunnel");
 	ret->route = wire_get_unsigned(r, "route");
 	ret->hop = wire_get_unsigned(r, "hop");
-	ret->key[0] = '\0';
-	if (key && strlen(key) < sizeof(ret->key))
-		strcpy(ret->key, key);
-	else
-		wire_fail(r, "key");
+	wire_get_fitting(r, "server", ret->server, sizeof(ret->server));
+	wire_get_fitting(r, "key", ret->key, sizeof(ret->key));
 }
 
 json_t *wire_host_key(const struct wire_host_key *shown)

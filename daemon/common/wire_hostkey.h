@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "lib/connection.h"
 #include "lib/err.h"
 #include "lib/public_key.h"
 
@@ -14,6 +15,7 @@
 struct wire_host_key {
 	uint64_t tunnel;
 	unsigned route, hop; /* indices in the tunnel's settings */
+	char server[CONNECTION_NAME_MAX]; /* which the worker found there */
 	char key[PUBLIC_KEY_BASE64_MAX + 1]; /* the blob in base64, as the server sent it */
 };
 

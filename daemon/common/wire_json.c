@@ -152,6 +152,17 @@ void wire_get_texts(struct wire_reader *r, const char *key, struct strv *ret)
 	}
 }
 
+void wire_get_fitting(struct wire_reader *r, const char *key, char *out, size_t size)
+{
+	const char *text = json_string_value(json_object_get(r->object, key));
+
+	out[0] = '\0';
+	if (text && strlen(text) < size)
+		strcpy(out, text);
+	else
+		wire_fail(r, key);
+}
+
 void wire_get_shown(struct wire_reader *r, const char *key, char *out, size_t size)
 {
 	json_t *value = json_object_get(r->object, key);

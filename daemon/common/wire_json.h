@@ -45,6 +45,8 @@ bool wire_get_bool(struct wire_reader *r, const char *key);
 /* A copy, or NULL for null. */
 char *wire_get_text(struct wire_reader *r, const char *key, bool nullable);
 void wire_get_texts(struct wire_reader *r, const char *key, struct strv *ret);
+/* Text as it is, which has to fit. */
+void wire_get_fitting(struct wire_reader *r, const char *key, char *out, size_t size);
 /* Text that is only shown: escaped, and cut to the room there is. */
 void wire_get_shown(struct wire_reader *r, const char *key, char *out, size_t size);
 int wire_get_word(struct wire_reader *r, const char *key, int (*from_name)(const char *name));

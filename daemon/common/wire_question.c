@@ -34,17 +34,6 @@ json_t *wire_question(uint64_t call, uint64_t tunnel, const struct question *q)
 	return wire_with(m, "prompts", prompts(q));
 }
 
-static void read_subject(struct wire_reader *r, struct question *ret)
-{
-	json_t *value = json_object_get(r->object, "subject");
-	size_t length = json_string_length(value);
-
-	if (!json_is_string(value) || length >= sizeof(ret->subject))
-		wire_fail(r, "subject");
-	else
-		memcpy(ret->subject, json_string_value(value), length + 1);
-}
-
 static void read_prompts(struct wire_reader *r, struct question *ret)
 {
 	json_t *array = json_object_get(r->object, "prompts");
@@ -75,7 +64,7 @@ int wire_read_question(json_t *m, uint64_t *ret_call, uint64_t *ret_tunnel, stru
 	ret->hop = wire_get_unsigned(&r, "hop");
 	ret->kind = (enum question_kind)wire_get_word(&r, "kind", question_kind_from_name);
 	ret->again = wire_get_bool(&r, "again");
-	read_subject(&r, ret);
+	wire_get_fitting(&r, "subject", ret->subject, sizeof(ret->subject));
 	wire_get_shown(&r, "name", ret->name, sizeof(ret->name));
 	wire_get_shown(&r, "instruction", ret->instruction, sizeof(ret->instruction));
 	read_prompts(&r, ret);

@@ -117,7 +117,7 @@ static int add_row(struct showing *s, const struct tunnel *t, const struct shown
 		   struct err *err)
 {
 	const struct connection_settings *c =
-		shown_keys_settings(t->spec, shown->route, shown->hop);
+		config_hop_settings(t->spec, shown->route, shown->hop);
 	struct shown_row *row = &s->rows[s->count];
 
 	if (!c)
@@ -223,7 +223,7 @@ static bool has_shown(const struct tunnel *t, const struct host_key_write *w)
 	for (size_t i = 0; i < t->shown_keys.count; i++) {
 		const struct shown_key *shown = &t->shown_keys.items[i];
 		const struct connection_settings *c =
-			shown_keys_settings(t->spec, shown->route, shown->hop);
+			config_hop_settings(t->spec, shown->route, shown->hop);
 
 		if (c && c->port == w->port && strcmp(c->host, w->host) == 0 &&
 		    public_key_equal(&shown->key, &w->key))
@@ -279,7 +279,7 @@ static int write_matching(struct accepting *a, const struct tunnel *t, const cha
 	for (size_t i = 0; i < t->shown_keys.count; i++) {
 		const struct shown_key *shown = &t->shown_keys.items[i];
 		const struct connection_settings *c =
-			shown_keys_settings(t->spec, shown->route, shown->hop);
+			config_hop_settings(t->spec, shown->route, shown->hop);
 
 		if (!c || strcmp(public_key_fingerprint(print, &shown->key), fingerprint) != 0)
 			continue;

@@ -266,7 +266,7 @@ static struct question *question_new(struct host_keys *hk, const struct worker *
 	return NULL;
 }
 
-/* The tunnel and hop that a report is about; NULL with 0: it is late. */
+/* The tunnel and hop that a report is about; NULL with 0: it is late, and the settings are others now. */
 static int find(struct host_keys *hk, const struct worker *w, const struct wire_host_key *shown,
 		struct tunnel **ret, struct err *err)
 {
@@ -275,7 +275,7 @@ static int find(struct host_keys *hk, const struct worker *w, const struct wire_
 	*ret = NULL;
 	if (shown->tunnel == 0 || shown->tunnel > hk->tunnels->last_id || (t && t->worker != w))
 		return err_set(err, ERR_PROTOCOL, "it speaks of a tunnel it does not have");
-	if (t && shown_keys_settings(t->spec, shown->route, shown->hop))
+	if (t && config_named_hop(t->spec, shown->route, shown->hop, shown->server))
 		*ret = t;
 	return 0;
 }
@@ -345,7 +345,7 @@ static int begin_write(struct host_keys *hk, const struct worker *w, uint64_t ca
 		       const struct public_key *key, struct err *err)
 {
 	const struct connection_settings *c =
-		shown_keys_settings(t->spec, shown->route, shown->hop);
+		config_hop_settings(t->spec, shown->route, shown->hop);
 	struct host_key_writer writer = { .on_done = on_written, .free = question_free };
 
 	if (host_key_mode(&c->host_key) != HOST_KEY_ACCEPT_NEW)

@@ -115,15 +115,10 @@ static size_t count_of(const struct proxy_commands *ps, uint64_t tunnel)
 static const struct connection_settings *settings_of(const struct tunnel *t,
 						     const struct wire_command *wanted)
 {
-	const struct config_route *route;
+	const struct connection_settings *c =
+		t ? config_named_hop(t->spec, wanted->route, wanted->hop, wanted->server) : NULL;
 
-	if (!t || wanted->route >= t->spec->route_count)
-		return NULL;
-	route = &t->spec->routes[wanted->route];
-	if (wanted->hop >= route->hop_count ||
-	    route->hops[wanted->hop].connection.proxy_command.count == 0)
-		return NULL;
-	return &route->hops[wanted->hop].connection;
+	return c && c->proxy_command.count > 0 ? c : NULL;
 }
 
 static int check_limits(const struct proxy_commands *ps, uint64_t tunnel, struct err *err)

@@ -21,45 +21,32 @@ struct asked {
 	struct worker *worker;
 	uint64_t call; /* as the worker knows it */
 	struct question q;
-	char server[QUESTION_SUBJECT_MAX]; /* user@host:port, of our own configuration */
+	char server[CONNECTION_NAME_MAX]; /* of our own configuration */
 	char hop[32]; /* "hop 1 of 3"; "": there is only one */
 };
 
 /* ---- what a question is about ---- */
 
-static const struct connection_settings *find_hop(const struct config_tunnel *spec,
-						  const struct question *q)
+/* Whether the key is one of that server's, or the server is the one that the worker speaks of. */
+static bool is_about(const struct question *q, const struct connection_settings *c,
+		     const char *server)
 {
-	if (q->route >= spec->route_count || q->hop >= spec->routes[q->route].hop_count)
-		return NULL;
-	return &spec->routes[q->route].hops[q->hop].connection;
+	if (q->kind == QUESTION_PASSPHRASE)
+		return strv_contains(&c->identities, q->subject);
+	return strcmp(q->subject, server) == 0;
 }
 
-/* What the answer is kept under; NULL: it is about nothing this tunnel has (any more). */
-static const char *subject_of(const struct asked *asked, const struct connection_settings *c)
-{
-	if (asked->q.kind != QUESTION_PASSPHRASE)
-		return asked->server;
-	return strv_contains(&c->identities, asked->q.subject) ? asked->q.subject : NULL;
-}
-
-/* Fills in what is ours to say; false: there is no such hop, or no such key. */
+/* Fills in what is ours to say; false: it is about nothing this tunnel has (any more). */
 static bool look_up(struct asked *asked, const struct config_tunnel *spec)
 {
-	const struct connection_settings *c = find_hop(spec, &asked->q);
-	const char *subject;
+	const struct question *q = &asked->q;
+	const struct connection_settings *c = config_hop_settings(spec, q->route, q->hop);
 
-	if (!c)
+	if (!c || !is_about(q, c, connection_name(asked->server, c)))
 		return false;
-	wanted_secrets_server(c, asked->server);
-	subject = subject_of(asked, c);
-	if (!subject)
-		return false;
-	if (subject != asked->q.subject)
-		snprintf(asked->q.subject, sizeof(asked->q.subject), "%s", subject);
-	if (spec->routes[asked->q.route].hop_count > 1)
-		snprintf(asked->hop, sizeof(asked->hop), "hop %u of %zu", asked->q.hop + 1,
-			 spec->routes[asked->q.route].hop_count);
+	if (spec->routes[q->route].hop_count > 1)
+		snprintf(asked->hop, sizeof(asked->hop), "hop %u of %zu", q->hop + 1,
+			 spec->routes[q->route].hop_count);
 	return true;
 }
 

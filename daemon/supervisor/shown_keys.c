@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/config.h"
 #include "lib/util.h"
 
 static bool is_before(const struct shown_key *k, unsigned route, unsigned hop)
@@ -53,12 +52,4 @@ void shown_keys_fini(struct shown_keys *keys)
 		public_key_fini(&keys->items[i].key);
 	free(keys->items);
 	*keys = (struct shown_keys){ 0 };
-}
-
-const struct connection_settings *shown_keys_settings(const struct config_tunnel *spec,
-						      unsigned route, unsigned hop)
-{
-	if (route >= spec->route_count || hop >= spec->routes[route].hop_count)
-		return NULL;
-	return &spec->routes[route].hops[hop].connection;
 }

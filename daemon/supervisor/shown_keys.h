@@ -11,9 +11,6 @@
 
 #include "lib/public_key.h"
 
-struct config_tunnel;
-struct connection_settings;
-
 struct shown_key {
 	unsigned route, hop;
 	struct public_key key;
@@ -29,7 +26,3 @@ struct shown_keys {
 /* Takes key over, also on failure. -1: no memory. */
 int shown_keys_put(struct shown_keys *keys, unsigned route, unsigned hop, struct public_key *key);
 void shown_keys_fini(struct shown_keys *keys); /* it is {0} again */
-
-/* The settings of the hop; NULL: there is no such hop. */
-const struct connection_settings *shown_keys_settings(const struct config_tunnel *spec,
-						      unsigned route, unsigned hop);

@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/supervisor/wanted_secrets.h"
 
-#include <stdio.h>
-
-#include "lib/endpoint.h"
-
-void wanted_secrets_server(const struct connection_settings *c, char out[QUESTION_SUBJECT_MAX])
-{
-	char place[ENDPOINT_TEXT_MAX];
-
-	snprintf(out, QUESTION_SUBJECT_MAX, "%s@%s", c->user,
-		 endpoint_format(place, c->host, (uint16_t)c->port));
-}
-
 static bool any_of_server(const struct connection_settings *c, wanted_secret_fn does, void *data)
 {
-	char server[QUESTION_SUBJECT_MAX];
+	char server[CONNECTION_NAME_MAX];
 
-	wanted_secrets_server(c, server);
-	if (does(data, QUESTION_PASSWORD, server))
+	if (does(data, QUESTION_PASSWORD, connection_name(server, c)))
 		return true;
 	for (size_t i = 0; i < c->identities.count; i++) {
 		if (does(data, QUESTION_PASSPHRASE, c->identities.items[i]))

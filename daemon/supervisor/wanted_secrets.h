@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the servers of a tunnel may want to know from a person, as it is named where it is kept
- * (secrets.h): the password of each server, the passphrase of each key. Tunnels that go through the
+ * (secrets.h): the password of each server (connection_name()), the passphrase of each key. Tunnels that go through the
  * same server or use the same key want the same.
  */
 #pragma once
 
 #include "lib/config.h"
 #include "lib/question.h"
-
-/* user@host:port, of a server. */
-void wanted_secrets_server(const struct connection_settings *c, char out[QUESTION_SUBJECT_MAX]);
 
 /* Whether it does for any of them; asked for one after the other, some more than once. */
 typedef bool (*wanted_secret_fn)(void *data, enum question_kind kind, const char *subject);

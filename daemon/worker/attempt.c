@@ -215,6 +215,7 @@ static int judge(struct attempt *a, const struct public_key *key, struct err *er
 				       .route = purpose->route,
 				       .hop = purpose->hop };
 
+	connection_name(shown.server, a->settings);
 	strcpy(shown.key, key->base64);
 	if (purpose->tunnel)
 		report_host_key(a->parts->report, &shown);

@@ -48,8 +48,7 @@ void auth_init(struct auth *a, struct session *s, const struct identities *ident
 			    .settings = settings,
 			    .asker = *asker,
 			    .threads = threads };
-	snprintf(a->server, sizeof(a->server), "%s@%s:%u", settings->user, settings->host,
-		 settings->port);
+	connection_name(a->server, settings);
 }
 
 void auth_fini(struct auth *a)

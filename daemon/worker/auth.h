@@ -80,7 +80,7 @@ struct auth {
 	const struct identities *identities;
 	const struct auth_secrets *secrets;
 	struct auth_asker asker;
-	char server[320]; /* "user@host:port", for messages */
+	char server[CONNECTION_NAME_MAX];
 	bool asked_none;
 	bool is_partial; /* something was accepted, and is not enough */
 	unsigned exhausted; /* a bit for each row of the table */

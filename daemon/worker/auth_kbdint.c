@@ -5,6 +5,7 @@
  */
 #include "daemon/worker/auth.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -132,6 +133,7 @@ static bool answer_round(struct auth *a, enum auth_result *ret)
 	if (!q)
 		return end(AUTH_EXHAUSTED, ret);
 	read_request(session_libssh(a->session), q);
+	snprintf(q->subject, sizeof(q->subject), "%s", a->server);
 	switch (q->prompt_count ? get_answers(a, q, &answers) : AUTH_REPLY_HERE) {
 	case AUTH_REPLY_HERE:
 		set_answers(a, &answers);

@@ -258,6 +258,7 @@ static int run_command(struct way *w, const struct attempt_for *purpose, struct 
 				       .route = purpose->route,
 				       .hop = purpose->hop };
 
+	connection_name(wanted.server, w->settings);
 	w->stage = WAY_COMMAND;
 	w->command = command_call_new(w->parts->commands, &wanted, &command_ops, w, err);
 	return w->command ? 0 : -1;

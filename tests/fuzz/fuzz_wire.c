@@ -212,6 +212,7 @@ static void try_host_keys(json_t *m)
 	copy = wire_host_key(&shown);
 	must(copy && wire_read_host_key(copy, &again, NULL) == 0);
 	must(strcmp(shown.key, again.key) == 0 && shown.hop == again.hop);
+	must(strcmp(shown.server, again.server) == 0);
 	json_decref(copy);
 }
 

@@ -15,6 +15,8 @@ last one stays). Behaviours:
     ask LIST   asks these questions (JSON) for the first tunnel that is started, one after the other,
                and notes the answers
     say TEXT   sends TEXT after ready, then is good
+    late LIST  sends these messages (JSON) about a tunnel when it is told of new settings, as if it had
+               said them before it knew, and notes the answers
 """
 
 import json
@@ -115,7 +117,9 @@ class Worker:
         self.generation = message["generation"]
 
     def on_tunnel(self, message, fds):
-        pass
+        if self.habit.startswith("late ") and message["tunnel"] in self.running:
+            for call, late in enumerate(json.loads(self.habit[5:]), 1):
+                self.line.send(json.dumps({"tunnel": message["tunnel"], "call": call, **late}).encode())
 
     def on_forward(self, message, fds):
         place = message["tunnel"], message["forward"]
@@ -158,6 +162,11 @@ class Worker:
             for place in [p for p in self.forwards if p[0] == tunnel]:
                 self.open(place)
             self.state(tunnel, "up")
+
+    def on_host_key_written(self, message, fds):
+        self.note(json.dumps([message["call"], message["error"] and message["error"]["code"]]))
+
+    on_command_started = on_host_key_written
 
     # -- questions ---------------------------------------------------------------------------------
 

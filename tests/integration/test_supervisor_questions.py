@@ -1,5 +1,6 @@
 """Questions of workers that ask for what is not theirs, or too much; with fake_worker.py for workers."""
 
+import getpass
 import json
 import pathlib
 
@@ -10,6 +11,9 @@ from harness.wait import until
 from test_supervisor import House, at
 
 
+SERVER = f"{getpass.getuser()}@127.0.0.1:1"
+
+
 class Asking(House):
     """Tunnels `t` and `u`, and a worker that asks for `t` as soon as somebody attends to it."""
 
@@ -17,6 +21,7 @@ class Asking(House):
         self.identity = lab.keys.client
         tunnel = {**at(lab.port()), "start": "manual"}
         other = {**tunnel, "local": at(lab.port())["local"], "host": "other@127.0.0.1:2"}
+        questions = [{"subject": SERVER, **question} for question in questions]
         super().__init__(lab, {"t": tunnel, "u": other}, *(plan or ["ask " + json.dumps(questions)]))
 
     def notes(self):
@@ -44,16 +49,24 @@ def test_what_a_person_said_is_kept_and_forgotten_when_wrong(lab):
     asked = house.attend(["first"], ["second"])
     assert [q["again"] for q in asked] == [False, True]
     (prompt,) = asked[0]["prompts"]
-    user = house.daemon.inspect("t")["settings"]["user"]
-    assert prompt == {"text": f"Password of {user}@127.0.0.1:1: ", "echo": False}
+    assert prompt == {"text": f"Password of {SERVER}: ", "echo": False}
     assert house.notes() == [[1, ["first"]], [2, ["first"]], [3, ["second"]], [4, ["second"]]]
 
 
 def test_a_worker_gets_what_belongs_to_its_tunnel_alone(lab):
-    """Whatever it calls the subject, a password is that of the tunnel's own server."""
-    house = Asking(lab, {}, {"subject": "other@127.0.0.1:2"}, {"route": 1}, {"hop": 1})
+    """A password is that of the server which stands there in our configuration."""
+    house = Asking(lab, {}, {"subject": "other@127.0.0.1:2"}, {"route": 1}, {"hop": 1}, {})
     house.attend(["mine"])
-    assert house.notes() == [[1, ["mine"]], [2, ["mine"]], [3, None], [4, None]]
+    assert house.notes() == [[1, ["mine"]], [2, None], [3, None], [4, None], [5, ["mine"]]]
+
+
+def test_a_person_is_not_asked_for_the_code_of_another_server(lab):
+    """The worker has settings that are gone: whoever types would believe to speak to the new server."""
+    code = {"kind": "keyboard-interactive", "prompts": [{"text": "Code: ", "echo": True}]}
+    house = Asking(lab, {**code, "subject": "me@127.0.0.1:2"}, code)
+    (question,) = house.attend(["1"])
+    assert question["server"] == SERVER
+    assert house.notes() == [[1, None], [2, ["1"]]]
 
 
 def test_passphrases_are_those_of_identities_of_the_tunnel(lab):

@@ -37,6 +37,7 @@ void report_command(struct report *r, const struct wire_command *wanted)
 	assert_int_equal(read.tunnel, 7);
 	assert_int_equal(read.route, 1);
 	assert_int_equal(read.hop, 2);
+	assert_string_equal(read.server, "me@db:22");
 	asked++;
 	last_call = read.call;
 }
@@ -63,7 +64,7 @@ static const struct command_call_ops ops = { .on_started = on_started, .on_faile
 
 static struct command_call *ask(void)
 {
-	struct wire_command wanted = { .tunnel = 7, .route = 1, .hop = 2 };
+	struct wire_command wanted = { .tunnel = 7, .route = 1, .hop = 2, .server = "me@db:22" };
 	struct err err;
 
 	return command_call_new(&calls, &wanted, &ops, NULL, &err);

@@ -96,6 +96,28 @@ static void test_an_alias_is_what_known_hosts_know(void **state)
 	assert_string_equal(connection_known_name(&c), "db");
 }
 
+static void test_a_server_has_a_name(void **state)
+{
+	struct connection_settings c = { .user = (char *)"me",
+					 .host = (char *)"fe80::1",
+					 .port = 22 };
+	char name[CONNECTION_NAME_MAX];
+
+	assert_string_equal(connection_name(name, &c), "me@[fe80::1]:22");
+}
+
+static void test_the_longest_name_fits(void **state)
+{
+	char user[ENDPOINT_USER_MAX + 1] = "", host[ENDPOINT_HOST_MAX + 1] = "";
+	struct connection_settings c = { .user = user, .host = host, .port = 65535 };
+	char name[CONNECTION_NAME_MAX];
+
+	memset(user, 'u', ENDPOINT_USER_MAX);
+	memset(host, ':', ENDPOINT_HOST_MAX);
+	connection_name(name, &c);
+	assert_string_equal(name + ENDPOINT_USER_MAX + 1 + ENDPOINT_HOST_MAX + 1, "]:65535");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,6 +125,8 @@ int main(void)
 		cmocka_unit_test(test_copies_are_equal_and_apart),
 		cmocka_unit_test(test_each_row_makes_a_difference),
 		cmocka_unit_test(test_an_alias_is_what_known_hosts_know),
+		cmocka_unit_test(test_a_server_has_a_name),
+		cmocka_unit_test(test_the_longest_name_fits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,6 +107,7 @@ static void test_host_key_round_trip(void **state)
 	assert_int_equal(shown.tunnel, 7);
 	assert_int_equal(shown.route, 1);
 	assert_int_equal(shown.hop, 2);
+	assert_string_equal(shown.server, "me@db:22");
 	assert_string_equal(shown.key, "AAAAC3NzaC1lZDI1NTE5");
 	json_decref(m);
 	m = transmit(sample_host_key_written_message());

@@ -247,7 +247,7 @@ json_t *sample_connected_message(void)
 	return wire_connected(5, &err);
 }
 
-static const struct wire_host_key shown_key = { 7, 1, 2, "AAAAC3NzaC1lZDI1NTE5" };
+static const struct wire_host_key shown_key = { 7, 1, 2, "me@db:22", "AAAAC3NzaC1lZDI1NTE5" };
 
 json_t *sample_host_key_message(void)
 {
