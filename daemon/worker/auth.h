@@ -32,14 +32,19 @@ struct auth_secrets {
 
 struct auth_password {
 	struct secret secret; /* that is being tried */
-	unsigned tries;
+	unsigned tries, refusals;
+	bool is_accepted; /* and the server wants something else as well */
 	bool is_refused; /* by another method, so that it need not be tried by this one */
 };
 
 struct auth_kbdint {
 	bool is_asking; /* a round waits for its answers */
 	bool was_asked; /* anything, in this try */
-	bool again; /* the last try was refused */
+	bool again; /* the last try was refused, and may be because of what is asked now */
+	bool password_sent; /* as such, in this try: what is remembered, or that of the file */
+	bool went_on; /* and the server did not stop there */
+	bool password_is_wrong; /* in the last try */
+	unsigned doubts; /* tries in a row that were refused after the server had gone on */
 	bool asked_password; /* as such, so that it may be remembered */
 	bool file_used, file_is_refused; /* the configured password */
 	unsigned rounds; /* of this try */

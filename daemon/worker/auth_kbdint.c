@@ -15,6 +15,7 @@
 
 #define ROUNDS_MAX 10 /* of one try */
 #define TRIES_MAX 4 /* what was remembered, and three of a person */
+#define DOUBTS_MAX 2 /* after so many tries the password is asked for again too */
 
 static void show(char *out, size_t size, const char *text)
 {
@@ -57,11 +58,25 @@ static bool is_the_password(const struct question *q)
 	return text[strspn(text, " ")] == '\0';
 }
 
+/* What was right by the method "password" and is wrong here is another one, whatever the server calls it. */
+static bool is_known_password(const struct auth *a, const struct question *q)
+{
+	return is_the_password(q) && !(a->password.is_accepted && a->kbdint.password_is_wrong);
+}
+
+/* A server that had the password already wants something else with its first question. */
+static bool is_for_file(const struct auth *a, const struct question *q)
+{
+	if (!a->secrets->password.text || a->kbdint.file_used)
+		return false;
+	return a->password.is_accepted ? is_known_password(a, q) : is_single_secret(q);
+}
+
 static enum auth_reply answer_from_file(struct auth *a, struct wire_answers *ret)
 {
 	struct auth_kbdint *k = &a->kbdint;
 
-	k->file_used = true;
+	k->file_used = k->password_sent = true;
 	if (secret_set(&ret->items[0], a->secrets->password.text, a->secrets->password.length) < 0)
 		return AUTH_REPLY_NOBODY;
 	ret->count = 1;
@@ -70,13 +85,26 @@ static enum auth_reply answer_from_file(struct auth *a, struct wire_answers *ret
 
 static enum auth_reply ask_for_password(struct auth *a, struct wire_answers *ret)
 {
+	struct auth_kbdint *k = &a->kbdint;
 	enum auth_reply reply = auth_ask_secret(&a->question, &a->asker, QUESTION_PASSWORD,
-						a->server, a->kbdint.again, &ret->items[0]);
+						a->server, k->password_is_wrong, &ret->items[0]);
 
 	if (reply == AUTH_REPLY_HERE) {
 		ret->count = 1;
-		a->kbdint.asked_password = true;
+		k->asked_password = k->password_sent = true;
+		k->again &= !k->password_is_wrong;
 	}
+	return reply;
+}
+
+static enum auth_reply ask_person(struct auth *a, struct question *q, struct wire_answers *ret)
+{
+	struct auth_kbdint *k = &a->kbdint;
+	enum auth_reply reply;
+
+	q->again = k->again;
+	reply = auth_question_step(&a->question, &a->asker, q, ret);
+	k->again &= reply != AUTH_REPLY_HERE;
 	return reply;
 }
 
@@ -84,17 +112,18 @@ static enum auth_reply get_answers(struct auth *a, struct question *q, struct wi
 {
 	struct auth_kbdint *k = &a->kbdint;
 
-	if (is_single_secret(q) && a->secrets->password.text && !k->file_used)
+	/* A server that asks again once it has the password goes on. */
+	k->went_on |= k->password_sent;
+	if (is_for_file(a, q))
 		return answer_from_file(a, ret);
-	if (is_the_password(q) && !a->settings->password)
+	if (is_known_password(a, q) && !a->settings->password)
 		return ask_for_password(a, ret);
-	q->again = k->again;
-	return auth_question_step(&a->question, &a->asker, q, ret);
+	return ask_person(a, q, ret);
 }
 
 static void lack(struct auth *a, const struct question *q)
 {
-	enum err_code code = is_the_password(q) ? ERR_PASSWORD : ERR_ANSWER;
+	enum err_code code = is_known_password(a, q) ? ERR_PASSWORD : ERR_ANSWER;
 
 	if (a->kbdint.file_is_refused)
 		auth_lacks(a, ERR_AUTH, "%s does not accept the password in %s", a->server,
@@ -105,6 +134,14 @@ static void lack(struct auth *a, const struct question *q)
 		auth_lacks(a, code, "%s asks for '%.100s'", a->server, q->prompts[0].text);
 }
 
+/* A round that asks nothing. OpenSSH sends an entirely empty one when PAM is content, before it looks whether
+ * the account may be used at all. */
+static void hear(struct auth *a, const struct question *q)
+{
+	if (!*q->name && !*q->instruction)
+		a->kbdint.went_on |= a->kbdint.password_sent;
+}
+
 static void set_answers(struct auth *a, const struct wire_answers *answers)
 {
 	for (size_t i = 0; i < answers->count; i++)
@@ -112,7 +149,6 @@ static void set_answers(struct auth *a, const struct wire_answers *answers)
 					      answers->items[i].text);
 	a->kbdint.is_asking = false;
 	a->kbdint.was_asked = true;
-	a->kbdint.again = false;
 }
 
 /* Each part of the talk says whether it goes on (true) or, in *ret, how the step ends. */
@@ -134,6 +170,8 @@ static bool answer_round(struct auth *a, enum auth_result *ret)
 		return end(AUTH_EXHAUSTED, ret);
 	read_request(session_libssh(a->session), q);
 	snprintf(q->subject, sizeof(q->subject), "%s", a->server);
+	if (q->prompt_count == 0)
+		hear(a, q);
 	switch (q->prompt_count ? get_answers(a, q, &answers) : AUTH_REPLY_HERE) {
 	case AUTH_REPLY_HERE:
 		set_answers(a, &answers);
@@ -174,19 +212,67 @@ static bool begin_round(struct auth *a, enum auth_result *ret, struct err *err)
 	return true;
 }
 
+/* A server that asks on may mean that the password was right, or say no only at the end so that nobody learns
+ * which of the two was wrong. It cannot be known; codes are mistyped and run out every day and passwords
+ * change once a year, so the first time the password is kept and only the rest asked again. The second time in
+ * a row both are. */
+static void judge_password(struct auth *a)
+{
+	struct auth_kbdint *k = &a->kbdint;
+
+	if (!k->password_sent)
+		return;
+	k->doubts += k->went_on;
+	k->password_is_wrong = !k->went_on || (k->doubts == DOUBTS_MAX && !k->file_used);
+	if (k->password_is_wrong)
+		k->doubts = 0;
+	k->file_is_refused |= k->file_used && k->password_is_wrong;
+	k->file_used &= k->password_is_wrong;
+	a->password.is_refused |= k->asked_password;
+}
+
+static void begin_try(struct auth_kbdint *k)
+{
+	k->was_asked = k->password_sent = k->went_on = false;
+}
+
+static void lack_right_answers(struct auth *a, enum err_code code)
+{
+	if (a->settings->password)
+		auth_lacks(a, code, "%s did not accept the answers; the password is that in %s",
+			   a->server, a->settings->password);
+	else
+		auth_lacks(a, code, "%s did not accept the answers", a->server);
+}
+
 /* Once more, if somebody was asked at all. */
 static bool begin_again(struct auth *a, enum auth_result *ret)
 {
 	struct auth_kbdint *k = &a->kbdint;
+	bool was_asked = k->was_asked;
+	enum err_code code = k->asked_password && !k->went_on ? ERR_PASSWORD : ERR_ANSWER;
 
-	a->password.is_refused |= k->asked_password;
-	k->file_is_refused |= k->file_used && k->rounds == 1;
-	if (!k->was_asked || ++k->tries == TRIES_MAX)
+	judge_password(a);
+	begin_try(k);
+	if (!was_asked)
 		return end(AUTH_EXHAUSTED, ret);
-	k->was_asked = false;
 	k->again = true;
 	k->rounds = 0;
-	return true;
+	if (++k->tries < TRIES_MAX)
+		return true;
+	lack_right_answers(a, code);
+	return end(AUTH_EXHAUSTED, ret);
+}
+
+/* Not the end of it: another method is wanted, or this one once more. Rounds and tries go on counting. */
+static void on_partial(struct auth *a)
+{
+	struct auth_kbdint *k = &a->kbdint;
+
+	begin_try(k);
+	k->again = k->asked_password = k->password_is_wrong = k->file_used = false;
+	k->doubts = 0;
+	auth_accepted(a, "keyboard-interactive");
 }
 
 static bool talk(struct auth *a, enum auth_result *ret, struct err *err)
@@ -200,7 +286,7 @@ static bool talk(struct auth *a, enum auth_result *ret, struct err *err)
 		auth_accepted(a, "keyboard-interactive");
 		return end(AUTH_SUCCESS, ret);
 	case SSH_AUTH_PARTIAL:
-		auth_accepted(a, "keyboard-interactive");
+		on_partial(a);
 		return end(AUTH_PARTIAL, ret);
 	case SSH_AUTH_DENIED:
 		return begin_again(a, ret);

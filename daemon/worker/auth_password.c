@@ -29,13 +29,14 @@ static enum auth_result ask_for_it(struct auth *a)
 {
 	struct auth_password *p = &a->password;
 
-	switch (auth_ask_secret(&a->question, &a->asker, QUESTION_PASSWORD, a->server, p->tries > 0,
-				&p->secret)) {
+	switch (auth_ask_secret(&a->question, &a->asker, QUESTION_PASSWORD, a->server,
+				p->refusals > 0, &p->secret)) {
 	case AUTH_REPLY_HERE:
 		return AUTH_SUCCESS;
 	case AUTH_REPLY_NOBODY:
 		auth_lacks(a, ERR_PASSWORD,
-			   p->tries > 0 ? "%s did not accept the password" : "%s wants a password",
+			   p->refusals > 0 ? "%s did not accept the password"
+					   : "%s wants a password",
 			   a->server);
 		return AUTH_EXHAUSTED;
 	default:
@@ -65,8 +66,10 @@ static enum auth_result try_password(struct auth *a, struct err *err)
 	case SSH_AUTH_SUCCESS:
 	case SSH_AUTH_PARTIAL:
 		auth_accepted(a, "password");
+		p->is_accepted = true;
 		return rc == SSH_AUTH_SUCCESS ? AUTH_SUCCESS : AUTH_PARTIAL;
 	case SSH_AUTH_DENIED:
+		p->refusals++;
 		return AUTH_EXHAUSTED;
 	default:
 		return auth_broken(a, err);

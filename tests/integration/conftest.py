@@ -10,6 +10,7 @@ from harness import build, ports, proc
 from harness.beside import Beside
 from harness.keys import Keys
 from harness.lab import Lab, Simple
+from harness.person import Person
 
 
 def pytest_configure(config):
@@ -63,3 +64,9 @@ def simple(lab):
 @pytest.fixture
 def beside(lab):
     return Beside(lab)
+
+
+@pytest.fixture
+def people(lab):
+    """Who runs tunctl on a terminal."""
+    return lambda daemon, *args: lab.keep(Person(daemon, *args))

@@ -5,19 +5,12 @@ import os
 import pathlib
 import signal
 
-import pytest
-
 from harness import client, keys
 from harness.lab import local
-from harness.person import Person, script
+from harness.person import script
 from harness.wait import holds, until
 
 WORDS = "correct horse 7261"
-
-
-@pytest.fixture
-def people(lab):
-    return lambda daemon, *args: lab.keep(Person(daemon, *args))
 
 
 class Case:
