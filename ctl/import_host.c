@@ -51,18 +51,20 @@ static void asked_fini(struct asked *a)
 static int ask(struct ssh_ask *ssh, const char *host, struct asked *a, struct failure *f)
 {
 	const struct ssh_sink sink = { on_put, on_note, a };
-	const struct ssh_question question = { .host = host };
-	struct err err;
+	struct ssh_question q = { .host = host, .sink = &sink };
+	int rc = 0;
 
 	*a = (struct asked){ .entry = json_object(), .forwards = json_object() };
 	if (!a->entry || !a->forwards)
 		return failure_nomem(f);
-	if (ssh_ask_host(ssh, &question, &sink, &err) == 0)
-		return 0;
-	if (err.at.file)
-		return failure_set(f, EXIT_FAILED, err.code, "%s:%u: %s", err.at.file, err.at.line,
-				   err.msg);
-	return failure_set(f, EXIT_FAILED, err.code, "%s", err.msg);
+	ssh_ask_hosts(ssh, &q, 1);
+	if (q.rc < 0 && q.err.at.file)
+		rc = failure_set(f, EXIT_FAILED, q.err.code, "%s:%u: %s", q.err.at.file,
+				 q.err.at.line, q.err.msg);
+	else if (q.rc < 0)
+		rc = failure_set(f, EXIT_FAILED, q.err.code, "%s", q.err.msg);
+	ssh_question_fini(&q);
+	return rc;
 }
 
 /* The names of the jump hosts of entry, without users and ports, in the order they are new in. */

@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,7 +16,7 @@
 #include "lib/str.h"
 #include "lib/util.h"
 
-enum { COMPLAINT_MAX = 4096, CHUNK = 16384 };
+enum { COMPLAINT_MAX = 4096, CHUNK = 16384, FDS = 3 };
 
 /* One of its two outputs. */
 struct stream {
@@ -24,6 +27,7 @@ struct stream {
 };
 
 struct running {
+	struct capture_job *job; /* NULL: nothing runs here */
 	pid_t pid;
 	int pidfd;
 	struct stream out, complaint;
@@ -135,29 +139,6 @@ static int drain(struct stream *s, struct err *err)
 	return 0;
 }
 
-/* Until it has ended. What it left running may keep the pipes open, and is not waited for. */
-static int watch(struct running *r, struct err *err)
-{
-	for (;;) {
-		uint64_t now_ms = monotonic_ms();
-		struct pollfd fds[] = {
-			{ .fd = r->pidfd, .events = POLLIN },
-			{ .fd = r->out.fd, .events = POLLIN },
-			{ .fd = r->complaint.fd, .events = POLLIN },
-		};
-
-		if (now_ms >= r->deadline_ms)
-			return err_set(err, ERR_TIMEOUT, "took too long");
-		if (poll(fds, ARRAY_SIZE(fds), (int)(r->deadline_ms - now_ms)) < 0 &&
-		    errno != EINTR)
-			return err_set_errno(err, ERR_IO, errno, "cannot be watched");
-		if (drain(&r->out, err) < 0 || drain(&r->complaint, err) < 0)
-			return -1;
-		if (fds[0].revents)
-			return 0;
-	}
-}
-
 /* It is a zombie, or will be: until it is waited for its group's number is its own. */
 static int reap(struct running *r, bool ended)
 {
@@ -170,37 +151,145 @@ static int reap(struct running *r, bool ended)
 	return status;
 }
 
-int capture_run(const char *const *argv, const struct capture_limits *limits, struct capture *ret,
-		struct err *err)
+/* What it left running may keep the pipes open, and is not waited for. */
+static void end(struct running *r, bool ended)
 {
-	struct running r = {
-		.pidfd = -1,
-		.out = { .fd = -1, .bytes_max = limits->bytes_max, .strict = true },
-		.complaint = { .fd = -1, .bytes_max = COMPLAINT_MAX },
-		.deadline_ms = monotonic_ms() + limits->time_ms,
-	};
-	int rc = start(&r, argv, err);
+	struct capture_job *job = r->job;
 
-	*ret = (struct capture){ 0 };
-	if (rc == 0)
-		rc = watch(&r, err);
-	if (r.pid > 0)
-		ret->wait_status = reap(&r, rc == 0);
-	if (rc == 0) {
-		ret->out_length = r.out.text.length;
-		ret->out = strbuf_take(&r.out.text);
-		ret->complaint = strbuf_take(&r.complaint.text);
-		if (!ret->out || !ret->complaint)
-			rc = err_nomem(err);
+	if (r->pid > 0)
+		job->said.wait_status = reap(r, ended);
+	job->rc = ended ? 0 : -1;
+	if (ended) {
+		job->said.out_length = r->out.text.length;
+		job->said.out = strbuf_take(&r->out.text);
+		job->said.complaint = strbuf_take(&r->complaint.text);
+		if (!job->said.out || !job->said.complaint)
+			job->rc = err_nomem(&job->err);
 	}
-	closep(&r.pidfd);
-	closep(&r.out.fd);
-	closep(&r.complaint.fd);
-	strbuf_fini(&r.out.text);
-	strbuf_fini(&r.complaint.text);
-	if (rc < 0)
-		capture_fini(ret);
-	return rc;
+	closep(&r->pidfd);
+	closep(&r->out.fd);
+	closep(&r->complaint.fd);
+	strbuf_fini(&r->out.text);
+	strbuf_fini(&r->complaint.text);
+	if (job->rc < 0)
+		capture_fini(&job->said);
+	r->job = NULL;
+}
+
+/* ---- several at a time ---- */
+
+struct capturing {
+	const struct capture_limits *limits;
+	struct running slots[CAPTURE_AT_ONCE_MAX];
+	size_t slot_count;
+	int leash_fd; /* a duplicate: who holds the leash can wait until there is none */
+	bool is_cut;
+	uint64_t deadline_ms; /* for all together */
+};
+
+/* Whether nothing may run any more; then err says why. */
+static bool is_over(const struct capturing *c, struct err *err)
+{
+	if (c->is_cut)
+		return err_set(err, ERR_IO, "was interrupted") < 0;
+	if (monotonic_ms() < c->deadline_ms)
+		return false;
+	err_set(err, ERR_TIMEOUT, "no time is left");
+	err->sys = ETIME;
+	return true;
+}
+
+static void begin(struct capturing *c, struct running *r, struct capture_job *job)
+{
+	*r = (struct running){
+		.job = job,
+		.pidfd = -1,
+		.out = { .fd = -1, .bytes_max = c->limits->bytes_max, .strict = true },
+		.complaint = { .fd = -1, .bytes_max = COMPLAINT_MAX },
+		.deadline_ms = monotonic_ms() + c->limits->time_ms,
+	};
+	job->said = (struct capture){ 0 };
+	job->err = (struct err){ 0 };
+	if (is_over(c, &job->err) || start(r, job->argv, &job->err) < 0)
+		end(r, false);
+}
+
+/* Takes what there is; it has ended, or must, or goes on. */
+static void look_after(struct capturing *c, struct running *r, bool has_ended)
+{
+	struct err *err = &r->job->err;
+
+	if (drain(&r->out, err) < 0 || drain(&r->complaint, err) < 0) {
+		end(r, false);
+	} else if (has_ended) {
+		end(r, true);
+	} else if (is_over(c, err)) {
+		end(r, false);
+	} else if (monotonic_ms() >= r->deadline_ms) {
+		err_set(err, ERR_TIMEOUT, "took too long");
+		end(r, false);
+	}
+}
+
+static int time_left_ms(const struct capturing *c)
+{
+	uint64_t now_ms = monotonic_ms(), until_ms = c->deadline_ms;
+
+	for (size_t i = 0; i < c->slot_count; i++) {
+		if (c->slots[i].job)
+			until_ms = MIN(until_ms, c->slots[i].deadline_ms);
+	}
+	return until_ms > now_ms ? (int)MIN(until_ms - now_ms, (uint64_t)INT_MAX) : 0;
+}
+
+/* Until something happens to one of them. */
+static void watch(struct capturing *c)
+{
+	struct pollfd fds[1 + FDS * CAPTURE_AT_ONCE_MAX];
+	bool has_ended[CAPTURE_AT_ONCE_MAX];
+
+	fds[0] = (struct pollfd){ .fd = c->leash_fd, .events = POLLIN };
+	for (size_t i = 0; i < c->slot_count; i++) {
+		const struct running *r = &c->slots[i];
+		struct pollfd *own = &fds[1 + FDS * i];
+
+		own[0] = (struct pollfd){ .fd = r->job ? r->pidfd : -1, .events = POLLIN };
+		own[1] = (struct pollfd){ .fd = r->job ? r->out.fd : -1, .events = POLLIN };
+		own[2] = (struct pollfd){ .fd = r->job ? r->complaint.fd : -1, .events = POLLIN };
+	}
+	if (poll(fds, 1 + FDS * c->slot_count, time_left_ms(c)) < 0)
+		memset(fds, 0, sizeof(fds)); /* a signal; what is there is there the next time */
+	c->is_cut |= fds[0].revents != 0;
+	for (size_t i = 0; i < c->slot_count; i++)
+		has_ended[i] = fds[1 + FDS * i].revents != 0;
+	for (size_t i = 0; i < c->slot_count; i++) {
+		if (c->slots[i].job)
+			look_after(c, &c->slots[i], has_ended[i]);
+	}
+}
+
+void capture_run(struct capture_job *jobs, size_t count, const struct capture_limits *limits)
+{
+	struct capturing c = {
+		.limits = limits,
+		.slot_count = MIN(MAX(limits->at_once, 1U), (unsigned)CAPTURE_AT_ONCE_MAX),
+		.leash_fd = limits->has_leash ? fcntl(limits->leash_fd, F_DUPFD_CLOEXEC, 0) : -1,
+		.deadline_ms = monotonic_ms() + limits->all_ms,
+	};
+	size_t next = 0, busy;
+
+	c.is_cut = limits->has_leash && c.leash_fd < 0;
+	do {
+		busy = 0;
+		for (size_t i = 0; i < c.slot_count; i++) {
+			while (!c.slots[i].job && next < count)
+				begin(&c, &c.slots[i], &jobs[next++]);
+			busy += c.slots[i].job != NULL;
+		}
+		if (busy > 0)
+			watch(&c);
+	} while (busy > 0);
+	closep(&c.leash_fd);
 }
 
 void capture_fini(struct capture *capture)

@@ -157,6 +157,9 @@ struct config_context {
 	const char *home; /* of the user the daemon runs as; for ~ and default identities */
 	const char *user; /* login name of that user: the default `user` */
 	capture_fn *capture; /* to ask ssh about hosts; NULL: it is not asked */
+	/* Asking ends when this descriptor can be read; the reading then fails (struct capture_limits). */
+	bool has_leash;
+	int leash_fd;
 };
 
 /* Reads FILE and everything it includes; a NULL path is an empty file, for an instance that has none

@@ -162,32 +162,6 @@ static void load_file(struct loader *l, const char *path, const struct node *fro
 	source->open = false;
 }
 
-static void build_tunnels(struct config *config, struct config_reading *r)
-{
-	struct config_listens listens = { 0 };
-	struct config_decoder *d = &r->decoder;
-
-	config_trail_push(d, "tunnels");
-	config_sort_entries(&r->tunnels, d);
-	for (size_t i = 0; i < r->tunnels.count; i++) {
-		const struct config_entry *entry = &r->tunnels.items[i];
-		struct config_tunnel *tunnel;
-
-		config_trail_push(d, entry->name->text);
-		tunnel = config_build_tunnel(config->base, d, entry->name, entry->value);
-		config_trail_pop(d);
-		if (tunnel && config_insert(config, tunnel) < 0) {
-			config_tunnel_free(TAKE(tunnel));
-			config_complain(d, entry->name, "out of memory");
-		}
-		if (tunnel && config_listens_add(&listens, tunnel, entry->value, entry->order) < 0)
-			config_complain(d, entry->name, "out of memory");
-	}
-	config_trail_pop(d);
-	config_listens_check(&listens, d);
-	free(listens.items);
-}
-
 /* One complaint about a file that is not there, not one a host. */
 static void check_ssh_config(struct config_reading *r)
 {
@@ -227,7 +201,7 @@ static struct config *build(struct config_reading *r, const struct config_contex
 	}
 	config->daemon = r->daemon;
 	config_build_hosts(config->base, r);
-	build_tunnels(config, r);
+	config_build_tunnels(config, r);
 	tell_ssh_config(config, &r->decoder);
 	return config;
 }

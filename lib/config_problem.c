@@ -117,6 +117,18 @@ bool problem_is_full(const struct problem_sink *sink)
 	return sink->to->count >= CONFIG_PROBLEMS_MAX;
 }
 
+void problem_forget(struct problem_sink *sink, size_t count, size_t dropped)
+{
+	struct config_problems *to = sink->to;
+
+	while (to->count > count) {
+		to->count--;
+		free(to->items[to->count].file);
+		free(to->items[to->count].message);
+	}
+	sink->dropped = dropped;
+}
+
 struct file_order {
 	const char *const *files;
 	size_t count;

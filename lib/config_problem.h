@@ -27,6 +27,9 @@ size_t problem_count(const struct problem_sink *sink); /* those dropped included
 /* Keeping one more would only count it: no need to find the words. */
 bool problem_is_full(const struct problem_sink *sink);
 
+/* Takes back what was added since both were so many. */
+void problem_forget(struct problem_sink *sink, size_t count, size_t dropped);
+
 /* Sorts by file (in the order of files), line and column, and adds the line about the dropped ones.
  */
 void problem_finish(struct problem_sink *sink, const char *const *files, size_t file_count);

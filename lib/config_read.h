@@ -89,6 +89,11 @@ void config_build_hosts(struct config_base *base, struct config_reading *r);
 /* The tunnel that map describes; NULL: it has mistakes. */
 struct config_tunnel *config_build_tunnel(struct config_base *base, struct config_decoder *d,
 					  const struct node *name, const struct node *map);
+/* config_tunnels.c */
+
+/* All that r has decoded, into config. */
+void config_build_tunnels(struct config *config, struct config_reading *r);
+
 /* config_route.c */
 
 /* The entry of `hosts`; NULL: there is none. */

@@ -33,6 +33,8 @@ struct config_ssh *config_ssh_new(const struct config_context *context, const ch
 	}
 	ssh->is_on = context->capture && strcmp(wanted, "no") != 0;
 	ssh_ask_init(&ssh->ask, context->capture, ssh->file, ssh->home, ssh->user);
+	ssh->ask.limits.has_leash = context->has_leash;
+	ssh->ask.limits.leash_fd = context->leash_fd;
 	return ssh;
 }
 

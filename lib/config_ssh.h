@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hosts that are not in `hosts`, as OpenSSH's own configuration has them: each becomes an entry as if
- * it stood there. Every host is asked for once in a reading, and again in the next one. Private to
- * config*.c.
+ * it stood there. Every host is asked for once in a reading, and again in the next one.
+ *
+ * ssh takes its time, so in a reading questions are gathered: a tunnel that has one waits for the answer
+ * (config_tunnels.c), and all there are by then are asked together. Private to config*.c.
  */
 #pragma once
 
@@ -13,6 +15,9 @@
 struct ssh_host {
 	struct config_host host;
 	char *question; /* "user@host:port" */
+	struct endpoint endpoint; /* the same */
+	const struct node *at; /* where it is named; borrowed while it is_pending */
+	bool is_pending; /* gathered, and not asked yet */
 	json_t *forwards; /* {local: [...], ...} */
 	struct config_problem mistake; /* message NULL: none */
 };
@@ -24,6 +29,8 @@ struct config_ssh {
 	struct ssh_host **hosts;
 	size_t host_count;
 	struct strv notes;
+	bool gathers; /* questions are asked later */
+	bool is_waiting; /* somebody has had no answer, which is yet to come */
 };
 
 /* How ssh_config (of the reading; NULL: not written) wants it. NULL: no memory. */
@@ -47,6 +54,9 @@ struct endpoint config_ssh_question(const struct endpoint *written,
  * mistakes, which have become problems. */
 const struct config_host *config_ssh_find(struct config_ssh *ssh, struct config_decoder *d,
 					  const struct endpoint *question, const struct node *at);
+
+/* Asks all that was gathered; -1: no memory. */
+int config_ssh_ask(struct config_ssh *ssh, struct config_decoder *d);
 
 /* Appends the forwards that ssh has for a host. False after complaining. */
 bool config_ssh_forwards(struct config_ssh *ssh, struct config_decoder *d,

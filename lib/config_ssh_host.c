@@ -17,7 +17,9 @@ enum { HOSTS_MAX = 8192, NOTES_MAX = 256 };
 struct telling {
 	struct config_ssh *ssh;
 	struct ssh_host *host;
+	struct ssh_sink sink;
 	json_t *entry;
+	struct strv notes;
 };
 
 /* The same is noted once, however many tunnels it is about. */
@@ -53,7 +55,7 @@ static int on_note(void *data, const char *text)
 {
 	struct telling *t = data;
 
-	return note(t->ssh, t->host->host.name, text);
+	return t->notes.count < NOTES_MAX ? strv_add(&t->notes, text) : 0;
 }
 
 /* A mistake in a file of ssh's is told where it is, one of ours where the host is named. */
@@ -142,25 +144,63 @@ static bool decode_entry(struct telling *t, struct config_decoder *d, const stru
 }
 
 /* False: no memory. */
-static bool ask(struct config_ssh *ssh, struct config_decoder *d, struct ssh_host *host,
-		const struct endpoint *endpoint, const struct node *at)
+static bool finish(struct telling *t, struct config_decoder *d, const struct ssh_question *q)
 {
-	struct telling t = { ssh, host, json_object() };
-	const struct ssh_sink sink = { on_put, on_note, &t };
-	const struct ssh_question question = {
-		.host = endpoint->host,
-		.user = *endpoint->user ? endpoint->user : NULL,
-		.port = endpoint->port,
-	};
-	struct err err;
-	bool good = t.entry != NULL;
+	struct ssh_host *host = t->host;
 
-	if (good && ssh_ask_host(&ssh->ask, &question, &sink, &err) < 0)
-		good = ssh->ask.is_missing || remember_mistake(host, &err);
-	else if (good)
-		good = decode_entry(&t, d, at);
-	json_decref(t.entry);
+	host->is_pending = false;
+	for (size_t i = 0; i < t->notes.count; i++) {
+		if (note(t->ssh, host->host.name, t->notes.items[i]) < 0)
+			return false;
+	}
+	if (q->rc < 0)
+		return t->ssh->ask.is_missing || remember_mistake(host, &q->err);
+	return decode_entry(t, d, host->at);
+}
+
+/* Of hosts that stand in a row; false: no memory. */
+static bool ask(struct config_ssh *ssh, struct config_decoder *d, struct ssh_host *const *hosts,
+		size_t count)
+{
+	struct telling *tellings = calloc(count, sizeof(*tellings));
+	struct ssh_question *questions = calloc(count, sizeof(*questions));
+	bool good = tellings && questions;
+
+	for (size_t i = 0; good && i < count; i++) {
+		const struct endpoint *e = &hosts[i]->endpoint;
+
+		tellings[i] = (struct telling){ .ssh = ssh, .host = hosts[i] };
+		tellings[i].sink = (struct ssh_sink){ on_put, on_note, &tellings[i] };
+		tellings[i].entry = json_object();
+		questions[i] = (struct ssh_question){ .host = e->host,
+						      .user = *e->user ? e->user : NULL,
+						      .port = e->port,
+						      .sink = &tellings[i].sink };
+		good = tellings[i].entry != NULL;
+	}
+	if (good)
+		ssh_ask_hosts(&ssh->ask, questions, count);
+	for (size_t i = 0; tellings && questions && i < count; i++) {
+		good = good && finish(&tellings[i], d, &questions[i]);
+		json_decref(tellings[i].entry);
+		strv_fini(&tellings[i].notes);
+		ssh_question_fini(&questions[i]);
+	}
+	free(tellings);
+	free(questions);
 	return good;
+}
+
+int config_ssh_ask(struct config_ssh *ssh, struct config_decoder *d)
+{
+	/* What was gathered since the last time stands at the end. */
+	size_t first = ssh->host_count;
+
+	while (first > 0 && ssh->hosts[first - 1]->is_pending)
+		first--;
+	if (first == ssh->host_count)
+		return 0;
+	return ask(ssh, d, ssh->hosts + first, ssh->host_count - first) ? 0 : -1;
 }
 
 /* ---- finding ---- */
@@ -197,9 +237,9 @@ static bool keep(struct config_ssh *ssh, struct ssh_host *host)
 	return true;
 }
 
-/* NULL: no memory. */
+/* Asks now or later. NULL: no memory. */
 static struct ssh_host *learn(struct config_ssh *ssh, struct config_decoder *d,
-			      const struct endpoint *endpoint, char *question,
+			      const struct endpoint *endpoint, const char *question,
 			      const struct node *at)
 {
 	struct ssh_host *host = calloc(1, sizeof(*host));
@@ -209,14 +249,17 @@ static struct ssh_host *learn(struct config_ssh *ssh, struct config_decoder *d,
 	host->question = strdup(question);
 	host->host.name = strdup(endpoint->host);
 	host->forwards = json_object();
+	host->endpoint = *endpoint;
+	host->at = at;
+	host->is_pending = ssh->gathers;
 	if (host->question && host->host.name && host->forwards &&
-	    ask(ssh, d, host, endpoint, at) && keep(ssh, host))
+	    (ssh->gathers || ask(ssh, d, &host, 1)) && keep(ssh, host))
 		return host;
 	ssh_host_free(host);
 	return NULL;
 }
 
-/* What is known of a host, asked for if need be; NULL: nothing, and a mistake is a problem. */
+/* What is known of a host, asked for if need be; NULL: nothing (yet), and a mistake is a problem. */
 static struct ssh_host *know(struct config_ssh *ssh, struct config_decoder *d,
 			     const struct endpoint *endpoint, const struct node *at)
 {
@@ -235,9 +278,13 @@ static struct ssh_host *know(struct config_ssh *ssh, struct config_decoder *d,
 		host = learn(ssh, d, endpoint, question, at);
 	if (!host)
 		config_complain(d, at, "out of memory");
+	else if (host->is_pending)
+		ssh->is_waiting = true;
 	else if (host->mistake.message)
 		complain(d, &host->mistake, at);
-	return host && !host->mistake.message && !ssh->ask.is_missing ? host : NULL;
+	else if (!ssh->ask.is_missing)
+		return host;
+	return NULL;
 }
 
 const struct config_host *config_ssh_find(struct config_ssh *ssh, struct config_decoder *d,

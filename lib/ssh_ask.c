@@ -11,7 +11,7 @@
 #include "lib/endpoint.h"
 #include "lib/util.h"
 
-enum { WORDS_MAX = 14, SSH_PORT = 22, HASH_LENGTH = 40 };
+enum { WORDS_MAX = 14, SSH_PORT = 22, HASH_LENGTH = 40, AT_ONCE = 4, BATCH = 32 };
 
 #define SYSTEM_CONFIG "/etc/ssh/ssh_config"
 #define NOBODY "tunneld.invalid" /* a host that no file is about */
@@ -19,18 +19,20 @@ enum { WORDS_MAX = 14, SSH_PORT = 22, HASH_LENGTH = 40 };
 void ssh_ask_init(struct ssh_ask *ask, capture_fn *run, const char *config, const char *home,
 		  const char *local_user)
 {
-	*ask = (struct ssh_ask){ .run = run,
-				 .config = config,
-				 .home = home,
-				 .local_user = local_user,
-				 .left_ms = SSH_ASK_ALL_MS };
+	*ask = (struct ssh_ask){
+		.run = run,
+		.config = config,
+		.home = home,
+		.local_user = local_user,
+		.left_ms = SSH_ASK_ALL_MS,
+		.limits = { .time_ms = SSH_ASK_MS, .at_once = AT_ONCE, .bytes_max = SSH_OUTPUT_MAX }
+	};
 }
 
 void ssh_ask_fini(struct ssh_ask *ask)
 {
 	ssh_output_fini(&ask->unset);
 	ssh_output_fini(&ask->usual);
-	free(ask->complaint_path);
 	*ask = (struct ssh_ask){ 0 };
 }
 
@@ -40,7 +42,7 @@ static int explain(struct ssh_ask *ask, const struct ssh_question *q, struct err
 		ask->is_missing = true;
 		return err_set(err, ERR_UNSUPPORTED, "ssh is not installed");
 	}
-	if (err->code == ERR_TIMEOUT && ask->left_ms == 0)
+	if (err->code == ERR_TIMEOUT && err->sys == ETIME)
 		return err_set(err, ERR_CONFIG,
 			       "ssh -G took more than %d s for all hosts together; is there a "
 			       "'Match exec' that is slow?",
@@ -53,94 +55,109 @@ static int explain(struct ssh_ask *ask, const struct ssh_question *q, struct err
 	return err_prefix(err, "'ssh -G %s'", q->host);
 }
 
-/* Runs within what is left of the time for all. */
-static int run(struct ssh_ask *ask, const char *const *words, const struct ssh_question *q,
-	       struct capture *ret, struct err *err)
-{
-	struct capture_limits limits = {
-		.time_ms = MIN(ask->left_ms, (unsigned)SSH_ASK_MS),
-		.bytes_max = SSH_OUTPUT_MAX,
-	};
-	uint64_t began_ms = monotonic_ms(), took_ms;
-	int rc;
-
-	if (ask->left_ms == 0) {
-		err_set(err, ERR_TIMEOUT, "no time is left");
-		return explain(ask, q, err);
-	}
-	rc = ask->run(words, &limits, ret, err);
-	took_ms = monotonic_ms() - began_ms;
-	ask->left_ms -= (unsigned)MIN(took_ms, (uint64_t)ask->left_ms);
-	return rc < 0 ? explain(ask, q, err) : 0;
-}
-
 /* What ssh complained about, where it said so. */
-static int complain(struct ssh_ask *ask, const struct capture *said, const struct ssh_question *q,
-		    struct err *err)
+static int complain(const struct capture *said, struct ssh_question *q)
 {
 	unsigned line;
 
-	free(TAKE(ask->complaint_path));
-	ssh_complaint(said->complaint, &ask->complaint_path, &line, err);
-	if (ask->complaint_path) {
-		err->at.file = ask->complaint_path;
-		err->at.line = line;
-		err->at.column = 1;
-		return err_prefix(err, "ssh");
-	}
-	return err_prefix(err, "'ssh -G %s'", q->host);
+	ssh_complaint(said->complaint, &q->complaint_path, &line, &q->err);
+	if (!q->complaint_path)
+		return err_prefix(&q->err, "'ssh -G %s'", q->host);
+	q->err.at.file = q->complaint_path;
+	q->err.at.line = line;
+	q->err.at.column = 1;
+	return err_prefix(&q->err, "ssh");
 }
 
-/* `ssh -G` with a file ("none": without any; NULL: ssh's own). */
-static int ask_with(struct ssh_ask *ask, const char *file, const struct ssh_question *q,
-		    struct ssh_output *ret, struct err *err)
-{
-	const char *words[WORDS_MAX] = { "ssh", "-G" };
-	struct capture said;
+/* One run of `ssh -G`. */
+struct inquiry {
+	const char *words[WORDS_MAX];
 	char port[12];
-	size_t count = 2;
-	int rc;
+};
 
-	snprintf(port, sizeof(port), "%u", q->port);
+/* With a file ("none": without any; NULL: ssh's own). */
+static void put_words(struct inquiry *i, const char *file, const struct ssh_question *q)
+{
+	size_t count = 0;
+
+	snprintf(i->port, sizeof(i->port), "%u", q->port);
+	i->words[count++] = "ssh";
+	i->words[count++] = "-G";
 	if (file) {
-		words[count++] = "-F";
-		words[count++] = file;
+		i->words[count++] = "-F";
+		i->words[count++] = file;
 	}
 	/* Nothing becomes of a ControlPath here; ssh says in it what %C is, which differs by version. */
-	words[count++] = "-oControlPath=%C";
+	i->words[count++] = "-oControlPath=%C";
 	if (q->user) {
-		words[count++] = "-l";
-		words[count++] = q->user;
+		i->words[count++] = "-l";
+		i->words[count++] = q->user;
 	}
 	if (q->port) {
-		words[count++] = "-p";
-		words[count++] = port;
+		i->words[count++] = "-p";
+		i->words[count++] = i->port;
 	}
-	words[count++] = "--";
-	words[count++] = q->host;
-	if (run(ask, words, q, &said, err) < 0)
-		return -1;
-	if (WIFEXITED(said.wait_status) && WEXITSTATUS(said.wait_status) == 0)
-		rc = ssh_output_parse(said.out, said.out_length, ret, err);
+	i->words[count++] = "--";
+	i->words[count++] = q->host;
+	i->words[count] = NULL;
+}
+
+/* Within what is left of the time for all. */
+static void run(struct ssh_ask *ask, struct capture_job *jobs, size_t count)
+{
+	struct capture_limits limits = ask->limits;
+	uint64_t began_ms = monotonic_ms(), took_ms;
+
+	limits.all_ms = ask->left_ms;
+	ask->run(jobs, count, &limits);
+	took_ms = monotonic_ms() - began_ms;
+	ask->left_ms -= (unsigned)MIN(took_ms, (uint64_t)ask->left_ms);
+}
+
+/* What came of a run. */
+static int read_answer(struct ssh_ask *ask, struct capture_job *job, struct ssh_question *q,
+		       struct ssh_output *ret)
+{
+	int rc;
+
+	*ret = (struct ssh_output){ 0 };
+	q->err = job->err;
+	if (job->rc < 0)
+		return explain(ask, q, &q->err);
+	if (WIFEXITED(job->said.wait_status) && WEXITSTATUS(job->said.wait_status) == 0)
+		rc = ssh_output_parse(job->said.out, job->said.out_length, ret, &q->err);
 	else
-		rc = complain(ask, &said, q, err);
-	capture_fini(&said);
+		rc = complain(&job->said, q);
+	capture_fini(&job->said);
 	return rc;
 }
 
 /* What ssh says about a host no file is about, for comparison; once for all hosts. */
 static int know_defaults(struct ssh_ask *ask, struct err *err)
 {
-	static const struct ssh_question nobody = { .host = NOBODY };
-	struct err ignored;
-
-	if (!ask->unset.text && ask_with(ask, "none", &nobody, &ask->unset, err) < 0)
-		return -1;
+	struct ssh_question nobody[] = { { .host = NOBODY }, { .host = NOBODY } };
+	struct inquiry inquiries[ARRAY_SIZE(nobody)];
+	struct capture_job jobs[ARRAY_SIZE(nobody)];
 	/* What comes with the system is no choice of its user's, and not worth a note. */
-	if (!ask->knows_usual && !ask->config && access(SYSTEM_CONFIG, R_OK) == 0)
-		ask_with(ask, SYSTEM_CONFIG, &nobody, &ask->usual, &ignored);
-	ask->knows_usual = true;
-	return 0;
+	bool has_usual = !ask->config && access(SYSTEM_CONFIG, R_OK) == 0;
+	int rc;
+
+	if (ask->unset.text)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(nobody); i++) {
+		put_words(&inquiries[i], i == 0 ? "none" : SYSTEM_CONFIG, &nobody[i]);
+		jobs[i] = (struct capture_job){ .argv = inquiries[i].words };
+	}
+	run(ask, jobs, has_usual ? 2 : 1);
+	rc = read_answer(ask, &jobs[0], &nobody[0], &ask->unset);
+	ssh_output_fini(&ask->usual);
+	if (has_usual)
+		read_answer(ask, &jobs[1], &nobody[1], &ask->usual);
+	*err = nobody[0].err;
+	for (size_t i = 0; i < ARRAY_SIZE(nobody); i++)
+		ssh_question_fini(&nobody[i]);
+	err->at.file = NULL;
+	return rc;
 }
 
 static int put_text(const struct ssh_sink *sink, const char *key, const char *text)
@@ -181,19 +198,54 @@ static int tell(struct ssh_ask *ask, const struct ssh_output *said, const struct
 				    sink);
 }
 
-int ssh_ask_host(struct ssh_ask *ask, const struct ssh_question *question,
-		 const struct ssh_sink *sink, struct err *err)
+/* As many at a time as may be held in memory. */
+static void ask_batch(struct ssh_ask *ask, struct ssh_question *questions, size_t count)
 {
-	struct ssh_output said = { 0 };
-	int rc;
+	struct inquiry inquiries[BATCH];
+	struct capture_job jobs[BATCH];
 
-	if (ask->is_missing)
-		return err_set(err, ERR_UNSUPPORTED, "ssh is not installed");
-	if (know_defaults(ask, err) < 0 || ask_with(ask, ask->config, question, &said, err) < 0)
-		return -1;
-	rc = tell(ask, &said, question, sink);
-	if (rc < 0)
-		err_nomem(err);
-	ssh_output_fini(&said);
-	return rc;
+	for (size_t i = 0; i < count; i++) {
+		put_words(&inquiries[i], ask->config, &questions[i]);
+		jobs[i] = (struct capture_job){ .argv = inquiries[i].words };
+	}
+	run(ask, jobs, count);
+	for (size_t i = 0; i < count; i++) {
+		struct ssh_question *q = &questions[i];
+		struct ssh_output said;
+
+		q->rc = read_answer(ask, &jobs[i], q, &said);
+		if (q->rc == 0 && tell(ask, &said, q, q->sink) < 0)
+			q->rc = err_nomem(&q->err);
+		ssh_output_fini(&said);
+	}
+}
+
+static void fail_all(struct ssh_question *questions, size_t count, const struct err *why)
+{
+	for (size_t i = 0; i < count; i++) {
+		questions[i].rc = -1;
+		questions[i].err = *why;
+	}
+}
+
+void ssh_ask_hosts(struct ssh_ask *ask, struct ssh_question *questions, size_t count)
+{
+	struct err err;
+
+	for (size_t n; count > 0; questions += n, count -= n) {
+		n = MIN(count, (size_t)BATCH);
+		if (ask->is_missing) {
+			err_set(&err, ERR_UNSUPPORTED, "ssh is not installed");
+			fail_all(questions, n, &err);
+		} else if (know_defaults(ask, &err) < 0) {
+			fail_all(questions, n, &err);
+		} else {
+			ask_batch(ask, questions, n);
+		}
+	}
+}
+
+void ssh_question_fini(struct ssh_question *question)
+{
+	free(TAKE(question->complaint_path));
 }

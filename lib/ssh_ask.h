@@ -19,17 +19,22 @@ struct ssh_ask {
 	capture_fn *run;
 	const char *config; /* a file instead of ssh's own; NULL: those */
 	const char *home, *local_user;
+	struct capture_limits limits; /* a leash may be put into it */
 	unsigned left_ms; /* of SSH_ASK_ALL_MS */
 	bool is_missing; /* there is no ssh */
 	struct ssh_output unset; /* what ssh says without any file */
 	struct ssh_output usual; /* and with the system's only; empty: not known */
-	bool knows_usual; /* it was asked for */
-	char *complaint_path; /* err.at.file of the last error */
 };
 
 struct ssh_question {
 	const char *host, *user; /* user NULL: not said */
 	unsigned port; /* 0: not said */
+	const struct ssh_sink *sink;
+
+	/* the answer */
+	int rc;
+	struct err err;
+	char *complaint_path; /* err.at.file, if it names one */
 };
 
 /* The strings are borrowed. */
@@ -37,8 +42,8 @@ void ssh_ask_init(struct ssh_ask *ask, capture_fn *run, const char *config, cons
 		  const char *local_user);
 void ssh_ask_fini(struct ssh_ask *ask);
 
-/* Tells sink what was set for the host: keys of an entry of `hosts`, address included, and forwards.
- * ERR_CONFIG with err->at where ssh found a mistake (valid until the next question); ERR_UNSUPPORTED and
- * is_missing when there is no ssh. */
-int ssh_ask_host(struct ssh_ask *ask, const struct ssh_question *question,
-		 const struct ssh_sink *sink, struct err *err);
+/* Asks about several hosts, a few at a time, and tells the sinks one after the other, in the order of the
+ * questions, what was set: keys of an entry of `hosts`, address included, and forwards. rc -1: ERR_CONFIG
+ * with err.at where ssh found a mistake; ERR_UNSUPPORTED and is_missing when there is no ssh. */
+void ssh_ask_hosts(struct ssh_ask *ask, struct ssh_question *questions, size_t count);
+void ssh_question_fini(struct ssh_question *question);

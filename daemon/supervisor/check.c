@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "lib/capture.h"
 #include "lib/known_hosts.h"
 #include "lib/str.h"
 #include "lib/util.h"
@@ -72,13 +71,11 @@ static void print_authorities(const struct config *config)
 
 bool check_config(const struct load_source *source)
 {
-	struct config_context context = { .system = source->system,
-					  .home = source->home,
-					  .user = source->user,
-					  .capture = capture_run };
+	struct config_context context = load_context(source);
 	struct config_problems problems = { 0 };
 	struct config *config = config_load(source->config, &context, &problems);
 
+	leash_release_signals(source->leash);
 	if (!config) {
 		check_print_problems(&problems);
 		config_problems_fini(&problems);

@@ -10,7 +10,9 @@
 
 int load_source_copy(struct load_source *to, const struct load_source *from)
 {
-	*to = (struct load_source){ .optional = from->optional, .system = from->system };
+	*to = (struct load_source){ .optional = from->optional,
+				    .system = from->system,
+				    .leash = from->leash };
 	to->config = strdup(from->config);
 	to->state_dir = strdup(from->state_dir);
 	to->home = strdup(from->home);
@@ -40,12 +42,19 @@ static void add_problem(struct config_problems *problems, const struct err *err)
 	problems->count = problems->items[0].message ? 1 : 0;
 }
 
+struct config_context load_context(const struct load_source *source)
+{
+	return (struct config_context){ .system = source->system,
+					.home = source->home,
+					.user = source->user,
+					.capture = capture_run,
+					.has_leash = source->leash != NULL,
+					.leash_fd = source->leash ? source->leash->fd : -1 };
+}
+
 void load(const struct load_source *source, struct loaded *ret)
 {
-	struct config_context context = { .system = source->system,
-					  .home = source->home,
-					  .user = source->user,
-					  .capture = capture_run };
+	struct config_context context = load_context(source);
 	struct err err;
 
 	*ret = (struct loaded){ 0 };

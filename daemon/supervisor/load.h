@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "daemon/supervisor/leash.h"
 #include "lib/config.h"
 
 /* Where to read. */
@@ -14,6 +15,7 @@ struct load_source {
 	char *state_dir;
 	bool system;
 	char *home, *user; /* of whom the daemon runs as */
+	struct leash *leash; /* borrowed; of programs that are run meanwhile */
 };
 
 int load_source_copy(struct load_source *to, const struct load_source *from); /* -1: no memory */
@@ -26,6 +28,8 @@ struct loaded {
 	bool is_missing; /* there was no file, and that was allowed */
 };
 
+/* What a configuration is read with; borrowed from source. */
+struct config_context load_context(const struct load_source *source);
 void load(const struct load_source *source, struct loaded *ret);
 void loaded_fini(struct loaded *loaded);
 

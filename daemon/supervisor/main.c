@@ -85,9 +85,14 @@ static void log_loaded(const struct load_source *source, const struct loaded *lo
 static int run(const struct load_source *source, const char *socket_path, bool is_system)
 {
 	struct loaded loaded;
+	struct err err;
 	int status;
 
 	load(source, &loaded);
+	if (leash_settle(source->leash, &err) < 0) {
+		loaded_fini(&loaded);
+		return complain(&err);
+	}
 	if (!loaded.config) {
 		check_print_problems(&loaded.problems);
 		loaded_fini(&loaded);
@@ -123,6 +128,7 @@ static int lock_and_run(const struct load_source *source, const char *socket_pat
 
 static int act(const struct options *o, struct paths *paths)
 {
+	struct leash leash;
 	struct load_source source = {
 		.config = o->config ? (char *)o->config : paths->config,
 		.optional = !o->config && !o->is_system,
@@ -130,11 +136,19 @@ static int act(const struct options *o, struct paths *paths)
 		.system = o->is_system,
 		.home = paths->home,
 		.user = paths->user,
+		.leash = &leash,
 	};
+	struct err err;
+	int status;
 
+	if (leash_open(&leash, &err) < 0)
+		return complain(&err);
 	if (o->mode == MODE_CHECK)
-		return check_config(&source) ? EXIT_OK : EXIT_BROKEN;
-	return lock_and_run(&source, o->socket ? o->socket : paths->socket, o->is_system);
+		status = check_config(&source) ? EXIT_OK : EXIT_BROKEN;
+	else
+		status = lock_and_run(&source, o->socket ? o->socket : paths->socket, o->is_system);
+	leash_close(&leash);
+	return status;
 }
 
 int main(int argc, char **argv)

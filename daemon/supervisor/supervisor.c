@@ -33,6 +33,7 @@ static void stop(struct supervisor *s)
 	systemd_stopping();
 	control_close(&s->control);
 	changes_fini(&s->changes); /* a reload under way must start nothing any more */
+	leash_cut(s->source.leash); /* and what it has started ends */
 	list_remove(&s->log_observer.link); /* that they all end now goes without saying */
 	workers_shut_down(s->workers);
 	/* Who connects now gets a refusal at once instead of a wait for nothing. */

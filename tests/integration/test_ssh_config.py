@@ -275,6 +275,88 @@ def test_an_ssh_that_hangs_does_not_stall_the_supervisor(lab):
     daemon.assert_no_stall()
 
 
+def asked_about_slow(pids):
+    """The ssh that hangs, and what it has started."""
+    until(lambda: pids.exists() and pids.read_text().strip(), 10, "ssh was asked")
+    ssh = int(pids.read_text().split()[0])
+    until(lambda: proc.descendants(ssh), 5, "it waits for its sleep")
+    return [ssh, *proc.descendants(ssh)]
+
+
+def test_an_ssh_that_hangs_ends_with_the_daemon(lab):
+    path, pids = lab.write("ssh.conf", ""), lab.path("pids")
+    daemon = lab.daemon(
+        bare({}, ssh_config=str(path)),
+        args=["--user"],
+        env=stand_in(lab, HANGING_SSH.format(pids=pids)),
+    )
+    adding = subprocess.Popen(
+        [str(build.TUNCTL), "-s", str(daemon.socket), "add", "x", "-L", "1:a:1", "slow"],
+        stderr=subprocess.DEVNULL,
+    )
+    hanging = asked_about_slow(pids)
+    daemon.stop()
+    assert not any(map(proc.is_alive, hanging))
+    assert adding.wait(5) != 0
+
+
+@pytest.mark.parametrize("args", [["--user"], ["--user", "--check"]])
+def test_an_ssh_that_hangs_ends_with_a_daemon_that_starts(lab, args):
+    """SIGTERM ends it as it ends any program, and not alone."""
+    path, pids = lab.write("ssh.conf", ""), lab.path("pids")
+    daemon = lab.daemon(
+        bare({"t": {"host": "slow", "local": "1:a:1"}}, ssh_config=str(path)),
+        start=False,
+        env=stand_in(lab, HANGING_SSH.format(pids=pids)),
+    )
+    process = subprocess.Popen(
+        daemon.command(*args), env=daemon.env, stderr=subprocess.PIPE, text=True
+    )
+    hanging = asked_about_slow(pids)
+    process.terminate()
+    _, complaint = process.communicate(timeout=build.limit(5))
+    assert (process.returncode, complaint) == (-15, "")
+    assert not any(map(proc.is_alive, hanging))
+
+
+SLOW_SSH = """\
+#!/bin/bash
+echo + >> {log}
+sleep 0.0$((RANDOM % 9))
+/usr/bin/ssh "$@"
+code=$?
+echo - >> {log}
+exit $code
+"""
+
+
+def test_many_hosts_are_asked_about_at_a_time(lab):
+    """Four, and what comes of it does not depend on who answers first."""
+    log = lab.path("asked")
+    hosts = "".join(f"Host h{i}\n  ProxyJump j{i % 7}\n  SendEnv N{i}\n" for i in range(40))
+    jumps = "".join(f"Host j{i}\n  ForwardX11 yes\n" for i in range(7))
+    path = lab.write("ssh.conf", hosts + jumps + "Host j3\n  ProxyJump outer\n")
+    tunnels = {f"t{i:02}": {"host": f"h{i}", "local": f"{2000 + i}:a:1"} for i in range(40)}
+    daemon = lab.daemon(
+        lab.config(tunnels, ssh_config=str(path)),
+        start=False,
+        env=stand_in(lab, SLOW_SSH.format(log=log)),
+    )
+    daemon.prefix = ["env", f"PATH={daemon.env['PATH']}"]
+    said = [daemon.check() for _ in range(3)]
+    assert [s.returncode for s in said] == [0, 0, 0]
+    assert said[0].stderr == said[1].stderr == said[2].stderr
+    notes = said[0].stderr.splitlines()
+    assert [n.split("'")[1] for n in notes[:40]] == [f"h{i}" for i in range(40)]
+    assert len(notes) == 47
+    at_once = most = 0
+    for line in log.read_text().split():
+        at_once += 1 if line == "+" else -1
+        most = max(most, at_once)
+    assert 1 < most <= 4 and at_once == 0
+    assert log.read_text().count("+") == 3 * (1 + 40 + 7 + 1)
+
+
 FAKES = {
     "endless": ("#!/bin/sh\nexec yes 'host x'\n", "said more than 262144 bytes"),
     "silent": ("#!/bin/sh\nexit 1\n", "failed and does not say why"),

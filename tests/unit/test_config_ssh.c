@@ -53,8 +53,7 @@ static const char *host_of(const char *const *argv)
 	return *argv;
 }
 
-static int run_ssh(const char *const *argv, const struct capture_limits *limits,
-		   struct capture *ret, struct err *err)
+static int run_one(const char *const *argv, struct capture *ret, struct err *err)
 {
 	const char *host = host_of(argv), *says = NULL, *complaint = "";
 
@@ -79,6 +78,12 @@ static int run_ssh(const char *const *argv, const struct capture_limits *limits,
 	ret->complaint = strdup(complaint);
 	ret->wait_status = says ? 0 : 255 << 8;
 	return 0;
+}
+
+static void run_ssh(struct capture_job *jobs, size_t count, const struct capture_limits *limits)
+{
+	for (size_t i = 0; i < count; i++)
+		jobs[i].rc = run_one(jobs[i].argv, &jobs[i].said, &jobs[i].err);
 }
 
 static int setup(void **state)

@@ -32,8 +32,8 @@ static bool is_about_nobody(const char *const *argv)
 	return *argv != NULL;
 }
 
-static int run_fake(const char *const *argv, const struct capture_limits *limits,
-		    struct capture *ret, struct err *err)
+static int run_one(const char *const *argv, const struct capture_limits *limits,
+		   struct capture *ret, struct err *err)
 {
 	const char *out =
 		is_about_nobody(argv) ? "user me\nhostname tunneld.invalid\nport 22\n" : fake.said;
@@ -41,7 +41,13 @@ static int run_fake(const char *const *argv, const struct capture_limits *limits
 	for (size_t i = 0; argv[i]; i++)
 		strbuf_addf(&fake.calls, "%s%s", i ? " " : "", argv[i]);
 	strbuf_add(&fake.calls, "|");
-	assert_true(limits->time_ms <= SSH_ASK_MS);
+	assert_int_equal(limits->time_ms, SSH_ASK_MS);
+	assert_true(limits->all_ms <= SSH_ASK_ALL_MS && limits->at_once == 4);
+	if (limits->all_ms == 0) {
+		err_set(err, ERR_TIMEOUT, "x");
+		err->sys = ETIME;
+		return -1;
+	}
 	*ret = (struct capture){ 0 };
 	if (fake.fails && !is_about_nobody(argv)) {
 		err_set(err, fake.fails, "x");
@@ -53,6 +59,12 @@ static int run_fake(const char *const *argv, const struct capture_limits *limits
 	ret->complaint = strdup(fake.complaint ? fake.complaint : "");
 	ret->wait_status = is_about_nobody(argv) ? 0 : fake.status << 8;
 	return 0;
+}
+
+static void run_fake(struct capture_job *jobs, size_t count, const struct capture_limits *limits)
+{
+	for (size_t i = 0; i < count; i++)
+		jobs[i].rc = run_one(jobs[i].argv, limits, &jobs[i].said, &jobs[i].err);
 }
 
 static int on_put(void *data, const char *key, json_t *value)
@@ -70,6 +82,7 @@ struct asking {
 	json_t *told;
 	struct ssh_sink sink;
 	struct err err;
+	char *complaint_path;
 };
 
 static void begin(struct asking *a)
@@ -83,15 +96,20 @@ static void begin(struct asking *a)
 static void end(struct asking *a)
 {
 	json_decref(a->told);
+	free(a->complaint_path);
 	ssh_ask_fini(&a->ask);
 	strbuf_fini(&fake.calls);
 }
 
 static int question(struct asking *a, const char *host, const char *user, unsigned port)
 {
-	const struct ssh_question q = { host, user, port };
+	struct ssh_question q = { .host = host, .user = user, .port = port, .sink = &a->sink };
 
-	return ssh_ask_host(&a->ask, &q, &a->sink, &a->err);
+	ssh_ask_hosts(&a->ask, &q, 1);
+	a->err = q.err;
+	free(a->complaint_path);
+	a->complaint_path = q.complaint_path;
+	return q.rc;
 }
 
 static const char *text_of(const struct asking *a, const char *key)
@@ -136,6 +154,38 @@ static void test_hash(void **state)
 	assert_int_equal(question(&a, "db", NULL, 0), 0);
 	assert_null(text_of(&a, "identity"));
 	assert_non_null(strstr(text_of(&a, "notes"), "IdentityFile ~/%C: a token"));
+	end(&a);
+}
+
+/* Many are asked about in their order, whatever the size of a batch, and each has its own answer. */
+static void test_many(void **state)
+{
+	enum { MANY = 100 };
+	struct ssh_question questions[MANY];
+	char names[MANY][8];
+	json_t *notes;
+	struct asking a;
+
+	begin(&a);
+	for (size_t i = 0; i < MANY; i++) {
+		snprintf(names[i], sizeof(names[i]), "h%zu", i);
+		questions[i] = (struct ssh_question){ .host = names[i], .sink = &a.sink };
+	}
+	fake.said = "hostname x\nport 22\nuser me\nidentityfile ~/%T\n";
+	ssh_ask_hosts(&a.ask, questions, MANY);
+	notes = json_object_get(a.told, "notes");
+	assert_int_equal(json_array_size(notes), MANY);
+	for (size_t i = 0; i < MANY; i++) {
+		assert_int_equal(questions[i].rc, 0);
+		ssh_question_fini(&questions[i]);
+	}
+	for (size_t i = 0, from = 0; i < MANY; i++) {
+		CLEANUP(freep) char *call = str_printf("-- h%zu|", i);
+		const char *at = strstr(fake.calls.data + from, call);
+
+		assert_non_null(at);
+		from = (size_t)(at - fake.calls.data);
+	}
 	end(&a);
 }
 
@@ -198,7 +248,7 @@ static void test_budget(void **state)
 	assert_int_equal(question(&a, "db", NULL, 0), -1);
 	assert_int_equal(a.err.code, ERR_CONFIG);
 	assert_non_null(strstr(a.err.msg, "for all hosts together"));
-	assert_null(fake.calls.data);
+	strbuf_fini(&fake.calls);
 	a.ask.left_ms = 1000;
 	a.ask.is_missing = true;
 	assert_int_equal(question(&a, "db", NULL, 0), -1);
@@ -210,9 +260,9 @@ static void test_budget(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_words),   cmocka_unit_test(test_hash),
-		cmocka_unit_test(test_mistake), cmocka_unit_test(test_failures),
-		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_words),    cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_many),     cmocka_unit_test(test_mistake),
+		cmocka_unit_test(test_failures), cmocka_unit_test(test_budget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
