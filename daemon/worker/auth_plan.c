@@ -150,8 +150,8 @@ static void add_agent_key(struct auth_plan *plan, const struct auth_plan_input *
 
 	if (!can_offer(key->blob) || certificate_is(key->blob) || (from->identities_only && !id))
 		return;
-	/* A file that needs nobody does not need the agent either. */
-	if (id && !needs_agent(id))
+	/* A file that needs nobody does not need the agent either; one that is broken does. */
+	if (id && id->kind == IDENTITY_KEY)
 		c.agent_key = NULL;
 	c.identity = id;
 	add(plan, &c);
@@ -191,7 +191,7 @@ static void add_certificate(struct auth_plan *plan, const struct auth_plan_input
 
 	if (!can_offer(c.blob))
 		return;
-	if (!c.identity || needs_agent(c.identity)) {
+	if (!c.identity || c.identity->kind != IDENTITY_KEY) {
 		c.agent_key = find_agent_key(from->agent_keys, cert->key);
 		if (!c.agent_key)
 			c.agent_key = find_agent_key(from->agent_keys, c.blob);

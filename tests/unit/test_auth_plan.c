@@ -21,7 +21,8 @@
 
 /*
  * identities: words "ka" a private key, "ea" an encrypted one, "ua" an encrypted one whose public half
- *             is not seen, "pa" only the public half, "x" that cannot be used, "agent"
+ *             is not seen, "pa" only the public half, "x" that cannot be used, "xa" one that still
+ *             shows its public half, "agent"
  * certs:      "a": a certificate for key a in a file
  * agent:      "a" key a, "Ca" a certificate for it, "da" of a kind that nobody takes
  * plan:       "a" by its file, "@a" by the agent; "/c" after it: with its certificate in a file;
@@ -34,6 +35,8 @@ static const struct {
 	{ "files in their order", "kb ka", "", "", "b a", "" },
 	{ "the same twice", "ka ka", "", "", "a", "" },
 	{ "what cannot be used", "x ka", "", "", "a", "" },
+	{ "what cannot be used, but the agent has it", "xa agent", "", "a b", "@a @b", "" },
+	{ "its certificate too", "agent xa", "a", "a", "@a/c @a", "" },
 	{ "an agent nobody named", "ka", "", "a b", "a", "" },
 	{ "agent alone", "agent", "", "b a", "@b @a", "" },
 	{ "agent, then files", "agent ka", "", "b", "@b a", "" },
@@ -111,9 +114,9 @@ static void add_identity(struct world *w, const char *word)
 		return;
 	default:
 		id->kind = IDENTITY_FAILED;
-		return;
+		break;
 	}
-	if (word[0] == 'u')
+	if (word[0] == 'u' || word[1] == '\0')
 		return;
 	blob = make_blob(w, "ssh-ed25519", word[1]);
 	id->blob = (unsigned char *)blob.data;
