@@ -4,6 +4,7 @@
  * start or was broken, 2 usage.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -151,6 +152,18 @@ static int act(const struct options *o, struct paths *paths)
 	return status;
 }
 
+/* The numbers of those that are closed would go to files and sockets of ours, and what is written there
+ * (the log, a worker's last words) into one of them. */
+static void open_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	closep(&fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
@@ -158,6 +171,7 @@ int main(int argc, char **argv)
 	struct err err;
 	int status;
 
+	open_standard_descriptors();
 	secret_protect_process();
 	if (options_parse(argc, argv, geteuid() == 0, &options, &err) < 0)
 		return complain(&err);

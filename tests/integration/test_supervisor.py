@@ -348,6 +348,16 @@ def test_an_add_that_cannot_be_kept_is_not_made(lab):
     assert house.daemon.tunnels() == {}
 
 
+def test_started_without_standard_descriptors(lab):
+    """Their numbers would go to files and sockets of ours, and the log into one of them."""
+    house = House(lab, {"t": at(lab.port())}, start=False)
+    house.daemon.prefix = ["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-']
+    house.daemon.start()
+    house.daemon.wait_state("t", "up")
+    for pid in [house.daemon.pid, *house.workers()]:
+        assert {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3)} == {"/dev/null"}
+
+
 def test_stopped_while_a_client_waits(lab):
     house = House(lab, {"t": at(lab.port())}, "mute")
     with Client(house.daemon.socket) as wire:
