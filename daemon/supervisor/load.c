@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/common/log.h"
 #include "daemon/supervisor/state_dir.h"
 
 int load_source_copy(struct load_source *to, const struct load_source *from)
@@ -73,6 +74,23 @@ void loaded_fini(struct loaded *loaded)
 	config_free(TAKE(loaded->config));
 	config_problems_fini(&loaded->problems);
 	strv_fini(&loaded->warnings);
+}
+
+void load_log_notes(const struct config *config, const struct config *before)
+{
+	const struct strv *notes = &config->notes;
+	const char *unread = config->unread;
+
+	if (unread && !(before && streq(unread, before->unread)))
+		log_info("ssh is not installed, so %s was not read", unread);
+	if (notes->count == 0 || (before && strv_equal(notes, &before->notes)))
+		return;
+	if (notes->count == 1)
+		log_info("ssh's configuration: %s", notes->items[0]);
+	else
+		log_info("ssh's configuration has %zu settings that mean nothing here; the first: "
+			 "%s; 'tunneld --check' lists all",
+			 notes->count, notes->items[0]);
 }
 
 void load_summarize(const struct config_problems *problems, struct err *ret)

@@ -33,5 +33,9 @@ struct config_context load_context(const struct load_source *source);
 void load(const struct load_source *source, struct loaded *ret);
 void loaded_fini(struct loaded *loaded);
 
+/* What OpenSSH's configuration says in vain goes into the log, in one line. NULL before: none was in force;
+ * else what it had as well is not said again. */
+void load_log_notes(const struct config *config, const struct config *before);
+
 /* "3 problems; the first: FILE:3:5: ..."; the whole of a single one. */
 void load_summarize(const struct config_problems *problems, struct err *ret);

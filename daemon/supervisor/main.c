@@ -77,6 +77,7 @@ static void log_loaded(const struct load_source *source, const struct loaded *lo
 {
 	for (size_t i = 0; i < loaded->warnings.count; i++)
 		log_warning("%s", loaded->warnings.items[i]);
+	load_log_notes(loaded->config, NULL);
 	if (loaded->is_missing)
 		log_info("no configuration yet; it would be read from %s, and tunctl add works "
 			 "without one",

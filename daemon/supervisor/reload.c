@@ -180,8 +180,10 @@ static json_t *begin_report(const struct supervisor *s, const struct config_diff
 static void succeed(struct supervisor *s, struct change *c, struct reload *r,
 		    const struct config_diff *diff)
 {
-	json_t *report = begin_report(s, diff);
+	json_t *report;
 
+	load_log_notes(r->loaded.config, s->config);
+	report = begin_report(s, diff);
 	apply(s, r, diff);
 	for (size_t i = 0; i < r->loaded.warnings.count; i++)
 		log_warning("reload: %s", r->loaded.warnings.items[i]);

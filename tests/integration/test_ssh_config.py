@@ -437,6 +437,38 @@ def test_notes_do_not_fail_a_check(lab):
     assert len(notes) == 4
 
 
+def test_notes_are_in_the_log_once(lab):
+    """At the start, and again only when there are others; one line, however many there are."""
+    server, port = lab.sshd(), lab.port()
+    noted = ["RemoteCommand sleep 5", "ForwardX11 yes"]
+    path = lab.write("ssh.conf", entry("db", server, lab, *noted))
+    config = bare({"t": {"host": "db", "local": local(port, 1)}}, ssh_config=str(path))
+    daemon = lab.daemon(config, args=["--user"])
+
+    def lines():
+        return [line for line in daemon.log.splitlines() if "ssh's configuration" in line]
+
+    def reload():
+        offset = len(daemon.log)
+        daemon.ctl("reload", check=0)
+        daemon.wait_log("reloaded ", offset=offset)  # which is said after the notes
+
+    (first,) = lines()
+    assert "has 2 settings that mean nothing here; the first: host 'db': " in first
+    assert first.endswith("; 'tunneld --check' lists all")
+    config["tunnels"]["t"]["tags"] = ["x"]
+    daemon.write(config)
+    reload()
+    assert lines() == [first]
+    lab.write("ssh.conf", entry("db", server, lab, "ForwardX11 yes"))
+    reload()
+    assert len(lines()) == 2
+    assert "ssh's configuration: host 'db': ForwardX11 yes: no command runs" in lines()[1]
+    lab.write("ssh.conf", entry("db", server, lab))
+    reload()
+    assert len(lines()) == 2
+
+
 def test_what_the_system_says_is_not_noted(lab):
     """Debian's /etc/ssh/ssh_config sends the locale; nobody chose that."""
     daemon = lab.daemon(lab.config({"t": {"host": "h", "local": "1:a:1"}}), start=False)
