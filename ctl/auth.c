@@ -65,6 +65,37 @@ static void add_line(struct strbuf *to, const char *text)
 		strbuf_add(to, "\n");
 }
 
+/* "db: hop 1 of 2, admin@bastion:22 says" */
+static void add_speaker(struct strbuf *to, const struct dialog *d, const json_t *speech,
+			const char *does)
+{
+	const char *hop = get_text(speech, "hop");
+
+	strbuf_addf(to, "%s: %s%s%s%s\n", d->name, hop, *hop ? ", " : "",
+		    get_text(speech, "server"), does);
+}
+
+/* Not on standard output, which is for the verdict. */
+static void tell_notices(struct dialog *d, const json_t *notices)
+{
+	json_t *notice;
+	size_t i;
+
+	json_array_foreach (notices, i, notice) {
+		struct strbuf text = { 0 };
+		CLEANUP(freep) char *said = NULL;
+
+		add_speaker(&text, d, notice, " says");
+		add_line(&text, get_text(notice, "name"));
+		add_line(&text, get_text(notice, "instruction"));
+		said = strbuf_take(&text);
+		if (said && d->prompter.tty < 0 && !d->ctl->json)
+			fputs(said, stderr);
+		else if (said)
+			prompter_say(&d->prompter, said);
+	}
+}
+
 /* Who asks what, as far as the prompts do not say so themselves. */
 static char *introduction(const struct dialog *d, const json_t *question)
 {
@@ -75,8 +106,7 @@ static char *introduction(const struct dialog *d, const json_t *question)
 	if (json_is_true(json_object_get(question, "again")))
 		strbuf_addf(&text, "%s: that was not right; once more\n", d->name);
 	if (*hop || is_server)
-		strbuf_addf(&text, "%s: %s%s%s%s\n", d->name, hop, *hop ? ", " : "",
-			    get_text(question, "server"), is_server ? " asks" : "");
+		add_speaker(&text, d, question, is_server ? " asks" : "");
 	add_line(&text, get_text(question, "name"));
 	add_line(&text, get_text(question, "instruction"));
 	return strbuf_take(&text);
@@ -190,6 +220,7 @@ static void take_news(struct dialog *d, const json_t *reply)
 
 	json_decref(d->tunnel);
 	d->tunnel = json_incref(tunnel);
+	tell_notices(d, json_object_get(reply, "notices"));
 	if (is_news && d->ctl->narrate && strcmp(get_text(tunnel, "state"), "backoff") == 0)
 		wait_print_progress(tunnel, stderr, "");
 }

@@ -49,7 +49,9 @@
  *   connected       {call, error?}
  *   question        {call, tunnel, route, hop, kind, again, subject, name, instruction, prompts}
  *                                                     what has to be said before a server lets us
- *                                                     in; the call's number is the worker's own
+ *                                                     in; the call's number is the worker's own;
+ *                                                     keyboard-interactive without prompts: the
+ *                                                     server only says something, no answer
  *   question-cancel {call}                            no answer is wanted any more
  *   forward-removed {tunnel, forward}                 the worker's copies of its sockets are closed,
  *                                                     and the server has been told not to listen

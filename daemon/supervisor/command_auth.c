@@ -51,10 +51,11 @@ static bool is_settled(const struct tunnel *t)
 	return tunnel_state_is_settled(t->state) && (t->state != TUNNEL_STOPPED || !t->wanted);
 }
 
-static json_t *reply_of(const struct auth *a, const struct tunnel *t)
+static json_t *reply_of(struct auth *a, const struct tunnel *t)
 {
-	return json_pack("{s:o, s:o}", "tunnel", snapshot_tunnel(t), "question",
-			 attendant_question(&a->attendant));
+	return json_pack("{s:o, s:o, s:o}", "tunnel", snapshot_tunnel(t), "question",
+			 attendant_question(&a->attendant), "notices",
+			 attendant_take_notices(&a->attendant));
 }
 
 static bool lacks_an_answer(const struct tunnel *t)

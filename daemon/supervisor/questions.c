@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/common/log.h"
 #include "daemon/common/wire_question.h"
 #include "daemon/common/wire.h"
 #include "daemon/supervisor/wanted_secrets.h"
@@ -149,6 +150,36 @@ static void handle_asked(struct questions *qs, struct asked *asked, const struct
 		ask_somebody(qs, asked, t->id);
 }
 
+/* ---- what servers only say ---- */
+
+static void add_notice(struct attendant *a, const struct asked *said)
+{
+	json_t *notice = json_pack("{s:s, s:o, s:s, s:s}", "server", said->server, "hop",
+				   said->hop[0] ? json_string(said->hop) : json_null(), "name",
+				   said->q.name, "instruction", said->q.instruction);
+
+	if (!a->notices)
+		a->notices = json_array();
+	if (json_array_size(a->notices) == NOTICES_MAX)
+		json_array_remove(a->notices, 0);
+	json_array_append_new(a->notices, notice);
+	a->on_question(a);
+}
+
+static void handle_said(struct questions *qs, struct asked *said, const struct tunnel *t)
+{
+	const struct question *q = &said->q;
+	struct attendant *a = t ? find_attendant(qs, t->id) : NULL;
+
+	if (!t || t->worker != said->worker || !look_up(said, t->spec))
+		return;
+	log_info("%s: %s%s%s says: %s%s%s", t->name, said->hop, said->hop[0] ? ", " : "",
+		 said->server, q->name, q->name[0] && q->instruction[0] ? ": " : "",
+		 q->instruction);
+	if (a)
+		add_notice(a, said);
+}
+
 static int handle_question(struct questions *qs, struct worker *w, json_t *message, struct err *err)
 {
 	struct asked asked = { .worker = w };
@@ -158,7 +189,10 @@ static int handle_question(struct questions *qs, struct worker *w, json_t *messa
 		return -1;
 	if (tunnel == 0 || tunnel > qs->tunnels->last_id)
 		return err_set(err, ERR_PROTOCOL, "it asks for a tunnel it does not have");
-	handle_asked(qs, &asked, tunnels_find_id(qs->tunnels, tunnel));
+	if (question_answers(&asked.q) == 0)
+		handle_said(qs, &asked, tunnels_find_id(qs->tunnels, tunnel));
+	else
+		handle_asked(qs, &asked, tunnels_find_id(qs->tunnels, tunnel));
 	return 0;
 }
 
@@ -238,6 +272,7 @@ void questions_leave(struct attendant *a)
 	refuse_asked(a);
 	free(TAKE(a->asked));
 	strv_fini(&a->kept);
+	json_decref(TAKE(a->notices));
 	loop_timer_close(&a->patience);
 	list_remove(&a->link);
 	a->owner = NULL;
@@ -276,6 +311,11 @@ json_t *attendant_question(const struct attendant *a)
 			 asked->hop[0] ? json_string(asked->hop) : json_null(), "name",
 			 asked->q.name, "instruction", asked->q.instruction, "again",
 			 (int)asked->q.again, "prompts", snapshot_prompts(asked));
+}
+
+json_t *attendant_take_notices(struct attendant *a)
+{
+	return a->notices ? TAKE(a->notices) : json_array();
 }
 
 static void keep_answer(struct questions *qs, struct attendant *a, json_t *answers)

@@ -18,6 +18,8 @@ struct asked;
 struct questions;
 struct worker;
 
+enum { NOTICES_MAX = 8 }; /* that wait to be told; the last ones */
+
 /* A person at a tunnel; embedded in the call. {0} attends to nothing. */
 struct attendant {
 	struct list link; /* questions.attendants */
@@ -28,8 +30,9 @@ struct attendant {
 	bool has_answered; /* the last question, so that `again` is about this person's answer */
 	unsigned wrong; /* answers in a row */
 	struct strv kept; /* subjects of what this person has told us */
+	json_t *notices; /* []Notice, what servers have said; NULL: nothing; owned */
 	struct loop_timer patience;
-	/* Something else is asked, or nothing any more. */
+	/* Something else is asked, or nothing any more, or something was said. */
 	void (*on_question)(struct attendant *a);
 };
 
@@ -57,6 +60,8 @@ void questions_leave(struct attendant *a); /* what is asked has no answer then *
 
 /* What is asked, as the control socket says it; null: nothing. */
 json_t *attendant_question(const struct attendant *a);
+/* What was said since the last call, for the same. */
+json_t *attendant_take_notices(struct attendant *a);
 /* -1 with err: that is not asked (any more), or these are no answers to it. */
 int questions_answer(struct questions *qs, const struct tunnel *t, uint64_t id, json_t *answers,
 		     struct err *err);

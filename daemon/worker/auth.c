@@ -121,6 +121,7 @@ static enum step fail_refused(struct auth *a, struct err *err)
 		auth_explain_keys(a, err);
 	if (err->code == ERR_AUTH && is_asking)
 		err_append(err, "; or give it a password (tunctl auth)");
+	auth_explain_said(a, err);
 	return STEP_FAIL;
 }
 

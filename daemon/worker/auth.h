@@ -93,6 +93,7 @@ struct auth {
 	bool is_trying;
 	const char *accepted; /* what was, for people; borrowed */
 	struct err lacking; /* what might have helped, first of all */
+	char said[256]; /* by the server, and by nobody asked for; safe to print */
 
 	struct auth_question question; /* one at a time, of any method */
 	struct auth_password password;
@@ -132,6 +133,8 @@ enum auth_result auth_publickey_step(struct auth *a, struct err *err);
 void auth_publickey_fini(struct auth *a);
 /* auth_explain.c: why no key was of use */
 void auth_explain_keys(const struct auth *a, struct err *err);
+/* What the server has said may be the reason. */
+void auth_explain_said(const struct auth *a, struct err *err);
 /* The session has ended because of err: if the server had enough of our keys, say how many. */
 void auth_explain_end(const struct auth *a, struct err *err);
 /* "/home/me/.ssh/id_rsa", "agent: SHA256:... me@here", each "with CERTIFICATE". */

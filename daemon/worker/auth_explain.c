@@ -186,6 +186,12 @@ void auth_explain_keys(const struct auth *a, struct err *err)
 	explain_certificates(a, err);
 }
 
+void auth_explain_said(const struct auth *a, struct err *err)
+{
+	if (a->said[0])
+		err_append(err, "; it said: %s", a->said);
+}
+
 void auth_explain_end(const struct auth *a, struct err *err)
 {
 	const struct auth_publickey *p = &a->publickey;

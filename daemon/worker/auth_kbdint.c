@@ -136,10 +136,18 @@ static void lack(struct auth *a, const struct question *q)
 
 /* A round that asks nothing. OpenSSH sends an entirely empty one when PAM is content, before it looks whether
  * the account may be used at all. */
-static void hear(struct auth *a, const struct question *q)
+static void hear(struct auth *a, struct question *q)
 {
-	if (!*q->name && !*q->instruction)
+	char text[2 * QUESTION_TEXT_MAX + 2];
+
+	if (!*q->name && !*q->instruction) {
 		a->kbdint.went_on |= a->kbdint.password_sent;
+		return;
+	}
+	snprintf(text, sizeof(text), "%s%s%s", q->name, *q->name && *q->instruction ? ": " : "",
+		 q->instruction);
+	str_escape(a->said, sizeof(a->said), text, strlen(text));
+	auth_question_tell(&a->asker, q);
 }
 
 static void set_answers(struct auth *a, const struct wire_answers *answers)
@@ -148,7 +156,7 @@ static void set_answers(struct auth *a, const struct wire_answers *answers)
 		ssh_userauth_kbdint_setanswer(session_libssh(a->session), (unsigned)i,
 					      answers->items[i].text);
 	a->kbdint.is_asking = false;
-	a->kbdint.was_asked = true;
+	a->kbdint.was_asked |= answers->count > 0;
 }
 
 /* Each part of the talk says whether it goes on (true) or, in *ret, how the step ends. */
@@ -272,6 +280,7 @@ static void on_partial(struct auth *a)
 	begin_try(k);
 	k->again = k->asked_password = k->password_is_wrong = k->file_used = false;
 	k->doubts = 0;
+	a->said[0] = '\0';
 	auth_accepted(a, "keyboard-interactive");
 }
 

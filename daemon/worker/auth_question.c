@@ -57,6 +57,14 @@ enum auth_reply auth_question_step(struct auth_question *aq, const struct auth_a
 	return AUTH_REPLY_NOBODY;
 }
 
+void auth_question_tell(const struct auth_asker *asker, struct question *q)
+{
+	q->route = asker->route;
+	q->hop = asker->hop;
+	if (asker->tunnel != 0)
+		inquiry_tell(asker->inquiries, asker->tunnel, q);
+}
+
 bool auth_question_is_pending(const struct auth_question *aq)
 {
 	return inquiry_is_open(&aq->inquiry);

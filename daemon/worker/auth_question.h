@@ -35,6 +35,8 @@ struct auth_question {
  * as the question wants; wire_answers_fini() by the caller. */
 enum auth_reply auth_question_step(struct auth_question *aq, const struct auth_asker *asker,
 				   struct question *q, struct wire_answers *ret);
+/* A person should read what the server says, if there is one. */
+void auth_question_tell(const struct auth_asker *asker, struct question *q);
 bool auth_question_is_pending(const struct auth_question *aq); /* asked, and not answered */
 void auth_question_fini(struct auth_question *aq); /* whatever comes is not wanted any more */
 

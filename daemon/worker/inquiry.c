@@ -17,6 +17,11 @@ int inquiry_open(struct inquiries *is, struct inquiry *i, uint64_t tunnel, const
 	return 0;
 }
 
+void inquiry_tell(struct inquiries *is, uint64_t tunnel, const struct question *q)
+{
+	report_question(is->report, ++is->last_call, tunnel, q);
+}
+
 bool inquiry_is_open(const struct inquiry *i)
 {
 	return i->owner;

@@ -29,6 +29,8 @@ void inquiries_init(struct inquiries *is, struct report *report);
 /* -1: it could not be sent. on_answer and data are set by the caller. */
 int inquiry_open(struct inquiries *is, struct inquiry *i, uint64_t tunnel,
 		 const struct question *q);
+/* The server says something (q: without prompts), and nothing is asked. */
+void inquiry_tell(struct inquiries *is, uint64_t tunnel, const struct question *q);
 bool inquiry_is_open(const struct inquiry *i);
 void inquiry_close(struct inquiry *i); /* no answer is wanted any more; {0} is fine */
 

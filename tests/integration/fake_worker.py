@@ -176,7 +176,10 @@ class Worker:
             about = {"type": "question", "tunnel": self.asking, "call": self.asked}
             question = QUESTION | about | self.questions.pop(0)
             self.asked += 1
-            self.unanswered += 1 if question["type"] == "question" else -1
+            if question["type"] != "question":  # question-cancel
+                self.unanswered -= 1
+            elif question["prompts"] or question["kind"] != "keyboard-interactive":
+                self.unanswered += 1
             hasty = question.pop("hasty", False)
             self.line.send(json.dumps(question).encode())
             if not hasty:

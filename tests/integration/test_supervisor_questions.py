@@ -30,10 +30,11 @@ class Asking(House):
 
     def attend(self, *answers, only=None):
         """What was asked, answered in this order; only: a prompt, others are not answered."""
-        answers, asked, last = list(answers), [], None
+        answers, asked, last, self.notices = list(answers), [], None, []
         with Client(self.daemon.socket) as client:
             for reply in client.stream(f"{MANAGER}.Auth", name="t"):
                 question, last = reply["question"], reply["tunnel"]["state"]
+                self.notices += reply["notices"]
                 if not question or question in asked:
                     continue
                 asked.append(question)
@@ -96,6 +97,31 @@ def test_three_wrong_answers_end_it(lab):
 def interactive(text, **more):
     prompts = [{"text": text, "echo": False}]
     return {"kind": "keyboard-interactive", "prompts": prompts, **more}
+
+
+def test_what_a_server_only_says_is_told_and_not_answered(lab):
+    said = {"kind": "keyboard-interactive", "instruction": "Look\x1b up", "hasty": True}
+    elsewhere = {**said, "subject": "other@127.0.0.1:2"}
+    house = Asking(lab, {**said, "name": "Push"}, elsewhere, interactive("Code: "))
+    house.attend(["1"])
+    assert house.notes() == [[3, ["1"]]]
+    assert house.notices == [
+        {"server": SERVER, "hop": None, "name": "Push", "instruction": "Look\\x1b up"}
+    ]
+    house.daemon.wait_log(rf"t: {SERVER} says: Push: Look\\x1b up")
+    assert "other@127.0.0.1:2 says" not in house.daemon.log
+
+
+def test_of_too_much_that_is_said_the_last_is_told(lab):
+    """Nobody reads it meanwhile: more than fits into a reply."""
+    said = [
+        {"kind": "keyboard-interactive", "instruction": f"number {i}", "hasty": True}
+        for i in range(500)
+    ]
+    house = Asking(lab, *said, interactive("Code: "))
+    house.attend(["1"])
+    assert 8 <= len(house.notices) <= 500
+    assert house.notices[-1]["instruction"] == "number 499"
 
 
 def test_another_question_takes_the_place_of_one_that_was_not_answered(lab):

@@ -154,6 +154,28 @@ def test_a_question_that_goes_away_needs_no_answer(server):
     process.stdout.close()
 
 
+def notice(**changes):
+    words = {"server": "deploy@internal:22", "hop": None, "name": "", "instruction": "Look up"}
+    return words | changes
+
+
+def test_what_a_server_only_says(server):
+    some = [notice(), notice(hop="hop 1 of 2", name="A\x1b[m", instruction="b\nc")]
+    server.answers(
+        "Auth",
+        reply(tunnel=BUSY, question=None, notices=some, more=True),
+        reply(tunnel=tunnel(), question=None, notices=[notice(instruction="last")]),
+    )
+    result = script(server, "")
+    assert result.stdout == "db-prod: up (12 ms)\n"
+    assert result.stderr == (
+        "db-prod: deploy@internal:22 says\n  Look up\n"
+        "db-prod: hop 1 of 2, deploy@internal:22 says\n  A\\x1b[m\n  b\n  c\n"
+        "db-prod: deploy@internal:22 says\n  last\n"
+    )
+    assert script(server, "", "--json").stderr == ""
+
+
 def test_time_runs_out(server):
     server.answers("Auth", reply(tunnel=backoff("db-prod"), question=None, more=True), HANG)
     result = tunctl(server, "auth", "db-prod", "--timeout", "200ms", expect=5)
