@@ -48,6 +48,16 @@ static void make_name(char *out, size_t size, const char *text)
 		snprintf(out, size, "tunnel");
 }
 
+/* "-tt" says the same twice. */
+static bool is_repeated(const struct strv *comments, size_t at)
+{
+	for (size_t i = 0; i < at; i++) {
+		if (strcmp(comments->items[i], comments->items[at]) == 0)
+			return true;
+	}
+	return false;
+}
+
 int import_add(struct import *import, json_t *map, const char *name, json_t *entry,
 	       const struct strv *comments)
 {
@@ -58,8 +68,10 @@ int import_add(struct import *import, json_t *map, const char *name, json_t *ent
 	snprintf(unique, sizeof(unique), "%s", base);
 	for (unsigned i = 2; json_object_get(map, unique) && i < 1000; i++)
 		snprintf(unique, sizeof(unique), "%s-%u", base, i);
-	for (size_t i = 0; i < comments->count; i++)
-		json_array_append_new(list, json_string(comments->items[i]));
+	for (size_t i = 0; i < comments->count; i++) {
+		if (!is_repeated(comments, i))
+			json_array_append_new(list, json_string(comments->items[i]));
+	}
 	if (json_object_set_new(map, unique, entry) < 0 || !list)
 		return -1;
 	if (!json_object_get(import->comments, unique))

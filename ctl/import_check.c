@@ -143,14 +143,17 @@ static void simplify(json_t *entry)
 
 int import_check(json_t *tunnel, struct strv *comments, struct failure *f)
 {
+	size_t before = comments->count;
 	struct err err;
 
 	if (check_keys(tunnel, comments, f) < 0)
 		return -1;
 	simplify(tunnel);
-	if (refusal(tunnel, &err) < 0)
-		return failure_set(f, EXIT_FAILED, ERR_CONFIG, "%s", err.msg);
-	return 0;
+	if (refusal(tunnel, &err) == 0)
+		return 0;
+	/* What is missing now may be what was left out just before. */
+	return failure_set(f, EXIT_FAILED, ERR_CONFIG, "%s",
+			   comments->count > before ? comments->items[before] : err.msg);
 }
 
 int import_check_host(json_t *host, struct strv *comments, struct failure *f)

@@ -20,6 +20,7 @@ struct command {
 	char *const *argv;
 	int argc, at; /* at: the word that is looked at */
 	const char *user; /* sudo's or the source's */
+	const char *password_file; /* sshpass's; NULL: there is none */
 	struct strv environment, comments;
 	unsigned depth; /* shells around it */
 };
@@ -70,6 +71,25 @@ static void skip_sudo(struct command *c)
 	}
 }
 
+/* "sshpass -f FILE". A password that stands in the command line is not printed again. */
+static int skip_sshpass(struct command *c, struct failure *f)
+{
+	while (c->at < c->argc && c->argv[c->at][0] == '-') {
+		const char *word = c->argv[c->at++], *value = word + 2;
+
+		if (word[1] == '\0' || !strchr("fdpP", word[1]))
+			continue;
+		if (*value == '\0')
+			value = c->at < c->argc ? c->argv[c->at++] : "";
+		if (word[1] == 'f')
+			c->password_file = value;
+	}
+	if (c->password_file)
+		return 0;
+	return comment(c, f, "sshpass: ",
+		       "write the password into a file (chmod 600), and name it with 'password'");
+}
+
 /* Steps over variables and programs that only run another one. */
 static int skip_prefix(struct command *c, struct failure *f)
 {
@@ -85,6 +105,11 @@ static int skip_prefix(struct command *c, struct failure *f)
 		} else if (strcmp(program, "sudo") == 0) {
 			c->at++;
 			skip_sudo(c);
+			c->at--;
+		} else if (strcmp(program, "sshpass") == 0) {
+			c->at++;
+			if (skip_sshpass(c, f) < 0)
+				return -1;
 			c->at--;
 		} else if (!is_one_of(program, wrappers)) {
 			break;
@@ -166,6 +191,22 @@ static int name_user(const struct command *c, json_t *tunnel)
 	return json_object_set_new(tunnel, "user", json_string(c->user));
 }
 
+static int name_password(const struct command *c, json_t *tunnel)
+{
+	const char *file = c->password_file;
+	CLEANUP(freep) char *path = NULL;
+
+	if (!file)
+		return 0;
+	if (*file == '/')
+		path = strdup(file);
+	else if (strncmp(file, "~/", 2) == 0)
+		path = str_printf("%s/%s", c->source->home, file + 2);
+	else
+		path = str_printf("%s/%s", c->source->directory, file);
+	return json_object_set_new(tunnel, "password", json_string(path ? path : ""));
+}
+
 /* "host" of "[user@]host[:port]". */
 static char *host_name(const char *operand)
 {
@@ -207,7 +248,7 @@ static int finish(struct command *c, const struct args *args, json_t *tunnel, st
 	}
 	if (note_command(c, args, f) < 0)
 		return -1;
-	if (name_user(c, tunnel) < 0)
+	if (name_user(c, tunnel) < 0 || name_password(c, tunnel) < 0)
 		return failure_nomem(f);
 	if (note_environment(c, tunnel, f) < 0)
 		return -1;
@@ -324,7 +365,10 @@ static int run_part(struct import *import, const struct command *outer, const st
 		    size_t first, size_t end, struct failure *f)
 {
 	CLEANUP(freep) char **argv = calloc(end - first + 1, sizeof(*argv));
-	struct command c = { .source = outer->source, .user = outer->user, .depth = outer->depth };
+	struct command c = { .source = outer->source,
+			     .user = outer->user,
+			     .password_file = outer->password_file,
+			     .depth = outer->depth };
 	int rc;
 
 	if (!argv || strv_copy(&c.environment, &outer->environment) < 0)

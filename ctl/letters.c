@@ -15,6 +15,7 @@
 
 #include "ctl/spec.h"
 #include "lib/endpoint.h"
+#include "lib/forward_spec.h"
 #include "lib/json_put.h"
 #include "lib/paths.h"
 #include "lib/ssh_keywords.h"
@@ -265,6 +266,23 @@ static int put_short_word(struct making *m, const struct option_value *option)
 	return 0;
 }
 
+static bool is_proxy(const char *spec)
+{
+	struct forward_spec parsed;
+
+	return forward_spec_parse(spec, FORWARD_REMOTE, &parsed, NULL) == 0 &&
+	       parsed.target.kind == END_PROXY;
+}
+
+/* Of -R without a target tunneld wants to be told what may be reached. Who runs it today with ssh has
+ * said so already: anything. */
+static int put_remote(struct making *m, const char *spec)
+{
+	if (m->comments && is_proxy(spec))
+		return put_keyword(m, ssh_keyword_find("RemoteForward"), spec);
+	return put_text(m, "remote", spec);
+}
+
 static int put_option(struct making *m, const struct option_value *option)
 {
 	m->setting = NULL;
@@ -272,7 +290,7 @@ static int put_option(struct making *m, const struct option_value *option)
 	case OPTION_LOCAL:
 		return put_text(m, "local", option->value);
 	case OPTION_REMOTE:
-		return put_text(m, "remote", option->value);
+		return put_remote(m, option->value);
 	case OPTION_DYNAMIC:
 		return put_text(m, "dynamic", option->value);
 	case OPTION_IDENTITY:

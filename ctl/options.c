@@ -74,7 +74,7 @@ const struct ssh_letter ssh_letters[] = {
 	{ 'E', true, "is not needed: the log is tunneld's" },
 	{ 'S', true, "is not needed: tunneld shares no connections" },
 	{ 'O', true, "is not needed: tunneld shares no connections" },
-	{ 'F', true, "is not needed: hosts and defaults stand in tunneld.yaml" },
+	{ 'F', true, "is said by 'ssh_config: PATH' at the top of tunneld.yaml" },
 	{ 'g', false, "is written into the forward: -L '*:PORT:HOST:PORT'" },
 	{ 'A', false, NO_SHELL " that could use the agent; leave it out" },
 	{ 'X', false, NO_SHELL " that could open a window; run 'ssh -X' beside it" },

@@ -77,6 +77,24 @@ static void read_backslash(struct lexer *l, char quote)
 	strbuf_add_bytes(&l->text, l->at++, 1);
 }
 
+/* "$HOME/" where a path begins is another way to write "~/", which stays for its reader. */
+static bool read_home(struct lexer *l)
+{
+	static const char *const homes[] = { "$HOME/", "${HOME}/" };
+	size_t before = l->text.length;
+
+	if (l->syntax != WORDS_SHELL || (before > 0 && l->text.data[before - 1] != '='))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(homes); i++) {
+		if (strncmp(l->at, homes[i], strlen(homes[i])) == 0) {
+			strbuf_add(&l->text, "~");
+			l->at += strlen(homes[i]) - 1;
+			return true;
+		}
+	}
+	return false;
+}
+
 static int read_quoted(struct lexer *l, struct err *err)
 {
 	char quote = *l->at++;
@@ -86,6 +104,8 @@ static int read_quoted(struct lexer *l, struct err *err)
 			read_backslash(l, quote);
 			continue;
 		}
+		if (quote == '"' && read_home(l))
+			continue;
 		l->expands |= l->syntax == WORDS_SHELL && quote == '"' && strchr("$`", *l->at);
 		strbuf_add_bytes(&l->text, l->at++, 1);
 	}
@@ -109,7 +129,7 @@ static int read_word(struct lexer *l, struct err *err)
 				return -1;
 		} else if (*l->at == '\\') {
 			read_backslash(l, 0);
-		} else {
+		} else if (!read_home(l)) {
 			l->expands |= l->syntax == WORDS_SHELL && strchr("$`", *l->at);
 			strbuf_add_bytes(&l->text, l->at++, 1);
 		}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A command line as text to words, as the shell or systemd would read it (systemd.syntax(7)). Nothing
- * is expanded: a word that would be says so.
+ * is expanded, except that "$HOME/" becomes "~/": a word that would be says so.
  */
 #pragma once
 

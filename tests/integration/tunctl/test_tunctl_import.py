@@ -115,7 +115,7 @@ COMMENTED = [
     ("ssh -X -N -L 1:a:1 h", "-X: needs a command"),
     ("ssh -W b:22 -L 1:a:1 h", "-W b:22: belongs to one standard input"),
     ("ssh -w 0:0 -N -L 1:a:1 h", "-w 0:0: makes a network interface"),
-    ("ssh -F /etc/x -N -L 1:a:1 h", "-F /etc/x: "),
+    ("ssh -F /etc/x -N -L 1:a:1 h", "-F /etc/x: is said by 'ssh_config: PATH'"),
     ("ssh -N -L 1:a:1 -S /x h", "-S /x: is not needed"),
     ("ssh -L 1:a:1 h sleep 60", "no command is run on the server: sleep 60"),
     ("ssh -Z -N -L 1:a:1 h", "-Z: tunneld does not know it"),
@@ -128,7 +128,10 @@ COMMENTED = [
     ("ssh -N -m hmac-md5 -L 1:a:1 h", "MACs hmac-md5: not offered"),
     ("ssh -N -L 1:a:1 -R /tmp/s:a:1 h", "remote: \"/tmp/s:a:1\": "),
     ("ssh -N -L 1:a:1 -L nonsense h", "local: \"nonsense\": "),
-    ("ssh -N -L 1:a:1 -R 1080 h", "remote: \"1080\": "),
+    ("ssh -N -L 1:a:1 -R 1080 h", "RemoteForward 1080: the server's clients may go anywhere"),
+    ("ssh -N -L 1:a:1 -R 1:a:x h", "remote: \"1:a:x\": "),
+    ("ssh -tt -L 1:a:1 h", "-t: needs a command on the server"),
+    ("sshpass -p 'a secret' ssh -N -L 1:a:1 h", "sshpass: write the password into a file"),
     ("ssh -N -o Compression=yes -o Compression=no -L 1:a:1 h", "compression: "),
     ("ssh -N -o ConnectTimeout=x -L 1:a:1 h", "connect_timeout: \"x\": "),
     ("AUTOSSH_POLL=5 autossh -N -L 1:a:1 h", "AUTOSSH_POLL=5: "),
@@ -144,7 +147,8 @@ def test_what_cannot_be_carried_is_a_comment(tmp_path, line, comment):
     assert any(comment in one for one in found["comments"]["h"]), found
     assert found["tunnels"]["h"]["local"] == "1:a:1"
     commented = [one for one in text.splitlines() if one.startswith("  # ")]
-    assert len(commented) == len(found["comments"]["h"])
+    assert len(commented) == len(found["comments"]["h"]) == len(set(commented))
+    assert "a secret" not in text
 
 
 def test_the_line_itself_is_enough(tmp_path):
@@ -159,6 +163,30 @@ def test_relative_paths_become_absolute(tmp_path):
     _, found = imported(tmp_path, "ssh", "-i", "k", "-L", "x.sock:a:1", "-L", "d/x:b:2", "h", cwd=tmp_path)
     assert found["tunnels"]["h"]["identity"] == f"{tmp_path}/k"
     assert found["tunnels"]["h"]["local"] == f"{tmp_path}/d/x:b:2"
+
+
+def test_a_proxy_for_the_server_s_clients(tmp_path):
+    _, found = imported(tmp_path, "ssh", "-N", "-R", "1080", "-R", "2222:localhost:22", "h")
+    assert found["tunnels"]["h"]["remote"] == [
+        {"listen": "1080", "allow": ["any"]},
+        "2222:localhost:22",
+    ]
+
+
+@pytest.mark.parametrize("path", ["$HOME/.ssh/a key", "${HOME}/.ssh/a key"])
+def test_the_home_directory(tmp_path, path):
+    text, found = imported(tmp_path, text=f'ssh -N -i "{path}" -oUserKnownHostsFile=$HOME/k -L 1:a:1 h')
+    assert found["tunnels"]["h"]["identity"] == "~/.ssh/a key"
+    assert found["tunnels"]["h"]["known_hosts"] == "~/k"
+    assert "#" not in text
+
+
+@pytest.mark.parametrize("option, path", [("-f /k/pw", "/k/pw"), ("-fpw", "{0}/pw"), ("-v -f ~/pw", "~/pw")])
+def test_a_password_file_of_sshpass(tmp_path, option, path):
+    line = f"sshpass {option} autossh -M 0 -N -L 1:a:1 h"
+    text, found = imported(tmp_path, text=line, cwd=tmp_path)
+    assert found["tunnels"]["h"]["password"] == path.format(tmp_path)
+    assert "#" not in text
 
 
 CRONTAB = """\
@@ -344,7 +372,8 @@ def test_without_ssh(tmp_path):
         (["uptime"], "", 1, "neither ssh nor autossh"),
         (["ssh", "-L", "1:a:1", "a/b"], "", 1, "host"),
         (["ssh", "-L", "1:a:1", "-p", "0", "h"], "", 2, "port"),
-        (["ssh", "-L", "nonsense", "h"], "", 1, "one of 'local', 'remote', 'dynamic'"),
+        (["ssh", "-L", "nonsense", "h"], "", 1, "'nonsense' is not a forward"),
+        (["ssh", "-L", "70000:a:1", "h"], "", 1, "'70000' is not a port"),
         (["--name", "a/b", "ssh", "-L", "1:a:1", "h"], "", 2, "is not a name"),
         (["--unit", "/nonexistent"], "", 1, "cannot read /nonexistent: No such file"),
         (["--unit", "x", "--ssh-config", "y"], "", 2, "exclude each other"),
