@@ -16,7 +16,7 @@ const struct ssh_keyword ssh_keywords[] = {
 	{ "HostName", SSH_BECOMES, "address", ssh_text, NULL },
 	{ "Port", SSH_BECOMES, "address", ssh_text, NULL },
 	{ "User", SSH_BECOMES, "user", ssh_text, NULL },
-	{ "IdentityFile", SSH_BECOMES, "identity", ssh_file, NULL },
+	{ "IdentityFile", SSH_BECOMES, "identity", ssh_identity, NULL },
 	{ "IdentitiesOnly", SSH_BECOMES, "identities_only", ssh_boolean, NULL },
 	{ "CertificateFile", SSH_BECOMES, "certificate_file", ssh_file, NULL },
 	{ "IdentityAgent", SSH_BECOMES, "identity_agent", ssh_agent, NULL },
@@ -234,6 +234,22 @@ static int translate_one(const struct outputs *o, const struct ssh_keyword *keyw
 	return 0;
 }
 
+/* What ssh offers behind the files that are named: all its agent has, unless IdentitiesOnly. */
+static int add_agent(const struct outputs *o)
+{
+	const struct ssh_keyword *identity = ssh_keyword_find("IdentityFile");
+	const char *only = ssh_output_find(o->said, "identitiesonly"), *file;
+	size_t at = 0;
+
+	if (!is_set(o, identity) || (only && !ssh_value_is_off(only)))
+		return 0;
+	while ((file = ssh_output_next(o->said, identity->name, &at))) {
+		if (strcasecmp(file, "none") == 0)
+			return 0; /* the agent stands there already */
+	}
+	return o->sink->put(o->sink->data, identity->key, json_string("agent"));
+}
+
 /* What a newer OpenSSH knows. */
 static int note_unknown(const struct outputs *o)
 {
@@ -262,5 +278,7 @@ int ssh_translate_output(const struct ssh_output *said, const struct ssh_output 
 		if (translate_one(&o, &ssh_keywords[i]) < 0)
 			return -1;
 	}
+	if (add_agent(&o) < 0)
+		return -1;
 	return note_unknown(&o);
 }

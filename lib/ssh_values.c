@@ -78,6 +78,12 @@ int ssh_file(const struct ssh_translation *t, const char *value)
 	return is_none(value) ? 0 : put_path(t, value);
 }
 
+/* Where ssh has no key file, its agent is left. */
+int ssh_identity(const struct ssh_translation *t, const char *value)
+{
+	return strcasecmp(value, "none") == 0 ? put(t, "agent") : ssh_file(t, value);
+}
+
 /* Where a path ends: at a blank behind which another one begins. ssh -G does not quote blanks. */
 static size_t path_length(const char *text)
 {

@@ -12,7 +12,8 @@ ssh_value_fn ssh_text; /* as it stands; "none" is nothing */
 ssh_value_fn ssh_boolean;
 ssh_value_fn ssh_seconds; /* "none" and 0 are nothing */
 ssh_value_fn ssh_file; /* a path with tokens; "none" is nothing */
-ssh_value_fn ssh_files; /* several of them, in which `ssh -G` has replaced the tokens */
+ssh_value_fn ssh_identity; /* the same, but "none" is the agent's keys alone */
+ssh_value_fn ssh_files; /* several paths, in which `ssh -G` has replaced the tokens */
 ssh_value_fn ssh_literal_files; /* the same, of which ssh replaces none */
 ssh_value_fn ssh_agent;
 ssh_value_fn ssh_jump;

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from harness import agent as agents
 from harness import build, client, proc
 from harness.lab import local
 from harness.wait import until
@@ -73,6 +74,31 @@ def test_everything_comes_from_a_file(lab):
     assert daemon.tunnel("t")["host"] == "db"
     checked = daemon.check()
     assert checked.returncode == 0 and checked.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "lines, works",
+    [
+        (["IdentityFile none"], True),
+        (["IdentityFile {other}"], True),
+        (["IdentityFile {other}", "IdentitiesOnly yes"], False),
+    ],
+)
+def test_the_agent_has_what_the_files_have_not(lab, lines, works):
+    """As with ssh, which offers the keys of its agent besides those that are named."""
+    server, echo, port = lab.sshd(), lab.echo(), lab.port()
+    agent = lab.keep(agents.Agent(lab.path("agent"))).add(lab.keys.client)
+    other = lab.key("other")
+    more = [line.format(other=other) for line in lines]
+    host = entry("db", server, lab, f"IdentityAgent {agent.path}", *more)
+    path = lab.write("ssh.conf", host.replace(f"IdentityFile {lab.keys.client}\n", ""))
+    daemon = lab.daemon(
+        bare({"t": {"host": "db", "local": local(port, echo.port)}}, ssh_config=str(path)),
+        args=["--user"],
+    )
+    row = daemon.wait_state("t", ("up", "failed"), 15)
+    assert (row["state"] == "up") == works, row["error"]
+    assert works or row["error"]["code"] == "auth-refused"
 
 
 def test_the_users_own_file_is_the_default(lab):

@@ -149,8 +149,9 @@ static void test_layers(void **state)
 	assert_string_equal(a->connection.original, "db");
 	assert_int_equal(a->connection.port, 2222);
 	assert_string_equal(a->connection.user, "deploy");
-	assert_int_equal(a->connection.identities.count, 1);
+	assert_int_equal(a->connection.identities.count, 2);
 	assert_string_equal(a->connection.identities.items[0], "/home/me/.ssh/id_deploy");
+	assert_string_equal(a->connection.identities.items[1], "agent");
 	assert_false(a->connection.identities_implied);
 	assert_int_equal(a->upkeep.keepalive_interval_ms, 30000);
 	assert_int_equal(a->upkeep.keepalive_count, 7);

@@ -145,12 +145,13 @@ static void test_hash(void **state)
 	struct asking a;
 
 	begin(&a);
-	fake.said = "hostname db\nport 22\nuser me\nidentityfile ~/%C\n"
+	fake.said = "hostname db\nport 22\nuser me\nidentitiesonly yes\nidentityfile ~/%C\n"
 		    "controlpath 0123456789abcdef0123456789abcdef01234567\n";
 	assert_int_equal(question(&a, "db", NULL, 0), 0);
 	assert_string_equal(text_of(&a, "identity"), "~/0123456789abcdef0123456789abcdef01234567");
 	json_object_clear(a.told);
-	fake.said = "hostname db\nport 22\nuser me\nidentityfile ~/%C\ncontrolpath %C\n";
+	fake.said =
+		"hostname db\nport 22\nuser me\nidentitiesonly yes\nidentityfile ~/%C\ncontrolpath %C\n";
 	assert_int_equal(question(&a, "db", NULL, 0), 0);
 	assert_null(text_of(&a, "identity"));
 	assert_non_null(strstr(text_of(&a, "notes"), "IdentityFile ~/%C: a token"));

@@ -55,7 +55,7 @@ static const struct {
 	{ "identityfile", "~/.ssh/id_%r_%h", "{'identity': '~/.ssh/id_tunnel_db.example.com'}",
 	  NULL },
 	{ "IdentityFile", "%d/%u/%n-%p%%", "{'identity': '/home/me/me/db-2222%'}", NULL },
-	{ "IdentityFile", "none", "{}", NULL },
+	{ "IdentityFile", "none", "{'identity': 'agent'}", NULL },
 	{ "IdentityFile", "${TEST_KEYS}/x", "{'identity': '/keys/x'}", NULL },
 	{ "IdentityFile", "${TEST_NONE}/x", "{}", "no such variable" },
 	{ "IdentityFile", "/k/%C", "{}", "IdentityFile /k/%C: a token" },
@@ -304,6 +304,16 @@ static const struct {
 	{ "compression yes\nsendenv\nforwardagent yes\nuserknownhostsfile /u1 /u2\n"
 	  "globalknownhostsfile /g\nidentityfile ~/.ssh/id_rsa\nnewword 1\n",
 	  "compression yes\nforwardagent yes\nnewword 1\n", "{'compression': 'yes'}", "" },
+	/* Its agent is what ssh goes on with. */
+	{ "compression no\nsendenv\nforwardagent no\nuserknownhostsfile /u1 /u2\n"
+	  "globalknownhostsfile /g\nidentityfile /a\nidentityfile /b\nidentitiesonly no\n",
+	  NULL, "{'identity': ['/a', '/b', 'agent'], 'identities_only': 'no'}", "" },
+	{ "compression no\nsendenv\nforwardagent no\nuserknownhostsfile /u1 /u2\n"
+	  "globalknownhostsfile /g\nidentityfile /a\nidentitiesonly yes\n",
+	  NULL, "{'identity': '/a', 'identities_only': 'yes'}", "" },
+	{ "compression no\nsendenv\nforwardagent no\nuserknownhostsfile /u1 /u2\n"
+	  "globalknownhostsfile /g\nidentityfile none\n",
+	  NULL, "{'identity': 'agent'}", "" },
 	/* OpenSSH 9.2 prints a local forward to a socket as a dynamic one, too. */
 	{ UNSET "dynamicforward /tmp/x\ndynamicforward [127.0.0.1]:99\ndynamicforward 1080\n"
 		"localforward /tmp/x /run/y\nlocalforward [127.0.0.1]:99 /run/y\n"

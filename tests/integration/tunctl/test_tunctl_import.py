@@ -317,14 +317,14 @@ def test_a_host_of_ssh_config(tmp_path):
         "db": {
             "address": "10.0.0.db:2222",
             "user": "deploy",
-            "identity": "~/.ssh/id_deploy",
+            "identity": ["~/.ssh/id_deploy", "agent"],
             "jump": ["admin@jump:22", "192.0.2.1"],
             "compression": "yes",
             "keepalive": {"interval": "30s"},
         },
         "jump": {
             "address": "jump.example.com",
-            "identity": "/k/jump",
+            "identity": ["/k/jump", "agent"],
             "keepalive": {"interval": "30s"},
         },
         "192.0.2.1": {"address": "192.0.2.1", "keepalive": {"interval": "30s"}},
