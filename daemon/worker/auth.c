@@ -119,7 +119,7 @@ static enum step fail_refused(struct auth *a, struct err *err)
 		err_set(err, ERR_AUTH, "%s does not accept keys, only: %s", a->server, accepted);
 	else
 		auth_explain_keys(a, err);
-	if (err->code == ERR_AUTH && is_asking)
+	if ((err->code == ERR_AUTH || err->code == ERR_AGENT_REFUSED) && is_asking)
 		err_append(err, "; or give it a password (tunctl auth)");
 	auth_explain_said(a, err);
 	return STEP_FAIL;

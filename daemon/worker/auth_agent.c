@@ -169,8 +169,9 @@ static enum auth_agent_result step_ask(struct auth_agent *aa, struct session *s,
 	}
 	answer = agent_answer(agent);
 	if (agent_check_signature(answer, &why) < 0) {
-		/* It was asked and said no: to ask again and again would not be polite. */
-		err_set(err, ERR_AUTH, "the agent at %s %s", agent_path(agent), why.msg);
+		/* It was asked and said no: to ask again and again would not be polite, also where
+		 * the server has let us in before. */
+		err_set(err, ERR_AGENT_REFUSED, "the agent at %s %s", agent_path(agent), why.msg);
 		return AUTH_AGENT_REFUSED;
 	}
 	if (begin_proof(aa, s, c, answer, err) < 0)

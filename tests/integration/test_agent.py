@@ -341,9 +341,20 @@ def test_a_thousand_keys_and_none_is_named(case):
 def test_it_refuses_to_sign(case):
     """A person said no, and is not asked again and again."""
     agent = case.odd(case.real(), on_sign=lambda key: False)
-    message = case.fails(agent, "auth-refused", states="failed")
+    message = case.fails(agent, "agent-refused", states="failed")
     assert "does not sign" in message and "agent: SHA256:" in message
     assert agent.requests.count(agents.SIGN_REQUEST) == 1
+
+
+def test_it_refuses_to_sign_once_more(case):
+    """A server that has let us in before is tried again when it refuses us; a person is not asked."""
+    answers = [True, False]
+    agent = case.odd(case.real(), on_sign=lambda key: answers.pop(0))
+    case.works(agent)
+    case.sshd.kill_sessions()
+    row = case.daemon.wait_state("t", "failed", code="agent-refused")
+    assert "does not sign" in row["error"]["message"]
+    assert agent.requests.count(agents.SIGN_REQUEST) == 2
 
 
 def test_it_refuses_one_and_signs_with_another(case, lab):
