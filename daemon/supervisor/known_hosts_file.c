@@ -209,13 +209,19 @@ int known_hosts_file_append(const char *path, const char *label, const struct pu
 
 /* ---- replacing ---- */
 
-/* As private and as owned as the one it replaces. */
+/* As private and as owned as the one it replaces. A file of ours may have a group that is not ours to
+ * give: the new one has our group then, which may do no more than everybody could. */
 static int copy_rights(int fd, int like)
 {
 	struct stat st;
 
-	if (fstat(like, &st) < 0 || fchown(fd, st.st_uid, st.st_gid) < 0)
+	if (fstat(like, &st) < 0)
 		return -1;
+	if (fchown(fd, st.st_uid, st.st_gid) < 0) {
+		if (errno != EPERM || st.st_uid != geteuid())
+			return -1;
+		st.st_mode = (st.st_mode & ~(mode_t)S_IRWXG) | (st.st_mode & S_IRWXO) << 3;
+	}
 	return fchmod(fd, st.st_mode & 07777);
 }
 

@@ -3,6 +3,7 @@
  * Files that are written: made private, mended, replaced with mode and link kept, left as they were
  * when something goes wrong.
  */
+#include <grp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -131,15 +132,67 @@ static void test_replace_keeps_mode_and_link(void **state)
 	assert_true(S_ISLNK(st.st_mode));
 }
 
+#define NOBODY 65534
+
+/* As nobody, in no group but nobody's. */
+static int replace_as_nobody(void)
+{
+	gid_t groups[256];
+	int count = getgroups(256, groups), rc;
+
+	assert_true(count >= 0);
+	assert_int_equal(setgroups(0, NULL), 0);
+	assert_int_equal(setegid(NOBODY), 0);
+	assert_int_equal(seteuid(NOBODY), 0);
+	rc = known_hosts_file_replace(path, "h", &key, &err);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(setegid(0), 0);
+	assert_int_equal(setgroups((size_t)count, groups), 0);
+	return rc;
+}
+
+/* Its owner may be in no such group. What that group alone was allowed is nobody's then. */
+static void test_replace_of_a_foreign_group(void **state)
+{
+	static const mode_t modes[][2] = { { 0644, 0644 }, { 0664, 0644 }, { 0640, 0600 } };
+	CLEANUP(freep) char *parent = str_printf("%s/ssh", dir);
+
+	if (geteuid() != 0)
+		skip(); /* only root can give a file away */
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		write_file("h " OLD "\n", modes[i][0]);
+		assert_int_equal(chown(dir, NOBODY, NOBODY), 0);
+		assert_int_equal(chown(parent, NOBODY, NOBODY), 0);
+		assert_int_equal(chown(path, NOBODY, 0), 0);
+		if (replace_as_nobody() < 0)
+			fail_msg("%s", err.msg);
+		assert_file(LINE, modes[i][1]);
+	}
+}
+
+/* A file of somebody else is not ours to make our own. */
+static void test_replace_of_a_foreign_file(void **state)
+{
+	CLEANUP(freep) char *parent = str_printf("%s/ssh", dir);
+
+	if (geteuid() != 0)
+		skip();
+	write_file("h " OLD "\n", 0666);
+	assert_int_equal(chown(dir, NOBODY, NOBODY), 0);
+	assert_int_equal(chown(parent, NOBODY, NOBODY), 0);
+	assert_int_equal(replace_as_nobody(), -1);
+	assert_int_equal(err.code, ERR_KNOWN_HOSTS_WRITE);
+	assert_file("h " OLD "\n", 0666);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_append_makes_file_and_directory),
-		CASE(test_append_mends_the_last_line),
-		CASE(test_what_cannot_be_written),
-		CASE(test_replace_keeps_mode_and_link),
+		CASE(test_append_makes_file_and_directory), CASE(test_append_mends_the_last_line),
+		CASE(test_what_cannot_be_written),          CASE(test_replace_keeps_mode_and_link),
+		CASE(test_replace_of_a_foreign_group),      CASE(test_replace_of_a_foreign_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
