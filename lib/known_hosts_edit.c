@@ -66,14 +66,15 @@ struct editing {
 	bool is_there; /* the line for key */
 };
 
-static void add_new_line(struct editing *e)
+/* name is the label, or its hash. */
+static void add_new_line(struct editing *e, const char *name)
 {
 	CLEANUP(freep) char *line = NULL;
 
 	if (e->is_there)
 		return;
 	e->is_there = true;
-	line = known_hosts_line_for(e->label, e->key);
+	line = known_hosts_line_for(name, e->key);
 	if (line)
 		strbuf_add(&e->out, line);
 	else
@@ -121,14 +122,14 @@ static void replace_line(struct editing *e, const char *text, size_t size,
 	CLEANUP(freep) char *rest = NULL;
 
 	if (line->patterns[0] == '|') {
-		add_new_line(e);
+		add_new_line(e, line->patterns); /* whoever hid the name wants it hidden */
 		return;
 	}
 	if (!names(line->patterns, e->label)) {
 		strbuf_add_bytes(&e->out, text, size); /* a wildcard; it is for others as well */
 		return;
 	}
-	add_new_line(e);
+	add_new_line(e, e->label);
 	rest = without_name(line->patterns, e->label);
 	if (!rest) {
 		e->out.failed = true;
@@ -166,7 +167,7 @@ char *known_hosts_text_replace(const char *text, size_t length, const char *labe
 	}
 	if (!e.is_there && e.out.length > 0 && e.out.data[e.out.length - 1] != '\n')
 		strbuf_add(&e.out, "\n");
-	add_new_line(&e);
+	add_new_line(&e, label);
 	*ret_length = e.out.length;
 	return strbuf_take(&e.out);
 }

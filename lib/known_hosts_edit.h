@@ -19,7 +19,7 @@ bool known_hosts_text_has(const char *text, size_t length, const char *label,
 
 /* The text in which key is the only one of its type for label, where label itself is named: a line
  * that has another one loses the name, and goes if it was its only one. What patterns with
- * wildcards say stays. The new line stands where the first such line stood, or at the end. The
- * caller frees; NULL: no memory. */
+ * wildcards say stays. The new line stands where the first such line stood, with its hashed name if
+ * it had one, or at the end. The caller frees; NULL: no memory. */
 char *known_hosts_text_replace(const char *text, size_t length, const char *label,
 			       const struct public_key *key, size_t *ret_length);

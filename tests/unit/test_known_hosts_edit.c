@@ -48,7 +48,10 @@ static void test_replace(void **state)
 		{ "a " OLD "\n" HOST " " OLD "\nb " OLD "\n", "a " OLD "\n" LINE "b " OLD "\n" },
 		{ HOST " " OLD, LINE },
 		{ "HOST.Example.com " OLD "\n", LINE },
-		{ HASHED " " OLD " comment\n", LINE },
+		/* hashed, with any salt: it stays hidden */
+		{ HASHED " " OLD " comment\n", HASHED " " KEY "\n" },
+		{ HASHED " " OLD "\n" HOST " " OLD "\n", HASHED " " KEY "\n" },
+		{ HOST " " OLD "\n" HASHED " " OLD "\n", LINE },
 		{ HOST " " OLD "\n" HOST " " OLD "\n", LINE },
 		{ HOST " " OLD "\r\n", LINE },
 		/* the new one is there already */
