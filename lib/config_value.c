@@ -306,6 +306,7 @@ static value_fn *const decoders[SCHEMA_TYPE_COUNT] = {
 	[SCHEMA_REKEY] = value_rekey,
 	[SCHEMA_HOST_KEY] = value_host_key,
 	[SCHEMA_HOST_NAME] = value_host_name,
+	[SCHEMA_HOST_ALIAS] = value_host_alias,
 	[SCHEMA_QOS] = value_qos,
 	[SCHEMA_PROXY] = value_proxy,
 	[SCHEMA_COMMAND] = value_command,

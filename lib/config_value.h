@@ -41,6 +41,7 @@ value_fn value_host_key;
 /* config_way.c */
 value_fn value_jumps;
 value_fn value_host_name;
+value_fn value_host_alias;
 value_fn value_qos;
 value_fn value_algorithms;
 value_fn value_rekey; /* value is the whole connection_settings */

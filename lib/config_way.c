@@ -9,6 +9,7 @@
 #include "lib/algorithms.h"
 #include "lib/config_value.h"
 #include "lib/duration.h"
+#include "lib/endpoint.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -64,6 +65,25 @@ bool value_host_name(struct config_decoder *d, const struct schema_key *key,
 	if (endpoint_check_host(node->text, &err) < 0)
 		return value_complain(d, node, &err);
 	return value_set_text(d, node, value, node->text);
+}
+
+/* "[host]:port", as known_hosts names servers on other ports. */
+static bool is_host_with_port(const char *text)
+{
+	const char *end = *text == '[' ? strstr(text, "]:") : NULL;
+	CLEANUP(freep) char *host = end ? strndup(text + 1, (size_t)(end - text) - 1) : NULL;
+	uint16_t port;
+
+	return host && endpoint_check_host(host, NULL) == 0 &&
+	       port_parse(end + 2, &port, NULL) == 0;
+}
+
+bool value_host_alias(struct config_decoder *d, const struct schema_key *key,
+		      const struct node *node, void *value)
+{
+	if (node->kind == NODE_SCALAR && !node_is_null(node) && is_host_with_port(node->text))
+		return value_set_text(d, node, value, node->text);
+	return value_host_name(d, key, node, value);
 }
 
 /* ssh_config(5), IPQoS: DSCP names (RFC 2474, RFC 3246, RFC 8622) and the old TOS names (RFC 1349), as the

@@ -163,7 +163,7 @@ const struct schema_key schema_keys[] = {
 	  .fallback = "strict", .min = 1, .max = 16, .offset = IN_LAYER(connection.host_key),
 	  .help = "strict: the server has to be in known_hosts; accept-new: a server that is not is "
 		  "added; { pin: SHA256:... } or a public key: it has that key" },
-	{ .name = "host_key_alias", .places = CONNECTION, .type = SCHEMA_HOST_NAME,
+	{ .name = "host_key_alias", .places = CONNECTION, .type = SCHEMA_HOST_ALIAS,
 	  .fallback_text = "the server's address",
 	  .offset = IN_LAYER(connection.host_key_alias),
 	  .help = "the name to look up in known_hosts instead" },

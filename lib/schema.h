@@ -45,6 +45,7 @@ enum schema_type {
 	SCHEMA_REKEY, /* "1G 1h": value is the whole connection_settings */
 	SCHEMA_HOST_KEY, /* strict, accept-new, or one or a list of pins */
 	SCHEMA_HOST_NAME, /* a host name or address */
+	SCHEMA_HOST_ALIAS, /* the same, or "[host]:port" as in known_hosts */
 	SCHEMA_QOS, /* unsigned: names as in ssh_config */
 	SCHEMA_PROXY, /* the URL of a proxy */
 	SCHEMA_COMMAND, /* a list of words, or a line for the shell */

@@ -203,6 +203,7 @@ static const struct {
 	[SCHEMA_REKEY] = { "a size, and a duration", rekey_fragment },
 	[SCHEMA_HOST_KEY] = { "strict, accept-new, or one or a list of keys", host_key_fragment },
 	[SCHEMA_HOST_NAME] = { "a name or address", text_fragment },
+	[SCHEMA_HOST_ALIAS] = { "a name or address, or [name]:port", text_fragment },
 	[SCHEMA_QOS] = { "a class of service", qos_fragment },
 	[SCHEMA_PROXY] = { "a URL", text_fragment },
 	[SCHEMA_COMMAND] = { "a list of words, or a text", texts_fragment },

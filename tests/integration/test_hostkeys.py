@@ -466,8 +466,9 @@ def test_a_fingerprint_does_not_say_which_key_to_ask_for(lab):
     case.daemon.wait_state("t", "up")
 
 
-def test_an_alias_is_looked_up(case, lab):
-    row = pinned(case, lab, "strict", known=f"the-db {case.key}\n", host_key_alias="the-db")
+@pytest.mark.parametrize("alias", ["the-db", "[the-db]:2222"])
+def test_an_alias_is_looked_up(case, lab, alias):
+    row = pinned(case, lab, "strict", known=f"{alias} {case.key}\n", host_key_alias=alias)
     assert row["state"] == "up", row["error"]
 
 
