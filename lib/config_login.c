@@ -147,11 +147,30 @@ static bool add_pins(struct config_decoder *d, const struct schema_key *key,
 	return value_each(d, key, pin, value, add_pin);
 }
 
+/* A single word is no key: whoever wrote it meant what ssh has for StrictHostKeyChecking. */
+static bool is_word(const struct node *node)
+{
+	return node->kind == NODE_SCALAR && !node_is_null(node) && *node->text &&
+	       !strpbrk(node->text, " \t:");
+}
+
+static bool complain_of_word(struct config_decoder *d, const struct node *node)
+{
+	char shown[80];
+
+	config_complain(d, node,
+			"'%s' is not strict, accept-new, { pin: SHA256:... } or a public key",
+			str_escape(shown, sizeof(shown), node->text, strlen(node->text)));
+	return false;
+}
+
 bool value_host_key(struct config_decoder *d, const struct schema_key *key, const struct node *node,
 		    void *value)
 {
 	if (node->kind == NODE_SCALAR &&
 	    (streq(node->text, "strict") || streq(node->text, "accept-new")))
 		return add_text(d, node, value, node->text);
+	if (is_word(node))
+		return complain_of_word(d, node);
 	return value_each(d, key, node, value, add_pins);
 }
