@@ -145,7 +145,7 @@ static void explain_certificate(const struct identity_certificate *c, struct err
 	}
 	if (certificate_parse(&parsed, blob, NULL) < 0)
 		return;
-	err_append(err, "; certificate %s is for %s", c->path,
+	err_append(err, "; certificate %s is for a login as %s", c->path,
 		   certificate_principals(principals, sizeof(principals), &parsed));
 	certificate_fini(&parsed);
 }

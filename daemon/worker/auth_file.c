@@ -38,8 +38,27 @@ char *auth_file_path(const char *name, struct err *err)
 	return path;
 }
 
+/* The name of the credential that path would be; NULL: it is no credential's. */
+static const char *credential_of(const char *path)
+{
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+	size_t length = directory ? strlen(directory) : 0;
+
+	return length > 0 && strncmp(path, directory, length) == 0 && path[length] == '/'
+		       ? path + length + 1
+		       : NULL;
+}
+
 static int fail_missing(const char *path, const char *what, struct err *err)
 {
+	const char *credential = credential_of(path);
+
+	if (credential)
+		return err_set(
+			err, ERR_IDENTITY_MISSING,
+			"%s %s does not exist: the unit has no credential '%s'; give it one with "
+			"LoadCredential=%s:/path",
+			what, path, credential, credential);
 	if (streq(what, "identity"))
 		return err_set(err, ERR_IDENTITY_MISSING,
 			       "identity %s does not exist; make one with: ssh-keygen -t ed25519 "

@@ -224,6 +224,7 @@ static enum auth_result get_passphrase(struct auth *a, const struct identity *id
 {
 	const struct auth_secrets *secrets = a->secrets;
 	unsigned wrong = a->publickey.passphrases;
+	bool is_welcome = a->publickey.is_welcome;
 
 	if (a->settings->passphrase) {
 		if (wrong > 0)
@@ -244,8 +245,11 @@ static enum auth_result get_passphrase(struct auth *a, const struct identity *id
 	case AUTH_REPLY_HERE:
 		return AUTH_SUCCESS;
 	case AUTH_REPLY_NOBODY:
-		auth_lacks(a, ERR_PASSPHRASE, "identity %s needs %s, and %s would take it",
-			   id->path, wrong > 0 ? "another passphrase" : "a passphrase", a->server);
+		/* Without its public half nobody knows yet what the server thinks of it. */
+		auth_lacks(a, ERR_PASSPHRASE, "identity %s needs %s%s%s%s", id->path,
+			   wrong > 0 ? "another passphrase" : "a passphrase",
+			   is_welcome ? ", and " : " before ", a->server,
+			   is_welcome ? " would take it" : " can be asked to take it");
 		return AUTH_EXHAUSTED;
 	default:
 		return AUTH_WAIT;

@@ -235,7 +235,8 @@ def test_a_credential(case, lab):
 def test_a_credential_that_is_missing(case, lab):
     daemon, row = case.run("credential:tunnel-key", env={"CREDENTIALS_DIRECTORY": "/nonexistent"})
     assert row["error"]["code"] == "identity-missing", row
-    assert "/nonexistent/tunnel-key" in row["error"]["message"]
+    assert "/nonexistent/tunnel-key does not exist" in row["error"]["message"]
+    assert row["error"]["message"].endswith("LoadCredential=tunnel-key:/path")
 
 
 def test_no_credentials_at_all(case):
@@ -297,7 +298,7 @@ def test_certificates_that_are_no_good(case, name):
 def test_a_certificate_for_somebody_else(case):
     path = certified(case, principals="nobody-here")
     message = case.refused("auth-refused", path)
-    assert "nobody-here" in message
+    assert "-cert.pub is for a login as nobody-here" in message
 
 
 def test_a_certificate_of_a_stranger(case):

@@ -107,6 +107,22 @@ def test_not_decrypted_for_a_server_that_does_not_want_it(case):
     daemon.wait_state("t", "failed", code="auth-refused")
 
 
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_what_is_said_where_nobody_answers(case, is_shown):
+    """A server can only be asked about a key whose public half is there: a PEM file does not show it."""
+    path = case.lab.path("pem")
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "rsa", "-m", "PEM", "-N", SECRET, "-f", str(path)], check=True
+    )
+    authorized = case.lab.write("authorized", keys.public(path) + "\n")
+    case.sshd.set_options(AuthorizedKeysFile=authorized)
+    case.sshd.restart()
+    if not is_shown:
+        path.with_suffix(".pub").unlink()
+    row = case.run(path).wait_state("t", "failed", code="needs-passphrase")
+    assert ("would take it" in row["error"]["message"]) == is_shown
+
+
 def test_it_goes_with_a_certificate(case, lab):
     authority, path = lab.key("ca"), case.locked(authorized=False)
     keys.certify(authority, path)
