@@ -115,6 +115,8 @@ static enum step fail_refused(struct auth *a, struct err *err)
 	else if (a->is_partial)
 		err_set(err, ERR_AUTH, "%s accepted %s but wants more (%s), which it did not get",
 			a->server, a->accepted, accepted);
+	else if (!takes_keys && a->said[0])
+		err_set(err, ERR_AUTH, "%s does not let us in", a->server);
 	else if (!takes_keys)
 		err_set(err, ERR_AUTH, "%s does not accept keys, only: %s", a->server, accepted);
 	else

@@ -22,6 +22,16 @@ static void show(char *out, size_t size, const char *text)
 	str_escape(out, size, text ? text : "", text ? strlen(text) : 0);
 }
 
+/* PAM ends its messages with a newline. */
+static void show_line(char *out, size_t size, const char *text)
+{
+	size_t length = text ? strlen(text) : 0;
+
+	while (length > 0 && strchr("\r\n ", text[length - 1]))
+		length--;
+	str_escape(out, size, length ? text : "", length);
+}
+
 /* begin_round() has looked at how many there are; what is read here never depends on that. */
 static void read_request(ssh_session ssh, struct question *q)
 {
@@ -29,8 +39,8 @@ static void read_request(ssh_session ssh, struct question *q)
 
 	q->kind = QUESTION_INTERACTIVE;
 	q->prompt_count = MIN((size_t)prompts, (size_t)QUESTION_PROMPTS_MAX);
-	show(q->name, sizeof(q->name), ssh_userauth_kbdint_getname(ssh));
-	show(q->instruction, sizeof(q->instruction), ssh_userauth_kbdint_getinstruction(ssh));
+	show_line(q->name, sizeof(q->name), ssh_userauth_kbdint_getname(ssh));
+	show_line(q->instruction, sizeof(q->instruction), ssh_userauth_kbdint_getinstruction(ssh));
 	for (size_t i = 0; i < q->prompt_count; i++) {
 		char echo = 0;
 		const char *text = ssh_userauth_kbdint_getprompt(ssh, (unsigned)i, &echo);
@@ -262,8 +272,11 @@ static bool begin_again(struct auth *a, enum auth_result *ret)
 
 	judge_password(a);
 	begin_try(k);
-	if (!was_asked)
+	if (!was_asked) {
+		if (k->tries > 0 && !a->said[0])
+			lack_right_answers(a, code);
 		return end(AUTH_EXHAUSTED, ret);
+	}
 	k->again = true;
 	k->rounds = 0;
 	if (++k->tries < TRIES_MAX)

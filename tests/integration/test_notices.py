@@ -44,8 +44,9 @@ def test_it_is_the_reason_when_nothing_else_is(lab):
     locked.accepts = no
     case = Case(lab, "keyboard-interactive", rounds=[locked])
     row = case.wait("failed")
-    assert row["error"]["message"].endswith(f"; it said: {LOCKED}")
-    assert case.server.connections == 1
+    message = f"me@{case.server.address} does not let us in; it said: {LOCKED}"
+    assert row["error"] == {"code": "auth-refused", "message": message}
+    assert case.server.challenges == 1
 
 
 def test_it_is_added_to_the_reason(lab):
