@@ -131,25 +131,14 @@ __attribute__((noreturn)) static void be_born(const struct birth *b)
 
 /* ---- in the parent ---- */
 
-/* Waits for the exec, as posix_spawn(3) would: a moment. 0, or errno of what failed. */
-static int hear_of_birth(int report)
-{
-	int sys = 0;
-	ssize_t n;
-
-	do
-		n = read(report, &sys, sizeof(sys));
-	while (n < 0 && errno == EINTR);
-	return n == sizeof(sys) ? sys : 0;
-}
-
-static int give_birth(struct birth *b, pid_t *ret_pid)
+/* 0, or errno of what failed. The other end of the report closes with the exec. */
+static int give_birth(struct birth *b, pid_t *ret_pid, int *ret_report)
 {
 	int line[2], sys;
 	sigset_t all, before;
 	pid_t pid;
 
-	if (pipe2(line, O_CLOEXEC) < 0)
+	if (pipe2(line, O_CLOEXEC | O_NONBLOCK) < 0)
 		return errno;
 	b->report = line[1];
 	b->parent = getpid();
@@ -162,34 +151,54 @@ static int give_birth(struct birth *b, pid_t *ret_pid)
 	sys = pid < 0 ? errno : 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	close(line[1]);
-	if (pid > 0)
-		sys = hear_of_birth(line[0]);
-	close(line[0]);
+	if (pid < 0) {
+		close(line[0]);
+		return sys;
+	}
+	/* Whoever is first, so that its group can be signalled from now on. */
+	setpgid(pid, pid);
 	*ret_pid = pid;
-	return sys; /* one that could not be born is collected like all others */
+	*ret_report = line[0];
+	return 0;
+}
+
+/* What is not there or may not be run is for a person; what is lacking now may come back. */
+static int fail(int sys, const char *path, struct err *err)
+{
+	char shown[256];
+
+	str_escape(shown, sizeof(shown), path, strlen(path));
+	return err_set_errno(err,
+			     sys == ENOENT || sys == EACCES || sys == ENOEXEC || sys == ENOTDIR
+				     ? ERR_CONFIG
+				     : ERR_LIMIT,
+			     sys, "cannot run %s", shown);
 }
 
 int process_spawn(const char *path, char *const *argv, const int fds[3], pid_t *ret_pid,
-		  struct err *err)
+		  int *ret_report, struct err *err)
 {
 	CLEANUP(freep) char **environment = process_environment();
 	CLEANUP(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct birth birth = { .path = path, .argv = argv, .environment = environment };
-	char shown[256];
 	int sys;
 
 	if (!environment)
 		return err_nomem(err);
 	for (size_t i = 0; i < 3; i++)
 		birth.fds[i] = fds[i] < 0 ? null : fds[i];
-	sys = null < 0 ? errno : give_birth(&birth, ret_pid);
-	if (sys == 0)
-		return 0;
-	str_escape(shown, sizeof(shown), path, strlen(path));
-	/* What is not there or may not be run is for a person; what is lacking now may come back. */
-	return err_set_errno(err,
-			     sys == ENOENT || sys == EACCES || sys == ENOEXEC || sys == ENOTDIR
-				     ? ERR_CONFIG
-				     : ERR_LIMIT,
-			     sys, "cannot run %s", shown);
+	sys = null < 0 ? errno : give_birth(&birth, ret_pid, ret_report);
+	return sys == 0 ? 0 : fail(sys, path, err);
+}
+
+int process_was_run(int *report, const char *path, struct err *err)
+{
+	int sys = 0;
+	ssize_t n;
+
+	do
+		n = read(*report, &sys, sizeof(sys));
+	while (n < 0 && errno == EINTR);
+	closep(report);
+	return n == sizeof(sys) ? fail(sys, path, err) : 0;
 }

@@ -19,6 +19,9 @@ char *process_find(const char *name, struct err *err);
 char **process_environment(void);
 
 /* fds become stdin, stdout and stderr and stay the caller's; -1 is /dev/null. argv[0] is what the
- * program is told it is called. */
+ * program is told it is called. Nobody waits until it runs: why it could not is in *ret_report, once
+ * the process has ended. */
 int process_spawn(const char *path, char *const *argv, const int fds[3], pid_t *ret_pid,
-		  struct err *err);
+		  int *ret_report, struct err *err);
+/* Of a process that has ended: -1 with err when path could not be run at all. Closes the report. */
+int process_was_run(int *report, const char *path, struct err *err);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,6 +16,8 @@ static void close_all(struct program *p)
 {
 	lines_close(&p->lines);
 	loop_timer_close(&p->grace);
+	free(TAKE(p->path));
+	closep(&p->report);
 	p->loop = NULL;
 }
 
@@ -30,11 +33,13 @@ static void on_exit_of(void *data, int wait_status)
 {
 	struct program *p = data;
 	char last[LINES_TEXT_MAX];
+	struct err not_run;
+	bool was_run = process_was_run(&p->report, p->path, &not_run) == 0;
 
 	lines_finish(&p->lines);
 	memcpy(last, p->lines.last, sizeof(last));
 	close_all(p);
-	p->ops->on_end(p->data, wait_status, last);
+	p->ops->on_end(p->data, wait_status, last, was_run ? NULL : &not_run);
 }
 
 static void on_grace_over(void *data)
@@ -112,16 +117,18 @@ static char **argv_of(const struct strv *words)
 	return argv;
 }
 
-static int spawn(const struct strv *words, const struct ends *e, pid_t *ret_pid, struct err *err)
+static int spawn(struct program *p, const struct strv *words, const struct ends *e, pid_t *ret_pid,
+		 struct err *err)
 {
-	CLEANUP(freep) char *path = process_find(words->items[0], err);
 	CLEANUP(freep) char **argv = argv_of(words);
 
-	if (!path)
+	p->path = process_find(words->items[0], err);
+	if (!p->path)
 		return -1;
 	if (!argv)
 		return err_nomem(err);
-	return process_spawn(path, argv, (int[]){ e->its, e->its, e->its_errors }, ret_pid, err);
+	return process_spawn(p->path, argv, (int[]){ e->its, e->its, e->its_errors }, ret_pid,
+			     &p->report, err);
 }
 
 static int run(struct program *p, struct children *children, const struct strv *words,
@@ -133,7 +140,7 @@ static int run(struct program *p, struct children *children, const struct strv *
 	    lines_open(&p->lines, p->loop, e->errors, on_line, p) < 0)
 		return err_nomem(err);
 	e->errors = -1;
-	if (spawn(words, e, &pid, err) < 0)
+	if (spawn(p, words, e, &pid, err) < 0)
 		return -1;
 	child_watch(children, &p->child, pid, on_exit_of, p);
 	return 0;
@@ -145,7 +152,7 @@ int program_start(struct program *p, struct loop *loop, struct children *childre
 {
 	struct ends e;
 
-	*p = (struct program){ .loop = loop, .ops = ops, .data = data };
+	*p = (struct program){ .loop = loop, .ops = ops, .data = data, .report = -1 };
 	if (open_ends(&e, err) < 0) {
 		p->loop = NULL;
 		return -1;

@@ -74,12 +74,15 @@ static void describe_end(const struct proxy_command *p, int wait_status, const c
 		last);
 }
 
-static void on_end(void *data, int wait_status, const char *last)
+static void on_end(void *data, int wait_status, const char *last, const struct err *not_run)
 {
 	struct proxy_command *p = data;
-	struct err err;
+	struct err err = not_run ? *not_run : (struct err){ 0 };
 
-	describe_end(p, wait_status, last, &err);
+	if (not_run)
+		err_prefix(&err, "proxy_command");
+	else
+		describe_end(p, wait_status, last, &err);
 	log_debug("%s: %s", p->tunnel_name, err.msg);
 	if (!p->worker || worker_send(p->worker, wire_command_ended(p->call, &err), NULL, 0) < 0)
 		forget(p);

@@ -50,14 +50,15 @@ static void start(struct run *r, const char *script)
 {
 	char *argv[] = { (char *)"sh", (char *)"-c", (char *)script, NULL };
 	struct err err;
-	int pipe_fds[2];
+	int pipe_fds[2], report;
 	pid_t pid;
 
 	*r = (struct run){ .out = -1 };
 	assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
-	if (process_spawn("/bin/sh", argv, (int[]){ -1, pipe_fds[1], STDERR_FILENO }, &pid, &err) <
-	    0)
+	if (process_spawn("/bin/sh", argv, (int[]){ -1, pipe_fds[1], STDERR_FILENO }, &pid, &report,
+			  &err) < 0)
 		fail_msg("%s", err.msg);
+	close(report);
 	close(pipe_fds[1]);
 	r->out = pipe_fds[0];
 	child_watch(&children, &r->child, pid, on_exit_of, r);
@@ -152,20 +153,46 @@ static void test_how_it_ended(void **state)
 			    "was killed by signal 15 (Terminated)");
 }
 
-static void test_what_cannot_run(void **state)
+/* What its report says in the end. */
+static int run_path(const char *path, struct err *err)
 {
+	struct run r = { .out = -1 };
 	char *argv[] = { (char *)"x", NULL };
 	const int none[3] = { -1, -1, -1 };
-	struct err err;
+	int report, rc;
 	pid_t pid;
 
-	assert_int_equal(process_spawn("/no/such/program", argv, none, &pid, &err), -1);
+	assert_int_equal(process_spawn(path, argv, none, &pid, &report, err), 0);
+	child_watch(&children, &r.child, pid, on_exit_of, &r);
+	wait_for(1);
+	rc = process_was_run(&report, path, err);
+	assert_int_equal(report, -1);
+	return rc;
+}
+
+static void test_what_cannot_run(void **state)
+{
+	struct err err;
+
+	assert_int_equal(run_path("/no/such/program", &err), -1);
 	assert_int_equal(err.code, ERR_CONFIG);
 	assert_string_equal(err.msg, "cannot run /no/such/program: No such file or directory");
-	assert_int_equal(process_spawn("/etc/passwd", argv, none, &pid, &err), -1);
+	assert_int_equal(run_path("/etc/passwd", &err), -1);
 	assert_int_equal(err.sys, EACCES);
-	while (kill(pid, 0) == 0) /* it is collected */
-		real_loop_turns(loop, 1);
+	assert_int_equal(run_path("/bin/true", &err), 0);
+}
+
+/* Whoever has just been started has a group already. */
+static void test_signals_reach_one_that_does_not_run_yet(void **state)
+{
+	struct run r;
+
+	start(&r, "exec sleep 1000");
+	assert_int_equal(getpgid(r.child.pid), r.child.pid);
+	child_signal(&r.child, SIGKILL);
+	wait_for(1);
+	assert_true(WIFSIGNALED(r.status));
+	close(r.out);
 }
 
 static void test_find(void **state)
@@ -258,6 +285,7 @@ int main(void)
 		CASE(test_what_it_finds),
 		CASE(test_how_it_ended),
 		CASE(test_what_cannot_run),
+		CASE(test_signals_reach_one_that_does_not_run_yet),
 		CASE(test_many_end_at_once),
 		CASE(test_the_rest_of_a_group_ends_with_its_leader),
 		CASE(test_signals_reach_the_group),

@@ -27,6 +27,7 @@ static struct children children;
 static struct program program;
 static unsigned ended, lines_told;
 static int status, fd, its_fd;
+static struct err not_run;
 static char last[LINES_TEXT_MAX], lines[65536];
 
 static void on_line(void *data, const char *text)
@@ -37,9 +38,10 @@ static void on_line(void *data, const char *text)
 	snprintf(lines + used, sizeof(lines) - used, "%s|", text);
 }
 
-static void on_end(void *data, int wait_status, const char *said)
+static void on_end(void *data, int wait_status, const char *said, const struct err *why)
 {
 	ended++;
+	not_run = why ? *why : (struct err){ 0 };
 	status = wait_status;
 	snprintf(last, sizeof(last), "%s", said);
 	loop_quit(loop, 0);
@@ -103,6 +105,7 @@ static void test_it_hears_and_says(void **state)
 	real_loop_run(loop);
 	assert_int_equal(ended, 1);
 	assert_int_equal(status, 0);
+	assert_int_equal(not_run.code, ERR_NONE);
 	assert_int_equal(read(fd, said, sizeof(said)), 7);
 	assert_string_equal(said, "got it\n");
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
@@ -202,9 +205,24 @@ static void test_kill_is_silent(void **state)
 	assert_int_equal(ended, 0);
 }
 
-static void test_none_of_it_is_left_when_it_cannot_start(void **state)
+static void test_that_it_cannot_be_run_is_its_end(void **state)
 {
 	char *words[] = { (char *)"/no/such/program" };
+	struct strv v = { words, 1 };
+	struct err err;
+
+	assert_int_equal(
+		program_start(&program, loop, &children, &v, &ops, NULL, &fd, &its_fd, &err), 0);
+	real_loop_run(loop);
+	assert_int_equal(ended, 1);
+	assert_int_equal(not_run.code, ERR_CONFIG);
+	assert_string_equal(not_run.msg, "cannot run /no/such/program: No such file or directory");
+	assert_false(program_is_running(&program));
+}
+
+static void test_none_of_it_is_left_when_it_cannot_start(void **state)
+{
+	char *words[] = { (char *)"no-such-program" };
 	struct strv v = { words, 1 };
 	struct err err;
 
@@ -234,6 +252,7 @@ int main(void)
 		CASE(test_stop_of_a_stopped_one),
 		CASE(test_stop_of_one_that_does_not_want_to),
 		CASE(test_kill_is_silent),
+		CASE(test_that_it_cannot_be_run_is_its_end),
 		CASE(test_none_of_it_is_left_when_it_cannot_start),
 	};
 
