@@ -13,45 +13,12 @@
 
 #include <cmocka.h>
 
-#include "daemon/worker/tunnel.h"
 #include "lib/util.h"
-#include "tests/unit/fake_loop.h"
-#include "tests/unit/fake_tunnel.h"
+#include "tests/unit/tunnel_fixture.h"
 
-static struct loop *the_loop;
+#define SERVER "db.example.com"
 
 /* ---- the stage ---- */
-
-struct stage {
-	struct worker_parts parts;
-	struct tunnel *tunnel;
-};
-
-static struct config_tunnel *new_spec(void)
-{
-	struct config_tunnel *spec = calloc(1, sizeof(*spec));
-
-	spec->name = strdup("db");
-	spec->routes = calloc(1, sizeof(*spec->routes));
-	spec->route_count = 1;
-	spec->routes->host = strdup("db");
-	spec->routes->hops = calloc(1, sizeof(*spec->routes->hops));
-	spec->routes->hop_count = 1;
-	spec->routes->hops->connection = (struct connection_settings){
-		.host = strdup("db.example.com"),
-		.original = strdup("db"),
-		.port = 22,
-		.user = strdup("me"),
-	};
-	spec->upkeep = (struct upkeep_settings){ .keepalive_interval_ms = 15000,
-						 .keepalive_count = 3,
-						 .reconnect_min_ms = 500,
-						 .reconnect_max_ms = 60000,
-						 .reconnect_stable_ms = 10000,
-						 .connect_timeout_ms = 20000,
-						 .hold_ms = 10000 };
-	return spec;
-}
 
 static void script_all(enum step step)
 {
@@ -67,35 +34,7 @@ static void script_failure(enum tunnel_state where, enum err_code code)
 
 static int setup(void **state)
 {
-	struct stage *stage = calloc(1, sizeof(*stage));
-	struct config_forward forward = { .name = strdup("web"), .type = FORWARD_REMOTE };
-	struct wire_forward about = { .tunnel = 7, .forward = 1 };
-	struct err err;
-
-	fake_tunnel_reset();
-	the_loop = fake_loop_new();
-	stage->parts.loop = the_loop;
-	stage->parts.gate = gate_new(the_loop, 8);
-	stage->tunnel = tunnel_new(&stage->parts, 7, new_spec(), &err);
-	assert_non_null(stage->tunnel);
-	assert_int_equal(tunnel_set_forward(stage->tunnel, &about, &forward, NULL, 0, &err), 0);
-	*state = stage;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct stage *stage = *state;
-
-	if (stage->tunnel)
-		tunnel_free(stage->tunnel);
-	if (heard.parted)
-		heard.parted(heard.parting);
-	fake_loop_advance(the_loop, 0);
-	gate_free(stage->parts.gate);
-	fake_loop_free(the_loop);
-	free(stage);
-	return 0;
+	return tunnel_setup(state, SERVER);
 }
 
 /* Something happened on the session: the current step is heard.asked again. */
@@ -401,7 +340,7 @@ static void test_a_forward_refused_at_first_is_degraded(void **state)
 static void test_exit_on_forward_failure(void **state)
 {
 	struct stage *stage = *state;
-	struct config_tunnel *spec = new_spec();
+	struct config_tunnel *spec = tunnel_spec(SERVER);
 
 	spec->upkeep.exit_on_forward_failure = 1;
 	tunnel_set(stage->tunnel, spec, false);
@@ -555,10 +494,10 @@ static void test_waking_up_changes_nothing_about_other_errors(void **state)
 static void test_new_settings(void **state)
 {
 	struct stage *stage = *state;
-	struct config_tunnel *other = new_spec();
+	struct config_tunnel *other = tunnel_spec(SERVER);
 
 	start(stage);
-	tunnel_set(stage->tunnel, new_spec(), false);
+	tunnel_set(stage->tunnel, tunnel_spec(SERVER), false);
 	assert_int_equal(script.started, 1);
 	assert_int_equal(heard.last.state, TUNNEL_UP);
 	other->routes->hops->connection.port = 2222;
@@ -576,7 +515,7 @@ static void test_the_gate_is_left_with_the_first_answer(void **state)
 	struct err err;
 
 	gate_set_limit(stage->parts.gate, 1);
-	other = tunnel_new(&stage->parts, 8, new_spec(), &err);
+	other = tunnel_new(&stage->parts, 8, tunnel_spec(SERVER), &err);
 	start(stage);
 	assert_int_equal(heard.last.state, TUNNEL_UP);
 	tunnel_start(other);
@@ -592,7 +531,7 @@ static void test_the_gate_is_left_with_the_first_answer(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, tunnel_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_way_to_up),
 		TEST(test_each_phase_has_its_deadline),

@@ -13,75 +13,14 @@
 
 #include <cmocka.h>
 
-#include "daemon/worker/tunnel.h"
 #include "lib/util.h"
-#include "tests/unit/fake_loop.h"
-#include "tests/unit/fake_tunnel.h"
+#include "tests/unit/tunnel_fixture.h"
 
-static struct loop *the_loop;
-
-struct stage {
-	struct worker_parts parts;
-	struct tunnel *tunnel;
-};
-
-/* me@jump:22, then me@db:22 */
-static struct config_tunnel *new_spec(void)
-{
-	static const char *const hosts[] = { "jump", "db" };
-	struct config_tunnel *spec = calloc(1, sizeof(*spec));
-
-	spec->name = strdup("db");
-	spec->routes = calloc(1, sizeof(*spec->routes));
-	spec->route_count = 1;
-	spec->routes->host = strdup("db");
-	spec->routes->hops = calloc(2, sizeof(*spec->routes->hops));
-	spec->routes->hop_count = 2;
-	for (size_t i = 0; i < 2; i++)
-		spec->routes->hops[i].connection = (struct connection_settings){
-			.host = strdup(hosts[i]),
-			.original = strdup(hosts[i]),
-			.port = 22,
-			.user = strdup("me"),
-		};
-	spec->upkeep = (struct upkeep_settings){ .keepalive_interval_ms = 15000,
-						 .keepalive_count = 3,
-						 .reconnect_min_ms = 500,
-						 .reconnect_max_ms = 60000,
-						 .reconnect_stable_ms = 10000,
-						 .connect_timeout_ms = 20000,
-						 .hold_ms = 10000 };
-	return spec;
-}
+#define WAY "jump>db"
 
 static int setup(void **state)
 {
-	struct stage *stage = calloc(1, sizeof(*stage));
-	struct config_forward forward = { .name = strdup("web"), .type = FORWARD_LOCAL };
-	struct wire_forward about = { .tunnel = 7, .forward = 1 };
-	struct err err;
-
-	fake_tunnel_reset();
-	the_loop = fake_loop_new();
-	stage->parts.loop = the_loop;
-	stage->parts.gate = gate_new(the_loop, 8);
-	stage->tunnel = tunnel_new(&stage->parts, 7, new_spec(), &err);
-	assert_non_null(stage->tunnel);
-	assert_int_equal(tunnel_set_forward(stage->tunnel, &about, &forward, NULL, 0, &err), 0);
-	*state = stage;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct stage *stage = *state;
-
-	tunnel_free(stage->tunnel);
-	fake_loop_advance(the_loop, 0);
-	gate_free(stage->parts.gate);
-	fake_loop_free(the_loop);
-	free(stage);
-	return 0;
+	return tunnel_setup(state, WAY);
 }
 
 static struct tunnel *tunnel_of(void **state)
@@ -289,7 +228,7 @@ static void test_it_is_left_when_the_tunnel_stops(void **state)
 
 static void test_other_settings_are_another_way(void **state)
 {
-	struct config_tunnel *other = new_spec();
+	struct config_tunnel *other = tunnel_spec(WAY);
 
 	other->routes[0].hops[0].connection.port++;
 	come_up(state);
@@ -311,7 +250,7 @@ static void test_a_person_wants_no_old_news(void **state)
 	assert_int_equal(heard.haste, JUMP_URGENT);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, tunnel_teardown)
 
 int main(void)
 {

@@ -13,52 +13,26 @@
 
 #include <cmocka.h>
 
-#include "daemon/worker/tunnel.h"
+#include "lib/str.h"
 #include "lib/util.h"
-#include "tests/unit/fake_loop.h"
-#include "tests/unit/fake_tunnel.h"
+#include "tests/unit/tunnel_fixture.h"
 
 enum { A, B, C, SERVERS };
 
 static const char *const names[] = { "a.example", "b.example", "c.example", "d.example" };
-static struct loop *the_loop;
 
 /* ---- the stage ---- */
-
-struct stage {
-	struct worker_parts parts;
-	struct tunnel *tunnel;
-};
-
-static void add_route(struct config_tunnel *spec, const char *host)
-{
-	struct config_route *route = &spec->routes[spec->route_count++];
-
-	route->host = strdup(host);
-	route->hops = calloc(1, sizeof(*route->hops));
-	route->hop_count = 1;
-	route->hops->connection = (struct connection_settings){
-		.host = strdup(host), .original = strdup(host), .port = 22, .user = strdup("me")
-	};
-}
 
 /* hosts: a letter each. */
 static struct config_tunnel *new_spec(const char *hosts)
 {
-	struct config_tunnel *spec = calloc(1, sizeof(*spec));
+	struct strbuf text = { 0 };
+	struct config_tunnel *spec;
 
-	spec->name = strdup("db");
-	spec->routes = calloc(strlen(hosts), sizeof(*spec->routes));
-	for (; *hosts; hosts++)
-		add_route(spec, names[*hosts - 'a']);
-	spec->failback_ms = 300000;
-	spec->upkeep = (struct upkeep_settings){ .keepalive_interval_ms = 15000,
-						 .keepalive_count = 3,
-						 .reconnect_min_ms = 500,
-						 .reconnect_max_ms = 60000,
-						 .reconnect_stable_ms = 10000,
-						 .connect_timeout_ms = 20000,
-						 .hold_ms = 10000 };
+	for (const char *c = hosts; *c; c++)
+		strbuf_addf(&text, "%s%s", c > hosts ? " " : "", names[*c - 'a']);
+	spec = tunnel_spec(text.data);
+	strbuf_fini(&text);
 	return spec;
 }
 
@@ -108,35 +82,13 @@ static unsigned living(void)
 
 static int setup(void **state)
 {
-	struct stage *stage = calloc(1, sizeof(*stage));
-	struct config_forward forward = { .name = strdup("web"), .type = FORWARD_REMOTE };
-	struct wire_forward about = { .tunnel = 7, .forward = 1 };
-	struct err err;
-
-	fake_tunnel_reset();
-	the_loop = fake_loop_new();
-	stage->parts.loop = the_loop;
-	stage->parts.gate = gate_new(the_loop, 8);
-	stage->tunnel = tunnel_new(&stage->parts, 7, new_spec("abc"), &err);
-	assert_non_null(stage->tunnel);
-	assert_int_equal(tunnel_set_forward(stage->tunnel, &about, &forward, NULL, 0, &err), 0);
-	*state = stage;
-	return 0;
+	return tunnel_setup(state, "a.example b.example c.example");
 }
 
 static int teardown(void **state)
 {
-	struct stage *stage = *state;
-
-	if (stage->tunnel)
-		tunnel_free(stage->tunnel);
-	if (heard.parted)
-		heard.parted(heard.parting);
-	turn(0);
+	tunnel_teardown(state);
 	assert_int_equal(living(), 0);
-	gate_free(stage->parts.gate);
-	fake_loop_free(the_loop);
-	free(stage);
 	return 0;
 }
 
