@@ -101,6 +101,8 @@ static bool says_nothing(const char *text)
 	       strstr(text, "Remote host closed");
 }
 
+#define WINDOW_EXCEEDED "Window exceeded" /* channel_rcv_data() of libssh */
+
 int session_error(struct session *s, const char *what, struct err *err)
 {
 	const char *text = ssh_get_error(s->ssh);
@@ -108,6 +110,10 @@ int session_error(struct session *s, const char *what, struct err *err)
 
 	if (explain_disconnect(text, err))
 		return -1;
+	if (strcmp(text, WINDOW_EXCEEDED) == 0)
+		return err_set(
+			err, ERR_PROTOCOL,
+			"the server sends more than there is room for, and than it was told");
 	str_escape(shown, sizeof(shown), text, strlen(text));
 	if (strstr(text, "no match for method"))
 		return err_set(err, ERR_NO_COMMON_ALGORITHM,
@@ -138,9 +144,16 @@ static bool has_failed(struct session *s)
 	return ssh_get_status(s->ssh) & SSH_CLOSED_ERROR;
 }
 
+/* libssh 0.11 and later throw away what comes beyond a window, leave this text behind and go on: the
+ * stream would have a hole that nobody hears of. */
+static bool has_lost_data(struct session *s)
+{
+	return strcmp(ssh_get_error(s->ssh), WINDOW_EXCEEDED) == 0;
+}
+
 static bool is_dead(struct session *s)
 {
-	return (ssh_get_status(s->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR)) ||
+	return has_lost_data(s) || (ssh_get_status(s->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR)) ||
 	       (s->phase == SESSION_UP && !ssh_is_connected(s->ssh));
 }
 
