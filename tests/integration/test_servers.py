@@ -5,6 +5,7 @@ import pytest
 from harness import client
 from harness.lab import local
 from harness.ports import has_ipv6
+from harness.sshd import version
 from harness.wait import holds, until
 
 
@@ -98,6 +99,27 @@ def test_a_server_that_has_no_room_for_more(lab):
         row = daemon.wait_state("t", "backoff")
         assert "MaxStartups" in row["error"]["message"]
     client.wait_served(port, 10)
+
+
+@pytest.mark.skipif(version() < (9, 8), reason="sshd punishes addresses since OpenSSH 9.8")
+def test_a_server_that_punishes_our_address(lab):
+    """A tunnel whose key is refused gets the whole address banned (PerSourcePenalties): it does not
+    try again, and the other one says why it is down, and is up when the ban is over."""
+    sshd = lab.sshd(PerSourcePenalties="authfail:4s min:1s", LogLevel="DEBUG1")
+    echo, port = lab.echo(), lab.port()
+    spec = {"host": sshd.address, "local": local(port, echo.port)}
+    wrong = {**spec, "identity": str(lab.key("wrong")), "local": local(lab.port(), 1)}
+    daemon = lab.daemon(lab.config({"wrong": wrong}))
+    daemon.wait_state("wrong", "failed", code="auth-refused")
+    sshd.wait_log(r"penalty")
+    daemon.write(lab.config({"wrong": wrong, "good": spec}))
+    daemon.ctl("reload", check=0)
+    row = daemon.wait_state("good", "backoff", code="connection-lost")
+    assert "PerSourcePenalties" in row["error"]["message"]
+    client.wait_served(port, 15)
+    assert daemon.tunnel("good")["state"] == "up"
+    assert daemon.tunnel("wrong")["state"] == "failed"
+    assert sshd.log.count("Failed publickey") == 1
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")

@@ -41,7 +41,7 @@ class RemoteDynamic(Dynamic):
 
 # What curl calls them.
 FLAGS = {
-    "socks5": ["--socks5"],
+    "socks5": ["-4", "--socks5"],  # curl looks the name up itself, and newer ones prefer ::1
     "socks5-hostname": ["--socks5-hostname"],
     "socks4": ["--socks4"],
     "socks4a": ["--socks4a"],
