@@ -16,10 +16,9 @@ from harness import build, proc
 from harness.wait import until
 
 TOOLS = ("systemd-nspawn", "debootstrap", "nsenter", "meson")
-PACKAGES = (
-    "systemd", "systemd-sysv", "dbus", "libsystemd0", "openssh-server", "openssh-client",
-    "libssh-4", "libevent-core-2.1-7", "libyaml-0-2", "libjansson4",
-)  # fmt: skip
+PACKAGES = ("systemd", "systemd-sysv", "dbus", "openssh-server", "openssh-client")
+# What the programs are linked with; each release of Debian names some of it anew.
+LIBRARIES = ("libsystemd0", "libssh-4*", "libevent-core-*", "libyaml-0-*", "libjansson4*")
 
 
 class Unavailable(Exception):
@@ -57,9 +56,19 @@ def _mirror():
     return found[0] if found else "http://deb.debian.org/debian"
 
 
+def _libraries():
+    """Their packages, as this machine has them."""
+    out = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\\n", *LIBRARIES],
+        capture_output=True, text=True, check=False,
+    ).stdout  # fmt: skip
+    return [line.split()[1] for line in out.splitlines() if line.startswith("installed ")]
+
+
 def tree():
     """Path of the cached tree; made when it is not there yet."""
-    recipe = " ".join((_release()[1], platform.machine(), *PACKAGES))
+    packages = [*PACKAGES, *_libraries()]
+    recipe = " ".join((_release()[1], platform.machine(), *packages))
     key = hashlib.sha256(recipe.encode()).hexdigest()[:12]
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "/var/tmp")) / "tunneld-tests"
     path = cache / f"debian-{key}"
@@ -69,7 +78,7 @@ def tree():
     making = cache / f"making-{key}-{os.getpid()}"
     try:
         subprocess.run(
-            ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", _release()[1],
+            ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", _release()[1],
              str(making), _mirror()],
             check=True, capture_output=True, timeout=900,
         )  # fmt: skip
