@@ -342,7 +342,7 @@ def test_an_ssh_that_hangs_ends_with_a_daemon_that_starts(lab, args):
     process.terminate()
     _, complaint = process.communicate(timeout=build.limit(5))
     assert (process.returncode, complaint) == (-15, "")
-    assert not any(map(proc.is_alive, hanging))
+    until(lambda: not any(map(proc.is_alive, hanging)), 5, "what it had started has ended, too")
 
 
 SLOW_SSH = """\
