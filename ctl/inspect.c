@@ -198,6 +198,49 @@ static void add_preference(struct sheet *s, const json_t *settings)
 	sheet_row_taken(s, "prefer", &text);
 }
 
+/* "1 GiB or 1h", whichever comes first. */
+static void add_rekey(struct sheet *s, const json_t *settings)
+{
+	uint64_t size_kib = get_count(settings, "rekey_kib");
+	bool has_time = get_count(settings, "rekey_ms") > 0;
+	struct strbuf text = { 0 };
+	char number[HUMAN_MAX];
+
+	if (size_kib > 0)
+		strbuf_addf(&text, "after %s", human_bytes(number, size_kib * 1024));
+	if (has_time)
+		strbuf_addf(&text, "%s %s", size_kib > 0 ? " or" : "after",
+			    span(number, settings, "rekey_ms"));
+	sheet_row_taken(s, "new keys", &text);
+}
+
+/* What is no text, where it is not as usual. */
+static void add_odd_numbers(struct sheet *s, const json_t *settings)
+{
+	static const struct {
+		const char *label, *key;
+		bool usual;
+	} switches[] = {
+		{ "identities only", "identities_only", false },
+		{ "compression", "compression", false },
+		{ "tcp keepalive", "tcp_keepalive", true },
+		{ "share", "share", true },
+	};
+	char number[HUMAN_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(switches); i++) {
+		const json_t *value = json_object_get(settings, switches[i].key);
+
+		if (json_is_boolean(value) && json_is_true(value) != switches[i].usual)
+			sheet_row(s, switches[i].label, json_is_true(value) ? "yes" : "no");
+	}
+	if (strcmp(get_text(settings, "address_family"), "any") != 0)
+		sheet_row(s, "address family", get_text(settings, "address_family"));
+	if (json_is_integer(json_object_get(settings, "ip_qos")))
+		sheet_row(s, "ip qos", human_count(number, get_count(settings, "ip_qos")));
+	add_rekey(s, settings);
+}
+
 /* What was not written has no value, and so no row. */
 static void add_connection(struct sheet *s, const json_t *settings)
 {
@@ -232,8 +275,7 @@ static void add_connection(struct sheet *s, const json_t *settings)
 			strbuf_add(&text, get_text(settings, rows[i].key));
 		sheet_row_taken(s, rows[i].label, &text);
 	}
-	if (json_is_true(json_object_get(settings, "compression")))
-		sheet_row(s, "compression", "yes");
+	add_odd_numbers(s, settings);
 }
 
 static void add_settings(struct sheet *s, const json_t *settings, bool several)

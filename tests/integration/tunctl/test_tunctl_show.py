@@ -307,6 +307,45 @@ def test_inspect_is_a_sheet(server):
     assert "ciphers" not in out
 
 
+def test_inspect_shows_what_is_not_as_usual(server):
+    def rows(**more):
+        settings = INSPECTED["settings"] | more
+        server.answers("Inspect", reply(**INSPECTED | {"settings": settings}))
+        return {" ".join(line.split()) for line in tunctl(server, "inspect", "x").stdout.splitlines()}
+
+    usual = {
+        "identities_only": False,
+        "compression": False,
+        "tcp_keepalive": True,
+        "share": True,
+        "address_family": "any",
+        "ip_qos": None,
+        "rekey_kib": 0,
+        "rekey_ms": 0,
+    }
+    unusual = {
+        "identities_only": True,
+        "compression": True,
+        "tcp_keepalive": False,
+        "share": False,
+        "address_family": "inet6",
+        "ip_qos": 0,
+        "rekey_kib": 1024,
+        "rekey_ms": 3600000,
+    }
+    assert rows(**unusual) - rows(**usual) == {
+        "identities only yes",
+        "compression yes",
+        "tcp keepalive no",
+        "share no",
+        "address family inet6",
+        "ip qos 0",
+        "new keys after 1.0 MiB or 1h",
+    }
+    assert "new keys after 1h" in rows(rekey_ms=3600000)
+    assert "new keys after 1.0 MiB" in rows(rekey_kib=1024)
+
+
 def test_inspect_shows_several_servers(server):
     since = tunnel()["since"]
     servers = [
