@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "daemon/supervisor/check_files.h"
 #include "lib/known_hosts.h"
 #include "lib/str.h"
 #include "lib/util.h"
@@ -52,7 +53,9 @@ static void add_authority(const struct connection_settings *c, struct strv *note
 	known_hosts_fini(&known);
 }
 
-static void print_authorities(const struct config *config)
+/* ---- every server of every tunnel ---- */
+
+static void print_servers(const struct config *config)
 {
 	struct strv notes = { 0 };
 
@@ -60,8 +63,10 @@ static void print_authorities(const struct config *config)
 		const struct config_tunnel *t = config->tunnels[i];
 
 		for (size_t r = 0; r < t->route_count; r++) {
-			for (size_t h = 0; h < t->routes[r].hop_count; h++)
+			for (size_t h = 0; h < t->routes[r].hop_count; h++) {
 				add_authority(&t->routes[r].hops[h].connection, &notes);
+				check_files(&t->routes[r].hops[h].connection, &notes);
+			}
 		}
 	}
 	for (size_t i = 0; i < notes.count; i++)
@@ -82,7 +87,7 @@ bool check_config(const struct load_source *source)
 		return false;
 	}
 	print_notes(config);
-	print_authorities(config);
+	print_servers(config);
 	printf("%s: ok, %zu tunnel%s\n", source->config, config->tunnel_count,
 	       config->tunnel_count == 1 ? "" : "s");
 	config_free(config);

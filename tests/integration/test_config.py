@@ -3,6 +3,8 @@ that are right."""
 
 import json
 import os
+import pathlib
+import shutil
 import subprocess
 
 import pytest
@@ -35,11 +37,50 @@ def has(lines, *parts):
     assert any(all(p in line for p in parts) for line in lines), f"{parts} in\n" + "\n".join(lines)
 
 
-def test_check_accepts_a_good_one_silently_or_in_one_line(daemon):
-    daemon.write(GOOD)
+def test_check_accepts_a_good_one_silently_or_in_one_line(daemon, lab):
+    daemon.write(GOOD.replace("/k", str(lab.keys.client)))
     result = daemon.check()
     assert result.returncode == 0, result
     assert len((result.stdout + result.stderr).splitlines()) <= 1
+
+
+def notes(daemon, **settings):
+    tunnel = {"host": "h", "user": "u", "local": "1:h:2", **settings}
+    daemon.write({"tunnels": {"t": tunnel}})
+    result = daemon.check()
+    assert result.returncode == 0, result
+    return result.stderr.splitlines()
+
+
+def test_check_notes_files_that_are_not_there(daemon, lab):
+    here, gone = str(lab.keys.client), str(lab.path("gone"))
+    assert notes(daemon, identity=gone) == [f"note: identity {gone} does not exist"]
+    assert notes(daemon, identity=here, certificate_file=gone, password=gone, passphrase=gone) == [
+        f"note: certificate {gone} does not exist",
+        f"note: passphrase file {gone} does not exist",
+        f"note: password file {gone} does not exist",
+    ]
+    assert notes(daemon, identity=str(lab.path("."))) == [
+        f"note: identity {lab.path('.')} is not a file"
+    ]
+    # One of several is enough; the others may be those of other machines.
+    assert notes(daemon, identity=[gone, here]) == []
+    assert notes(daemon, identity=[gone, "agent"]) == []
+    assert notes(daemon, identity="credential:k", password="credential:p") == []
+    shutil.copy(f"{here}.pub", f"{gone}.pub")
+    assert notes(daemon, identity=gone) == []
+
+
+def test_check_notes_files_that_others_can_read(daemon, lab):
+    key, secret = lab.key("open"), lab.write("secret", "x", 0o640)
+    public = pathlib.Path(f"{key}.pub")
+    public.chmod(0o644)
+    assert notes(daemon, identity=str(public), password=str(lab.write("kept", "x", 0o600))) == []
+    os.chmod(key, 0o644)
+    assert notes(daemon, identity=str(key), password=str(secret)) == [
+        f"note: identity {key} can be read by others: chmod 600 it",
+        f"note: password file {secret} can be read by others: chmod 600 it",
+    ]
 
 
 def test_json_is_yaml(lab):
