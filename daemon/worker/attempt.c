@@ -174,9 +174,7 @@ static void on_asking(void *data, bool is_asking)
 static void begin_auth(struct attempt *a)
 {
 	struct auth_asker asker = { .inquiries = a->parts->inquiries,
-				    .tunnel = a->purpose->tunnel,
-				    .route = a->purpose->route,
-				    .hop = a->purpose->hop,
+				    .purpose = a->purpose,
 				    .on_asking = on_asking,
 				    .data = a };
 

@@ -92,6 +92,7 @@ void auth_accepted(struct auth *a, const char *what)
 enum auth_result auth_broken(struct auth *a, struct err *err)
 {
 	session_error(a->session, "authentication", err);
+	auth_explain_said(a, err);
 	return AUTH_FAILED;
 }
 

@@ -24,15 +24,27 @@ static void on_answer(void *data, struct wire_answers *answers)
 	aq->asker->on_asking(aq->asker->data, false);
 }
 
+static void name_hop(struct question *q, const struct auth_asker *asker)
+{
+	q->route = asker->purpose->route;
+	q->hop = asker->purpose->hop;
+}
+
+/* Of a jump that tunnels share, the tunnel it was asked for may be gone, and somebody attend to another. */
+static bool is_stale(const struct auth_question *aq, const struct auth_asker *asker)
+{
+	return aq->tunnel != asker->purpose->tunnel || aq->route != asker->purpose->route;
+}
+
 static bool begin(struct auth_question *aq, const struct auth_asker *asker, struct question *q)
 {
-	q->route = asker->route;
-	q->hop = asker->hop;
+	name_hop(q, asker);
 	aq->asker = asker;
+	aq->tunnel = asker->purpose->tunnel;
+	aq->route = asker->purpose->route;
 	aq->inquiry.on_answer = on_answer;
 	aq->inquiry.data = aq;
-	if (asker->tunnel == 0 ||
-	    inquiry_open(asker->inquiries, &aq->inquiry, asker->tunnel, q) < 0)
+	if (aq->tunnel == 0 || inquiry_open(asker->inquiries, &aq->inquiry, aq->tunnel, q) < 0)
 		return false;
 	asker->on_asking(asker->data, true);
 	return true;
@@ -54,15 +66,14 @@ enum auth_reply auth_question_step(struct auth_question *aq, const struct auth_a
 	if (!ret->nobody && ret->count == wanted)
 		return AUTH_REPLY_HERE;
 	wire_answers_fini(ret);
-	return AUTH_REPLY_NOBODY;
+	return is_stale(aq, asker) && begin(aq, asker, q) ? AUTH_REPLY_WAIT : AUTH_REPLY_NOBODY;
 }
 
 void auth_question_tell(const struct auth_asker *asker, struct question *q)
 {
-	q->route = asker->route;
-	q->hop = asker->hop;
-	if (asker->tunnel != 0)
-		inquiry_tell(asker->inquiries, asker->tunnel, q);
+	name_hop(q, asker);
+	if (asker->purpose->tunnel != 0)
+		inquiry_tell(asker->inquiries, asker->purpose->tunnel, q);
 }
 
 bool auth_question_is_pending(const struct auth_question *aq)

@@ -5,13 +5,14 @@
  */
 #pragma once
 
+#include "daemon/worker/attempt.h"
 #include "daemon/worker/inquiry.h"
 
 /* In whose name, and who hears of it. */
 struct auth_asker {
 	struct inquiries *inquiries;
-	uint64_t tunnel; /* 0: there is nobody to ask */
-	unsigned route, hop;
+	const struct attempt_for *purpose; /* borrowed. Of a jump that tunnels share, the tunnel may
+					    * go and another take its place at any time */
 	/* A person may be thinking (true), or no longer: time does not count meanwhile. */
 	void (*on_asking)(void *data, bool is_asking);
 	void *data;
@@ -26,6 +27,8 @@ enum auth_reply {
 /* {0} is one that asks nothing. */
 struct auth_question {
 	const struct auth_asker *asker; /* set while it is under way */
+	uint64_t tunnel; /* in whose name it was asked, */
+	unsigned route; /* and which of its servers it was about */
 	struct inquiry inquiry;
 	struct wire_answers answers; /* once they are there */
 	bool is_answered;

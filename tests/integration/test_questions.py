@@ -483,6 +483,29 @@ def test_every_hop_may_ask(lab, people):
     case.works()
 
 
+@pytest.mark.parametrize("end", ["removed", "stopped"])
+def test_a_question_outlives_the_tunnel_it_was_asked_for(lab, people, end):
+    """The bastion goes on with who attends to another tunnel, in the same session."""
+    bastion = lab.keep(AskingServer(lab.keys, "password", password=SECRET))
+    through = {"host": lab.sshd().address, "jump": f"admin@{bastion.address}", "start": "manual"}
+    tunnels = {n: {**through, "local": local(lab.port(), 1)} for n in "ab"}
+    daemon = lab.daemon(lab.config(tunnels))
+    first = people(daemon, "auth", "a")
+    first.sees("Password of")
+    second = people(daemon, "auth", "b")
+    until(lambda: daemon.tunnel("b")["hops"][0]["state"] == "authenticating", 5, "b waits with it")
+    if end == "removed":
+        daemon.write(lab.config({"b": tunnels["b"]}))
+        daemon.ctl("reload")
+    else:
+        daemon.ctl("down", "a")
+    second.answers(f"Password of admin@{bastion.address}: ", SECRET)
+    second.sees("b: up")
+    second.ends()
+    first.ends(3 if end == "removed" else 1)
+    assert bastion.connections == 1 and bastion.passwords == [SECRET]
+
+
 def test_tunnels_behind_one_bastion_need_one_answer(lab):
     bastion = lab.keep(AskingServer(lab.keys, "password", password=SECRET))
     server = lab.sshd()
