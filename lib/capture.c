@@ -16,7 +16,12 @@
 #include "lib/str.h"
 #include "lib/util.h"
 
-enum { COMPLAINT_MAX = 4096, CHUNK = 16384, FDS = 3 };
+enum {
+	COMPLAINT_MAX = 4096,
+	CHUNK = 16384,
+	PIPE_MAX = 1024 * 1024, /* pipe_max_size of fs/pipe.c */
+	FDS = 3,
+};
 
 /* One of its two outputs. */
 struct stream {
@@ -119,12 +124,13 @@ static int keep(struct stream *s, const char *bytes, size_t size, struct err *er
 	return s->text.failed ? err_nomem(err) : 0;
 }
 
-/* Takes what is there. */
+/* Takes what is there, as much as a pipe can hold: who writes faster than we read must not keep us from
+ * looking at the clock. */
 static int drain(struct stream *s, struct err *err)
 {
 	char chunk[CHUNK];
 
-	while (s->fd >= 0) {
+	for (size_t i = 0; i < PIPE_MAX / CHUNK && s->fd >= 0; i++) {
 		ssize_t n = read(s->fd, chunk, sizeof(chunk));
 
 		if (n < 0 && errno == EINTR)
