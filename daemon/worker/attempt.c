@@ -371,7 +371,11 @@ void attempt_describe(const struct attempt *a, char *out, size_t size)
 			snprintf(out, size, "the SSH banner of %s", a->facts.address);
 		break;
 	case CONNECT_KEX:
-		snprintf(out, size, "%s in the key exchange", a->facts.address);
+		/* We do not wait for its banner for ever before we send ours. */
+		snprintf(out, size, "%s%s", a->facts.address,
+			 ssh_get_serverbanner(session_libssh(a->session))
+				 ? " in the key exchange"
+				 : ", which has sent no SSH banner: is that an SSH port?");
 		break;
 	case CONNECT_HOST_KEY:
 		snprintf(out, size, "the disk to write down the new host key of %s",

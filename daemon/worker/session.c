@@ -117,7 +117,9 @@ int session_error(struct session *s, const char *what, struct err *err)
 	str_escape(shown, sizeof(shown), text, strlen(text));
 	if (strstr(text, "no match for method"))
 		return err_set(err, ERR_NO_COMMON_ALGORITHM,
-			       "nothing in common with the server: %s", shown);
+			       "no algorithm in common with the server; update it, or look at "
+			       "'ciphers', 'kex', 'macs' and 'host_key_algorithms' here: %s",
+			       shown);
 	if (strstr(text, "hostkey signature"))
 		return err_set(err, ERR_PROTOCOL,
 			       "the server did not prove that it holds its host key (wrong "

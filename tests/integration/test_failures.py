@@ -223,3 +223,4 @@ def test_no_cipher_in_common(lab):
     )
     row = daemon.wait_state("t", "failed", code="no-common-algorithm")
     assert "aes128-gcm@openssh.com" in row["error"]["message"]
+    assert "look at 'ciphers'" in row["error"]["message"]

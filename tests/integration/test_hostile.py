@@ -46,6 +46,15 @@ def test_before_the_key_exchange(lab, beside, habit):
     beside.assert_untouched()
 
 
+def test_silent_for_longer_than_we_wait_with_ours(lab):
+    address = f"127.0.0.1:{lab.server(hostile.silent).port}"
+    spec = {"host": address, "local": local(lab.port(), 1), "connect_timeout": "5s"}
+    daemon = lab.daemon(lab.config({"t": spec}))
+    row = daemon.wait_state("t", "backoff", build.limit(7), code="timeout")
+    says = f"{address}, which has sent no SSH banner: is that an SSH port?"
+    assert row["error"]["message"].endswith(says)
+
+
 def test_one_byte_a_second(lab, beside):
     stop = threading.Event()
     server = lab.server(hostile.drip(stop))
