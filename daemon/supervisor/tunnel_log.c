@@ -35,17 +35,33 @@ static bool is_worth_saying(struct tunnel *t)
 	return t->said_times <= REPEATS_SAID || (t->said_times & (t->said_times - 1)) == 0;
 }
 
-static void log_backoff(struct tunnel *t)
+/* "; attempt 3, again in 1.5 s"; a session that breaks was no attempt. */
+static char *retry_text(char *out, size_t size, const struct tunnel *t)
 {
 	uint64_t now = monotonic_ms();
 	unsigned wait_ms = t->retry_at_ms > now ? (unsigned)(t->retry_at_ms - now) : 0;
+	char attempt[32] = "";
+
+	if (t->attempt > 0)
+		snprintf(attempt, sizeof(attempt), " attempt %u,", t->attempt);
+	if (wait_ms < 100)
+		snprintf(out, size, "%s again at once", attempt);
+	else
+		snprintf(out, size, "%s again in %u.%u s", attempt, wait_ms / 1000,
+			 wait_ms % 1000 / 100);
+	return out;
+}
+
+static void log_backoff(struct tunnel *t)
+{
+	char retry[64];
 
 	if (t->error && t->error->code == ERR_WORKER)
 		return; /* said once by workers.c, not by each of its tunnels */
 	if (!is_worth_saying(t))
 		return;
-	log_warning("%s: backoff: %s [%s]; attempt %u, again in %u.%u s%s", t->name, reason(t),
-		    slug(t), t->attempt, wait_ms / 1000, wait_ms % 1000 / 100,
+	log_warning("%s: backoff: %s [%s];%s%s", t->name, reason(t), slug(t),
+		    retry_text(retry, sizeof(retry), t),
 		    t->said_times == REPEATS_SAID ? " (said less often from now on)" : "");
 }
 

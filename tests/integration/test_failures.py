@@ -224,3 +224,14 @@ def test_no_cipher_in_common(lab):
     row = daemon.wait_state("t", "failed", code="no-common-algorithm")
     assert "aes128-gcm@openssh.com" in row["error"]["message"]
     assert "look at 'ciphers'" in row["error"]["message"]
+
+
+def test_what_the_log_says_of_the_next_attempt(lab):
+    """A session that breaks was no attempt, and what follows at once has no time."""
+    sshd = lab.sshd()
+    spec = {"host": sshd.address, "local": local(lab.port(), 1)}
+    daemon = lab.daemon(lab.config({"t": spec}, {"reconnect": {"stable": "0s", "min": "200ms"}}))
+    daemon.wait_state("t", "up")
+    sshd.kill9()
+    daemon.wait_log(r"(?m)t: backoff: .* \[connection-lost\]; again (at once|in 0\.\d s)$")
+    daemon.wait_log(r"(?m)t: backoff: .* \[connection-refused\]; attempt 1, again in \d\.\d s$")
