@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "daemon/supervisor/commands.h"
+#include "daemon/supervisor/servers.h"
 #include "daemon/supervisor/snapshot.h"
 #include "lib/util.h"
 
@@ -17,6 +18,9 @@ struct auth {
 	struct tunnels_observer observer;
 	bool dirty; /* something to tell */
 	bool retried;
+	bool has_better; /* a better server than that in use lacks an answer, and is tried again */
+	size_t better; /* its route */
+	bool better_was_tried; /* since then */
 };
 
 static void auth_free(void *data)
@@ -36,12 +40,59 @@ static void on_question(struct attendant *attendant)
 	call_wake(a->call);
 }
 
+/* ---- a better server, while another carries the tunnel ---- */
+
+static enum route_state better_state(const struct auth *a, const struct tunnel *t)
+{
+	struct server s;
+
+	servers_get(t, a->better, &s);
+	return s.state;
+}
+
+/* The best one that a start makes the worker try at once: it tries one after the other, and looks for a
+ * better one only where the configuration says so. */
+static bool find_better(struct auth *a, const struct tunnel *t)
+{
+	const struct config_tunnel *spec = t->spec;
+	struct server s;
+
+	if (!tunnel_state_is_connected(t->state) || spec->prefer != PREFER_FIRST ||
+	    spec->failback_ms == 0)
+		return false;
+	for (size_t i = 0; i < t->route; i++) {
+		servers_get(t, i, &s);
+		if (s.state == ROUTE_CONNECTING || s.state == ROUTE_STANDBY)
+			return false;
+	}
+	for (a->better = 0; a->better < t->route; a->better++) {
+		servers_get(t, a->better, &s);
+		if (s.state == ROUTE_FAILED && s.error && err_wants_answer(s.error->code))
+			return true;
+	}
+	return false;
+}
+
+static bool awaits_better(const struct auth *a, const struct tunnel *t)
+{
+	enum route_state state;
+
+	/* It may be the one in use by now, or the list another one. */
+	if (!a->has_better || !tunnel_state_is_connected(t->state) || a->better >= t->route)
+		return false;
+	state = better_state(a, t);
+	return !a->better_was_tried || state == ROUTE_IDLE || state == ROUTE_CONNECTING;
+}
+
+/* ---- events ---- */
+
 static void on_event(void *data, struct tunnel *t, enum tunnel_event event)
 {
 	struct auth *a = data;
 
 	if (t->id != a->attendant.tunnel)
 		return;
+	a->better_was_tried |= a->has_better && better_state(a, t) != ROUTE_FAILED;
 	a->dirty = true;
 	call_wake(a->call);
 }
@@ -116,7 +167,7 @@ static bool auth_step(struct call *call, void *data)
 	a->dirty = false;
 	if (!t)
 		fail_removed(a);
-	else if (is_settled(t) && !try_once_more(a, t))
+	else if (is_settled(t) && !awaits_better(a, t) && !try_once_more(a, t))
 		finish(a, t);
 	else
 		call_continue(call, reply_of(a, t));
@@ -151,7 +202,8 @@ void command_auth(struct supervisor *s, struct call *call)
 		return;
 	}
 	tunnels_observe(&s->tunnels, &a->observer);
-	if (!tunnel_state_is_connected(t->state))
+	a->has_better = find_better(a, t);
+	if (!tunnel_state_is_connected(t->state) || a->has_better)
 		sync_want(&s->sync, t, true);
 	call_stream(call, auth_step, auth_free, a);
 }
