@@ -26,10 +26,9 @@
 static const char default_path[] = "/usr/local/bin:/usr/bin:/bin";
 
 struct birth {
-	const char *path;
-	char *const *argv;
+	const struct process_plan *plan;
 	char *const *environment;
-	int fds[3];
+	int null; /* /dev/null */
 	int report; /* errno of what failed goes here; closed by exec */
 	pid_t parent;
 };
@@ -101,27 +100,36 @@ static void reset_limits(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int place_descriptors(const int fds[3])
+static int place_descriptors(const struct birth *b)
 {
-	for (int i = 0; i < 3; i++) {
-		if (fds[i] == i ? fcntl(i, F_SETFD, 0) < 0 : dup2(fds[i], i) < 0)
+	for (int i = 0; i < (int)b->plan->fd_count; i++) {
+		int fd = b->plan->fds[i] < 0 ? b->null : b->plan->fds[i];
+
+		if (fd == i ? fcntl(i, F_SETFD, 0) < 0 : dup2(fd, i) < 0)
 			return -1;
 	}
 	return 0;
 }
 
+/* The parent may have died before we asked to die with it. */
+static bool dies_with(pid_t parent)
+{
+	return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent;
+}
+
 __attribute__((noreturn)) static void be_born(const struct birth *b)
 {
+	const struct process_plan *plan = b->plan;
 	int sys;
 
-	/* The parent may have died before we asked to die with it. */
-	if (setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == b->parent &&
-	    place_descriptors(b->fds) == 0) {
+	if (setpgid(0, 0) == 0 && (plan->is_ours || dies_with(b->parent)) &&
+	    place_descriptors(b) == 0) {
 		/* What was inherited, or opened by a library without the flag. Linux 5.11. */
-		close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
-		reset_limits();
+		close_range((unsigned)plan->fd_count, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+		if (!plan->is_ours)
+			reset_limits();
 		reset_signals();
-		execve(b->path, b->argv, b->environment);
+		execve(plan->path, plan->argv, b->environment);
 	}
 	sys = errno;
 	if (write(b->report, &sys, sizeof(sys)) < 0)
@@ -131,7 +139,8 @@ __attribute__((noreturn)) static void be_born(const struct birth *b)
 
 /* ---- in the parent ---- */
 
-/* 0, or errno of what failed. The other end of the report closes with the exec. */
+/* 0, or errno of what failed. The other end of the report closes with the exec, which nobody waits for:
+ * on a busy machine the child may have to wait for a CPU. Hence no vfork(2) or posix_spawn(3). */
 static int give_birth(struct birth *b, pid_t *ret_pid, int *ret_report)
 {
 	int line[2], sys;
@@ -175,20 +184,17 @@ static int fail(int sys, const char *path, struct err *err)
 			     sys, "cannot run %s", shown);
 }
 
-int process_spawn(const char *path, char *const *argv, const int fds[3], pid_t *ret_pid,
-		  int *ret_report, struct err *err)
+int process_spawn(const struct process_plan *plan, pid_t *ret_pid, int *ret_report, struct err *err)
 {
 	CLEANUP(freep) char **environment = process_environment();
 	CLEANUP(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	struct birth birth = { .path = path, .argv = argv, .environment = environment };
+	struct birth birth = { .plan = plan, .environment = environment, .null = null };
 	int sys;
 
 	if (!environment)
 		return err_nomem(err);
-	for (size_t i = 0; i < 3; i++)
-		birth.fds[i] = fds[i] < 0 ? null : fds[i];
 	sys = null < 0 ? errno : give_birth(&birth, ret_pid, ret_report);
-	return sys == 0 ? 0 : fail(sys, path, err);
+	return sys == 0 ? 0 : fail(sys, plan->path, err);
 }
 
 int process_was_run(int *report, const char *path, struct err *err)

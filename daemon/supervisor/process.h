@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting programs that are not ours (a proxy_command, ssh): each leads a process group of its
- * own, with signals, environment and limits as if tunneld had never touched them, three descriptors
- * and nothing else of ours. It is killed when the supervisor is.
+ * Starting programs: workers, and some that are not ours (a proxy_command). Each leads a process group
+ * of its own, so that Ctrl-C in a terminal is for the supervisor alone, with signals and environment as
+ * if tunneld had never touched them, a few descriptors and nothing else of ours. One that is not ours
+ * also has the usual limits, and is killed when the supervisor is.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "lib/err.h"
@@ -18,10 +20,16 @@ char *process_find(const char *name, struct err *err);
  * caller frees the array; NULL: out of memory. */
 char **process_environment(void);
 
-/* fds become stdin, stdout and stderr and stay the caller's; -1 is /dev/null. argv[0] is what the
- * program is told it is called. Nobody waits until it runs: why it could not is in *ret_report, once
- * the process has ended. */
-int process_spawn(const char *path, char *const *argv, const int fds[3], pid_t *ret_pid,
-		  int *ret_report, struct err *err);
+struct process_plan {
+	const char *path;
+	char *const *argv; /* [0] is what the program is told it is called */
+	const int *fds; /* become 0, 1, 2 and so on, and stay the caller's; -1 is /dev/null */
+	size_t fd_count; /* at least 3 */
+	bool is_ours; /* keeps our limits, and sees for itself that we are gone */
+};
+
+/* Nobody waits until it runs: why it could not is in *ret_report, once the process has ended. */
+int process_spawn(const struct process_plan *plan, pid_t *ret_pid, int *ret_report,
+		  struct err *err);
 /* Of a process that has ended: -1 with err when path could not be run at all. Closes the report. */
 int process_was_run(int *report, const char *path, struct err *err);

@@ -121,14 +121,16 @@ static int spawn(struct program *p, const struct strv *words, const struct ends 
 		 struct err *err)
 {
 	CLEANUP(freep) char **argv = argv_of(words);
+	const int fds[] = { e->its, e->its, e->its_errors };
+	struct process_plan plan = { .argv = argv, .fds = fds, .fd_count = ARRAY_SIZE(fds) };
 
 	p->path = process_find(words->items[0], err);
 	if (!p->path)
 		return -1;
 	if (!argv)
 		return err_nomem(err);
-	return process_spawn(p->path, argv, (int[]){ e->its, e->its, e->its_errors }, ret_pid,
-			     &p->report, err);
+	plan.path = p->path;
+	return process_spawn(&plan, ret_pid, &p->report, err);
 }
 
 static int run(struct program *p, struct children *children, const struct strv *words,

@@ -6,6 +6,7 @@
 
 #include "daemon/common/log.h"
 #include "daemon/common/wire.h"
+#include "daemon/supervisor/process.h"
 #include "daemon/supervisor/worker_process.h"
 #include "lib/util.h"
 
@@ -90,15 +91,17 @@ static void on_exit_of(void *data, int wait_status);
 
 static int open_process(struct worker *w, struct err *err)
 {
-	int fd;
+	struct worker_process started;
 
-	if (worker_process_spawn(w->house->program, &w->pid, &fd, err) < 0)
+	if (worker_process_spawn(w->house->program, &started, err) < 0)
 		return -1;
+	w->pid = started.pid;
+	w->report = started.report;
 	child_watch(w->house->children, &w->process, w->pid, on_exit_of, w);
-	w->port = packet_port_new(w->house->loop, fd, &port_ops, w, err);
+	w->port = packet_port_new(w->house->loop, started.line, &port_ops, w, err);
 	if (w->port)
 		return 0;
-	closep(&fd); /* it ends by itself and is collected */
+	closep(&started.line); /* it ends by itself and is collected */
 	return -1;
 }
 
@@ -190,6 +193,7 @@ static void do_forget(struct worker *w)
 
 	close_port(w);
 	child_forget(&w->process);
+	closep(&w->report);
 	house->ops->on_dead(house->data, w, NULL);
 	loop_timer_close(&w->timer);
 	list_remove(&w->link);
@@ -272,10 +276,14 @@ static void on_timer(void *data)
 static void on_exit_of(void *data, int wait_status)
 {
 	struct worker *w = data;
+	bool was_run = process_was_run(&w->report, w->house->program, &w->broken) == 0;
 	char how[96];
 
+	if (!was_run)
+		w->broken.code = ERR_WORKER;
 	child_end_text(how, sizeof(how), wait_status);
-	perform(w, worker_machine_input(&w->machine, WORKER_EV_EXITED, monotonic_ms()), how);
+	perform(w, worker_machine_input(&w->machine, WORKER_EV_EXITED, monotonic_ms()),
+		was_run ? how : NULL);
 }
 
 /* ---- life ---- */
@@ -288,6 +296,7 @@ struct worker *worker_new(struct worker_house *house, unsigned index)
 		return NULL;
 	w->house = house;
 	w->index = index;
+	w->report = -1;
 	list_init(&w->link);
 	list_init(&w->tunnels);
 	if (loop_timer_open(&w->timer, house->loop, on_timer, w) < 0) {

@@ -47,6 +47,7 @@ struct worker {
 	struct worker_machine machine;
 	struct child process; /* pid 0: there is none */
 	pid_t pid; /* of the process, or of the last one */
+	int report; /* why it could not be run, if so; -1: there is no process */
 	uint32_t generation; /* of the process; ids of connections begin with it */
 	struct packet_port *port; /* NULL: no process, or its line broke */
 	struct err broken; /* why it was given up, if it was */

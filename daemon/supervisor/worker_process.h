@@ -16,5 +16,10 @@
  * caller frees; NULL: out of memory. */
 char *worker_process_find(void);
 
-/* ret_fd: our end of the line, non-blocking. */
-int worker_process_spawn(const char *program, pid_t *ret_pid, int *ret_fd, struct err *err);
+struct worker_process {
+	pid_t pid;
+	int line; /* our end, non-blocking */
+	int report; /* for process_was_run() */
+};
+
+int worker_process_spawn(const char *program, struct worker_process *ret, struct err *err);

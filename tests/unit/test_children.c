@@ -46,6 +46,15 @@ static void on_exit_of(void *data, int wait_status)
 		loop_quit(loop, 0);
 }
 
+static int spawn(const char *path, char *const *argv, int out, int errors, pid_t *ret_pid,
+		 int *ret_report, struct err *err)
+{
+	const int fds[] = { -1, out, errors };
+	const struct process_plan plan = { .path = path, .argv = argv, .fds = fds, .fd_count = 3 };
+
+	return process_spawn(&plan, ret_pid, ret_report, err);
+}
+
 static void start(struct run *r, const char *script)
 {
 	char *argv[] = { (char *)"sh", (char *)"-c", (char *)script, NULL };
@@ -55,8 +64,7 @@ static void start(struct run *r, const char *script)
 
 	*r = (struct run){ .out = -1 };
 	assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
-	if (process_spawn("/bin/sh", argv, (int[]){ -1, pipe_fds[1], STDERR_FILENO }, &pid, &report,
-			  &err) < 0)
+	if (spawn("/bin/sh", argv, pipe_fds[1], STDERR_FILENO, &pid, &report, &err) < 0)
 		fail_msg("%s", err.msg);
 	close(report);
 	close(pipe_fds[1]);
@@ -158,11 +166,10 @@ static int run_path(const char *path, struct err *err)
 {
 	struct run r = { .out = -1 };
 	char *argv[] = { (char *)"x", NULL };
-	const int none[3] = { -1, -1, -1 };
 	int report, rc;
 	pid_t pid;
 
-	assert_int_equal(process_spawn(path, argv, none, &pid, &report, err), 0);
+	assert_int_equal(spawn(path, argv, -1, -1, &pid, &report, err), 0);
 	child_watch(&children, &r.child, pid, on_exit_of, &r);
 	wait_for(1);
 	rc = process_was_run(&report, path, err);
@@ -193,6 +200,37 @@ static void test_signals_reach_one_that_does_not_run_yet(void **state)
 	wait_for(1);
 	assert_true(WIFSIGNALED(r.status));
 	close(r.out);
+}
+
+/* Ours keeps what it is given beyond the three, and our limits. */
+static void test_one_of_ours(void **state)
+{
+	char *argv[] = { (char *)"sh", (char *)"-c", (char *)"echo line >&3; ulimit -n >&3", NULL };
+	struct run r = { .out = -1 };
+	int pipe_fds[2], report;
+	struct process_plan plan = {
+		.path = "/bin/sh", .argv = argv, .fd_count = 4, .is_ours = true
+	};
+	struct rlimit raised, before;
+	char expected[64];
+	struct err err;
+	pid_t pid;
+
+	getrlimit(RLIMIT_NOFILE, &before);
+	raised = before;
+	raised.rlim_cur = MIN(raised.rlim_max, 2000);
+	setrlimit(RLIMIT_NOFILE, &raised);
+	assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+	plan.fds = (int[]){ -1, -1, STDERR_FILENO, pipe_fds[1] };
+	assert_int_equal(process_spawn(&plan, &pid, &report, &err), 0);
+	close(report);
+	close(pipe_fds[1]);
+	r.out = pipe_fds[0];
+	child_watch(&children, &r.child, pid, on_exit_of, &r);
+	wait_for(1);
+	snprintf(expected, sizeof(expected), "line\n%lu", (unsigned long)raised.rlim_cur);
+	assert_string_equal(output(&r), expected);
+	setrlimit(RLIMIT_NOFILE, &before);
 }
 
 static void test_find(void **state)
@@ -290,6 +328,7 @@ int main(void)
 		CASE(test_the_rest_of_a_group_ends_with_its_leader),
 		CASE(test_signals_reach_the_group),
 		CASE(test_forgotten_ones_are_collected),
+		CASE(test_one_of_ours),
 		CASE(test_find),
 	};
 
