@@ -107,6 +107,7 @@ def test_a_list_that_is_written_does_not_grow(lab):
     lists = {"kex": "curve25519-sha256", "host_key_algorithms": "ssh-ed25519"}
     daemon = lab.daemon(lab.config({"t": {**spec, **lists}}))
     daemon.wait_state("t", "failed", code="no-common-algorithm")
+    sshd.wait_log("Unable to negotiate")
     assert sshd.log.count("Unable to negotiate") == 1
 
 

@@ -1,5 +1,7 @@
 """An SSH server that wants more than a key: passwords, codes, and one after the other."""
 
+import inspect
+
 import asyncssh
 
 from . import keys
@@ -40,11 +42,17 @@ class _Asking(asyncssh.SSHServer):
         def one_more():
             self.passed += 1
             if self.passed < len(self.owner.factors):
-                conn.send_userauth_failure(True)
-            else:
-                succeed()
+                return conn.send_userauth_failure(True)
+            return succeed()
 
-        conn.send_userauth_success = one_more
+        async def one_more_later():
+            answer = one_more()
+            if answer is not None:
+                await answer
+
+        # Newer ones of asyncssh wait for it.
+        is_waited_for = inspect.iscoroutinefunction(succeed)
+        conn.send_userauth_success = one_more_later if is_waited_for else one_more
 
     def begin_auth(self, username):
         return True
