@@ -82,6 +82,25 @@ static int fail_unknown(const char *path, const char *why, struct err *err)
 		       "identity %s is not a private key this libssh can read%s", path, why);
 }
 
+/* What is known about a format that libssh does not read. */
+static const char *why_unread(const char *text)
+{
+	static const struct {
+		const char *sign, *why;
+	} kinds[] = {
+		{ "DSA PRIVATE KEY", " (DSA; no server takes it any more)" },
+		/* the beginning of its PKCS #8, in base64; ssh-keygen -p writes its own format */
+		{ "MC4CAQAwBQYDK2Vw",
+		  " (Ed25519 in PKCS #8: rewrite it with ssh-keygen -p, of OpenSSH 9.6 or later)" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (strstr(text, kinds[i].sign))
+			return kinds[i].why;
+	}
+	return "";
+}
+
 static int take_private(struct identity *id, const char *text, struct err *err)
 {
 	char *exported = NULL;
@@ -90,11 +109,7 @@ static int take_private(struct identity *id, const char *text, struct err *err)
 	if (ssh_pki_import_privkey_base64(text, NULL, on_passphrase, &encrypted, &id->key) !=
 	    SSH_OK) {
 		if (!encrypted)
-			return fail_unknown(id->path,
-					    strstr(text, "DSA PRIVATE KEY")
-						    ? " (DSA; no server takes it any more)"
-						    : "",
-					    err);
+			return fail_unknown(id->path, why_unread(text), err);
 		id->kind = IDENTITY_ENCRYPTED;
 		return 0;
 	}

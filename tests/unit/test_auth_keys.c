@@ -395,6 +395,9 @@ static void test_keys_of_others(void **state)
 	assert_problem(ERR_IDENTITY_UNREADABLE, "ssh-keygen -i");
 	write_text("-----BEGIN DSA PRIVATE KEY-----\nAAAA\n-----END DSA PRIVATE KEY-----\n");
 	assert_problem(ERR_IDENTITY_UNREADABLE, "DSA");
+	write_text("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAc0\n"
+		   "-----END PRIVATE KEY-----\n");
+	assert_problem(ERR_IDENTITY_UNREADABLE, "ssh-keygen -p");
 }
 
 static void test_garbage(void **state)
