@@ -99,7 +99,8 @@ static void explain_nothing(const struct auth *a, struct err *err)
 						      : "~/.ssh/id_ed25519");
 	else if (agent)
 		err_set(err, ERR_NO_IDENTITY,
-			"no key to log in with: the agent at %s has none%s; add one with ssh-add",
+			"no key to log in with: the agent at %s has none%s, or is locked; add one with "
+			"ssh-add, or unlock it with ssh-add -X",
 			agent,
 			a->settings->identities_only ? " of those that 'identity' names" : "");
 	else

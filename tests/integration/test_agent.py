@@ -119,7 +119,7 @@ def test_no_key(case):
     agent = case.real()
     agent.remove_all()
     message = case.fails(agent, "no-identity")
-    assert agent.path in message and "ssh-add" in message
+    assert agent.path in message and "ssh-add" in message and "is locked" in message
 
 
 @pytest.mark.parametrize(
