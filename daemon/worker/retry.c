@@ -83,7 +83,7 @@ unsigned retry_wait(struct retry *r, enum err_code why, bool clients_wait, uint6
 	if (r->was_stable) {
 		r->was_stable = false;
 		retry_reset(r);
-		return random_u32() % AT_ONCE_MS;
+		return 1 + random_u32() % AT_ONCE_MS; /* 0 would be over before it is told */
 	}
 	wait = backoff_next(&r->backoff, random_u32());
 	if (why == ERR_AUTH || why == ERR_AGENT)
