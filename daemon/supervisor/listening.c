@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/common/log.h"
 #include "daemon/supervisor/listen_lookup.h"
 #include "lib/util.h"
 
@@ -14,10 +15,13 @@
 #define ASK_AGAIN_MS 5000 /* who has a port is looked up not more often than that */
 #define PENDING_MAX_MS 1000 /* a name that takes longer to resolve counts as failed meanwhile */
 #define POLL_BATCH 64
+#define LOOK_MS 2000 /* at each file of a Unix socket */
+#define LOOK_SLICE_US 2000 /* spent in one go; to look takes a few, to make anew some hundred */
+#define LOOK_PAUSE_MS 50 /* between two */
 #define BIND_BATCH 128 /* sockets bound in one go; some 2 ms */
 
 struct listening {
-	struct list link; /* listen_service.unbound while not bound */
+	struct list link; /* listen_service.unbound while not bound; a bound Unix socket: .files */
 	struct listen_service *service;
 	const char *holder;
 	char *host; /* or the path of a Unix socket */
@@ -29,6 +33,7 @@ struct listening {
 	enum listening_state state;
 	struct err error;
 	uint64_t opened_ms, next_try_ms;
+	uint64_t looked_ms; /* after its file */
 
 	struct offload_job *looking; /* NULL: not now */
 	bool must_look, has_looked; /* up a name or a group */
@@ -44,6 +49,24 @@ struct listening {
 
 static void try_bind(struct listening *l);
 
+static bool is_file(const struct listening *l)
+{
+	return l->count == 1 && l->sockets[0] && address_is_unix(&l->sockets[0]->address);
+}
+
+static void watch_file(struct listening *l)
+{
+	struct listen_service *s = l->service;
+
+	list_remove(&l->link);
+	if (!is_file(l))
+		return;
+	list_append(&s->files, &l->link);
+	l->looked_ms = monotonic_ms();
+	if (!loop_timer_is_set(&s->look))
+		loop_timer_set(&s->look, LOOK_MS);
+}
+
 /* The only writer of l->state. */
 static void set_state(struct listening *l, enum listening_state state, const struct err *error)
 {
@@ -57,7 +80,7 @@ static void set_state(struct listening *l, enum listening_state state, const str
 	else
 		err_clear(&l->error);
 	if (state == LISTENING_BOUND)
-		list_remove(&l->link);
+		watch_file(l);
 	else if (!loop_timer_is_set(&l->service->retry))
 		loop_timer_set(&l->service->retry, TICK_MS);
 	if (!same && l->owner)
@@ -345,6 +368,57 @@ static void on_retry(void *data)
 		loop_timer_set(&s->retry, TICK_MS);
 }
 
+/* ---- files ---- */
+
+/* The socket that nobody can find any more is closed, and its worker gets the next one. Connections are not
+ * concerned. */
+static void replace_lost(struct listening *l)
+{
+	list_remove(&l->link);
+	list_append(&l->service->unbound, &l->link);
+	drop_sockets(l);
+	set_state(l, LISTENING_PENDING, NULL);
+	try_bind(l);
+	if (l->state == LISTENING_BOUND)
+		log_warning("%s: somebody removed %s; it was made anew", l->holder, l->host);
+	else
+		log_warning("%s: somebody removed %s, and it cannot be made anew: %s", l->holder,
+			    l->host, l->error.msg);
+}
+
+static void look(struct listening *l, uint64_t now)
+{
+	list_remove(&l->link);
+	list_append(&l->service->files, &l->link);
+	l->looked_ms = now;
+	if (unix_socket_is_lost(l->host, &l->sockets[0]->file))
+		replace_lost(l);
+}
+
+/* The one that was not looked at for the longest time; NULL: there is none. */
+static struct listening *next_file(const struct listen_service *s, uint64_t *ret_wait_ms,
+				   uint64_t now)
+{
+	struct listening *l = list_first(&s->files, struct listening, link);
+
+	*ret_wait_ms = l && l->looked_ms + LOOK_MS > now ? l->looked_ms + LOOK_MS - now : 0;
+	return l;
+}
+
+static void on_look(void *data)
+{
+	struct listen_service *s = data;
+	uint64_t now = monotonic_ms(), until_us = monotonic_us() + LOOK_SLICE_US, wait_ms;
+	struct listening *l = next_file(s, &wait_ms, now);
+
+	while (l && wait_ms == 0 && monotonic_us() < until_us) {
+		look(l, now);
+		l = next_file(s, &wait_ms, now);
+	}
+	if (l)
+		loop_timer_set(&s->look, (unsigned)MAX(wait_ms, (uint64_t)LOOK_PAUSE_MS));
+}
+
 /* ---- claims ---- */
 
 static void listening_free(struct listening *l)
@@ -490,9 +564,11 @@ int listen_service_init(struct listen_service *s, struct loop *loop, struct offl
 	port_search_init(&s->search, loop, disk, on_owner);
 	listeners_init(&s->sockets);
 	list_init(&s->unbound);
+	list_init(&s->files);
 	loop_defer_open(&s->recheck, loop, on_recheck, s);
 	loop_defer_open(&s->more, loop, on_more, s);
-	if (loop_timer_open(&s->retry, loop, on_retry, s) < 0)
+	if (loop_timer_open(&s->retry, loop, on_retry, s) < 0 ||
+	    loop_timer_open(&s->look, loop, on_look, s) < 0)
 		return err_nomem(err);
 	return 0;
 }
@@ -501,6 +577,7 @@ void listen_service_fini(struct listen_service *s)
 {
 	port_search_fini(&s->search);
 	loop_timer_close(&s->retry);
+	loop_timer_close(&s->look);
 	loop_defer_close(&s->recheck);
 	loop_defer_close(&s->more);
 	listeners_fini(&s->sockets);

@@ -266,6 +266,15 @@ bool unix_socket_set_rights(const char *path, const struct unix_file *file,
 	return fd >= 0 && fstat(fd, &st) == 0 && is_file(&st, file) && give_rights(fd, rights) == 0;
 }
 
+bool unix_socket_is_lost(const char *path, const struct unix_file *file)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0)
+		return !is_file(&st, file);
+	return errno == ENOENT || errno == ENOTDIR; /* else it cannot be told */
+}
+
 void unix_socket_remove(const char *path, const struct unix_file *file)
 {
 	struct stat st;

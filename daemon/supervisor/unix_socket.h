@@ -31,4 +31,6 @@ int unix_socket_open(const char *path, const struct unix_rights *rights, int bac
 /* False: path is not this file any more, or it cannot be changed. */
 bool unix_socket_set_rights(const char *path, const struct unix_file *file,
 			    const struct unix_rights *rights);
+/* What has this name is another file by now, or there is none. */
+bool unix_socket_is_lost(const char *path, const struct unix_file *file);
 void unix_socket_remove(const char *path, const struct unix_file *file);

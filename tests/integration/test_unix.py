@@ -271,12 +271,18 @@ def test_our_socket_goes_with_us(lab, listen, way):
     assert not path.exists()
 
 
+def put_another(lab, path):
+    """Somebody else's socket takes the place of ours, at once."""
+    other = lab.keep(peers.UnixServer(peers.source(b"somebody else"), f"{path}.other"))
+    os.rename(f"{path}.other", path)
+    return other
+
+
 def test_somebody_elses_stays(lab, listen):
     """Between our start and our end another process has put its own there."""
     config, path = listen
     daemon = up(lab, config)
-    path.unlink()
-    other = lab.keep(peers.UnixServer(peers.source(b"somebody else"), path))
+    other = put_another(lab, path)
     daemon.stop()
     with connect(path) as sock:
         assert client.read_all(sock) == b"somebody else"
@@ -292,6 +298,87 @@ def test_a_reload_that_changes_nothing_keeps_the_socket(lab, listen):
         daemon.ctl("reload", check=0)
         client.ping(sock)
     assert path.stat().st_ino == inode
+
+
+# -- what others do to the file --------------------------------------------------------------------
+
+
+def only_forward(daemon):
+    return daemon.tunnel("t")["forwards"][0]
+
+
+def test_a_file_that_was_removed_is_made_anew(lab, listen):
+    """Without it nobody can connect. Who is connected does not notice; the log says it once."""
+    config, path = listen
+    config["tunnels"]["t"]["local"] = {
+        "listen": str(path),
+        "target": config["tunnels"]["t"]["local"].split(":", 1)[1],
+        "mode": "0660",
+    }
+    daemon = up(lab, config)
+    with connect(path) as sock:
+        client.ping(sock)
+        path.unlink()
+        until(path.is_socket, 5, "the socket is there again")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        until(lambda: exchange(path) == b"hello", 5, "the worker serves it")
+        client.ping(sock)
+    assert only_forward(daemon)["state"] == "open"
+    daemon.wait_log(f"t: somebody removed {path}; it was made anew")
+    assert daemon.log.count("somebody removed") == 1
+    daemon.stop()
+    assert not path.exists()
+
+
+def test_a_file_that_was_removed_while_the_tunnel_is_down(lab, listen):
+    config, path = listen
+    sshd_port = int(config["tunnels"]["t"]["host"].rsplit(":", 1)[1])
+    config["tunnels"]["t"]["host"] = f"127.0.0.1:{lab.port()}"
+    config["defaults"]["reconnect"] = {"min": "50ms", "max": "100ms"}
+    daemon = lab.daemon(config)
+    daemon.wait_state("t", "backoff")
+    path.unlink()
+    until(path.is_socket, 5, "the socket is there again")
+    with connect(path) as sock:  # it waits in the new one
+        config["tunnels"]["t"]["host"] = f"127.0.0.1:{sshd_port}"
+        daemon.write(config)
+        daemon.ctl("reload", check=0)
+        client.ping(sock)
+
+
+def test_a_directory_that_was_removed(lab, listen):
+    config, _ = listen
+    directory = lab.path("sub")
+    directory.mkdir()
+    path = directory / "s"
+    target = config["tunnels"]["t"]["local"].split(":", 1)[1]
+    config["tunnels"]["t"]["local"] = f"{path}:{target}"
+    daemon = up(lab, config)
+    path.unlink()
+    directory.rmdir()
+    until(lambda: only_forward(daemon)["state"] == "failed", 5, "it is noticed")
+    error = only_forward(daemon)["error"]
+    assert error["code"] == "bind-failed"
+    assert f"there is no directory {directory}; create it" in error["message"]
+    assert f"somebody removed {path}, and it cannot be made anew: cannot listen" in daemon.log
+    directory.mkdir()
+    until(lambda: only_forward(daemon)["state"] == "open", 5, "it listens again")
+    until(lambda: path.is_socket() and exchange(path) == b"hello", 5, "and serves")
+
+
+def test_a_file_in_whose_place_is_another(lab, listen):
+    """The other one lives, and is left alone."""
+    config, path = listen
+    daemon = up(lab, config)
+    other = put_another(lab, path)
+    until(lambda: only_forward(daemon)["state"] == "failed", 5, "it is noticed")
+    error = only_forward(daemon)["error"]
+    assert error["code"] == "port-in-use" and f"{path} is in use by " in error["message"]
+    with connect(path) as sock:
+        assert client.read_all(sock) == b"somebody else"
+    other.close()
+    until(lambda: only_forward(daemon)["state"] == "open", 5, "a dead one is replaced")
+    assert exchange(path) == b"hello"
 
 
 # -- what cannot be --------------------------------------------------------------------------------

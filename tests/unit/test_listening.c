@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -467,6 +469,85 @@ static void test_a_freed_port_is_taken_within_two_seconds(void **state)
 	listening_close(l);
 }
 
+/* ---- files ---- */
+
+enum { FILES = 200 }; /* lost ones are more than are made anew in one go */
+
+static int dial_file(const char *path)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(to.sun_path, path);
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		closep(&fd);
+	return fd;
+}
+
+static struct listening *open_file(struct fixture *f, const char *path)
+{
+	struct config_forward spec = { .listen = { END_UNIX, (char *)path, 0 },
+				       .socket_mode = 0600 };
+	struct listening *l = listening_open(&f->service, "t", &spec, f);
+
+	assert_non_null(l);
+	assert_int_equal(listening_state(l), LISTENING_BOUND);
+	return l;
+}
+
+/* Whoever was told of a change sees the new socket. */
+static void test_lost_files_are_made_anew(void **state)
+{
+	struct fixture *f = *state;
+	char directory[] = "/tmp/listening-XXXXXX", paths[FILES][64];
+	struct listening *all[FILES];
+	int client;
+
+	assert_non_null(mkdtemp(directory));
+	for (size_t i = 0; i < FILES; i++) {
+		snprintf(paths[i], sizeof(paths[i]), "%s/%zu", directory, i);
+		all[i] = open_file(f, paths[i]);
+	}
+	assert_int_equal(f->changes, 0);
+	for (size_t i = 0; i < FILES; i += 2)
+		unlink(paths[i]);
+	while (f->changes < FILES) /* lost and bound, each of the half */
+		decide(f, all[0]);
+	for (size_t i = 0; i < FILES; i++) {
+		client = dial_file(paths[i]);
+		assert_true(client >= 0);
+		assert_true(listening_has_waiting(all[i]));
+		close(client);
+		listening_close(all[i]);
+	}
+	assert_int_equal(f->changes, FILES);
+	assert_true(listen_service_sweep(&f->service));
+	assert_int_equal(rmdir(directory), 0);
+}
+
+static void test_a_lost_directory(void **state)
+{
+	struct fixture *f = *state;
+	char directory[] = "/tmp/listening-XXXXXX", path[64];
+	struct listening *l;
+
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/s", directory);
+	l = open_file(f, path);
+	unlink(path);
+	rmdir(directory);
+	while (listening_state(l) == LISTENING_BOUND)
+		decide(f, l);
+	assert_int_equal(listening_state(l), LISTENING_FAILED);
+	assert_non_null(strstr(listening_error(l)->msg, "there is no directory"));
+	mkdir(directory, 0700);
+	decide(f, l);
+	assert_int_equal(listening_state(l), LISTENING_BOUND);
+	listening_close(l);
+	assert_true(listen_service_sweep(&f->service));
+	assert_int_equal(rmdir(directory), 0);
+}
+
 static void test_addresses(void **state)
 {
 	struct address a, b, wild, v6[LISTEN_ADDRESSES_MAX];
@@ -506,6 +587,8 @@ int main(void)
 		loop_test(test_a_range_has_all_of_its_ports_or_none),
 		loop_test(test_a_range_is_in_order_on_both_loopbacks),
 		loop_test(test_a_freed_port_is_taken_within_two_seconds),
+		loop_test(test_lost_files_are_made_anew),
+		loop_test(test_a_lost_directory),
 		cmocka_unit_test(test_words_for_a_port_whose_owner_is_hidden),
 		cmocka_unit_test(test_addresses),
 	};
