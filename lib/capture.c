@@ -205,6 +205,14 @@ static bool is_over(const struct capturing *c, struct err *err)
 	return true;
 }
 
+/* Whoever has let go of the leash wants nothing to be started, however quick it would be. */
+static void look_at_leash(struct capturing *c)
+{
+	struct pollfd leash = { .fd = c->leash_fd, .events = POLLIN };
+
+	c->is_cut |= poll(&leash, 1, 0) > 0;
+}
+
 static void begin(struct capturing *c, struct running *r, struct capture_job *job)
 {
 	*r = (struct running){
@@ -216,6 +224,7 @@ static void begin(struct capturing *c, struct running *r, struct capture_job *jo
 	};
 	job->said = (struct capture){ 0 };
 	job->err = (struct err){ 0 };
+	look_at_leash(c);
 	if (is_over(c, &job->err) || start(r, job->argv, &job->err) < 0)
 		end(r, false);
 }

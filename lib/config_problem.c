@@ -126,6 +126,8 @@ void problem_forget(struct problem_sink *sink, size_t count, size_t dropped)
 		free(to->items[to->count].file);
 		free(to->items[to->count].message);
 	}
+	if (count == 0)
+		free(TAKE(to->items)); /* who sees no problem frees nothing */
 	sink->dropped = dropped;
 }
 
