@@ -98,6 +98,7 @@ static void work(void *data)
 	struct change *c = data;
 
 	c->ops->work(c);
+	closep(&c->hold);
 }
 
 static void on_worked(void *data)
@@ -133,6 +134,7 @@ static void on_canceled(void *data)
 {
 	struct change *c = data;
 
+	closep(&c->hold);
 	c->ops->free(c->data);
 	free(c);
 }
@@ -150,6 +152,7 @@ static void begin_next(void *data)
 		end_current(cs);
 		return;
 	}
+	c->hold = leash_hold(cs->supervisor->source.leash);
 	c->job = offload_submit(cs->supervisor->disk, work, on_worked, on_canceled, c);
 	if (c->job)
 		return;
@@ -191,7 +194,7 @@ int changes_add(struct changes *cs, const struct change_ops *ops, void *data, st
 		ops->free(data);
 		return -1;
 	}
-	*c = (struct change){ .owner = cs, .ops = ops, .data = data };
+	*c = (struct change){ .owner = cs, .ops = ops, .data = data, .hold = -1 };
 	list_init(&c->link);
 	list_init(&c->callers);
 	if (change_join(c, call) < 0) {

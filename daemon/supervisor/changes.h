@@ -36,6 +36,7 @@ struct change {
 	struct list callers; /* struct change_caller */
 	void *data; /* owned */
 	struct offload_job *job;
+	int hold; /* on the leash, while its thread may look at the configuration; -1: not */
 	bool is_done; /* successfully, and not answered yet */
 	json_t *reply; /* for then; may be NULL */
 };

@@ -69,14 +69,21 @@ void leash_cut(struct leash *leash)
 		dup3(nothing, leash->fd, O_CLOEXEC);
 }
 
+int leash_hold(const struct leash *leash)
+{
+	return fcntl(leash->fd, F_DUPFD_CLOEXEC, 0);
+}
+
 /* Whoever runs programs has a duplicate until they are gone. */
-void leash_close(struct leash *leash)
+bool leash_close(struct leash *leash)
 {
 	struct pollfd end = { .fd = leash->end, .events = POLLIN };
+	bool is_free = true;
 
 	leash_cut(leash);
 	closep(&leash->fd);
 	if (leash->end >= 0)
-		poll(&end, 1, PATIENCE_MS);
+		is_free = poll(&end, 1, PATIENCE_MS) > 0;
 	closep(&leash->end);
+	return is_free;
 }

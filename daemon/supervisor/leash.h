@@ -8,6 +8,7 @@
 #pragma once
 
 #include <signal.h>
+#include <stdbool.h>
 
 #include "lib/err.h"
 
@@ -25,5 +26,8 @@ void leash_release_signals(struct leash *leash);
 int leash_settle(struct leash *leash, struct err *err);
 /* Ends the programs that run, and those that would be started later. Does not wait; idempotent. */
 void leash_cut(struct leash *leash);
-/* Cuts it and waits a moment for those that are being ended. */
-void leash_close(struct leash *leash);
+/* A descriptor; until it is closed, leash_close() waits. -1: there are none left. */
+int leash_hold(const struct leash *leash);
+/* Cuts it and waits a moment for programs that are being ended and for whoever holds it. False: somebody
+ * still does. */
+bool leash_close(struct leash *leash);

@@ -298,6 +298,8 @@ void supervisor_fini(struct supervisor *s)
 		loop_free(s->loop);
 	}
 	tunnels_fini(&s->tunnels);
-	config_free(s->config);
+	/* A change that was under way may still look at it; then it goes with the process. */
+	if (!s->source.leash || leash_close(s->source.leash))
+		config_free(s->config);
 	load_source_fini(&s->source);
 }
