@@ -95,7 +95,7 @@ def test_clients_wait_while_a_worker_is_dead(lab):
 @pytest.mark.parametrize("habit", ["hang", "mute"])
 def test_a_worker_without_a_heartbeat_is_replaced(lab, habit):
     house = House(lab, {"t": at(lab.port())}, habit, "good")
-    house.daemon.wait_log(r"did not answer for 5 s", build.limit(8))
+    house.daemon.wait_log(r"did not answer for 5 s", build.limit(20))
     house.daemon.wait_state("t", "up", 5)
     assert len(house.workers()) == 1
 
