@@ -272,7 +272,7 @@ static void test_who_leaves_takes_the_waiting_call_along(void **state)
 static void test_a_stream_waits_for_its_reader(void **state)
 {
 	struct fixture *f = *state;
-	unsigned all = f->pieces = 200000;
+	unsigned all = f->pieces = 50000;
 
 	f->deaf = true;
 	call(f, "{\"method\":\"x.Stream\",\"more\":true}");
