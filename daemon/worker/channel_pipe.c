@@ -35,7 +35,7 @@ struct channel_pipe {
 	const struct channel_pipe_ops *ops; /* NULL: released */
 	void *data;
 	enum channel_phase phase;
-	unsigned again; /* times it was refused for a reason that was lost, and asked for once more */
+	unsigned again; /* asked for once more, because the reason of a refusal was lost */
 	unsigned number; /* as libssh names it in errors; 0: not asked for yet */
 	char *host; /* or the path of a Unix socket; NULL: the server opened it */
 	unsigned port; /* 0: host is a path */

@@ -360,7 +360,7 @@ def test_a_directory_that_was_removed(lab, listen):
     error = only_forward(daemon)["error"]
     assert error["code"] == "bind-failed"
     assert f"there is no directory {directory}; create it" in error["message"]
-    assert f"somebody removed {path}, and it cannot be made anew: cannot listen" in daemon.log
+    daemon.wait_log(f"somebody removed {path}, and it cannot be made anew: cannot listen")
     directory.mkdir()
     until(lambda: only_forward(daemon)["state"] == "open", 5, "it listens again")
     until(lambda: path.is_socket() and exchange(path) == b"hello", 5, "and serves")
