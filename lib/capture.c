@@ -283,14 +283,6 @@ static void watch(struct capturing *c)
 	}
 }
 
-/* What is over before it begins must not be begun: it might even end before anybody looks. */
-static bool is_let_go(int leash_fd)
-{
-	struct pollfd p = { .fd = leash_fd, .events = POLLIN };
-
-	return leash_fd < 0 || poll(&p, 1, 0) > 0;
-}
-
 void capture_run(struct capture_job *jobs, size_t count, const struct capture_limits *limits)
 {
 	struct capturing c = {
@@ -301,7 +293,7 @@ void capture_run(struct capture_job *jobs, size_t count, const struct capture_li
 	};
 	size_t next = 0, busy;
 
-	c.is_cut = limits->has_leash && is_let_go(c.leash_fd);
+	c.is_cut = limits->has_leash && c.leash_fd < 0; /* it cannot be held */
 	do {
 		busy = 0;
 		for (size_t i = 0; i < c.slot_count; i++) {
