@@ -180,11 +180,26 @@ bool str_is_utf8(const char *bytes, size_t length)
 	return true;
 }
 
-/* Nothing that moves the cursor, ends the line or turns the direction of writing. */
+/* What moves the cursor, ends the line, turns the direction of writing or cannot be seen: the categories
+ * Cc, Cf, Zl and Zp of Unicode 15. */
+static const struct {
+	uint32_t first, last;
+} unprintable[] = {
+	{ 0x0000, 0x001f },   { 0x007f, 0x009f },   { 0x00ad, 0x00ad },   { 0x0600, 0x0605 },
+	{ 0x061c, 0x061c },   { 0x06dd, 0x06dd },   { 0x070f, 0x070f },   { 0x0890, 0x0891 },
+	{ 0x08e2, 0x08e2 },   { 0x180e, 0x180e },   { 0x200b, 0x200f },   { 0x2028, 0x202e },
+	{ 0x2060, 0x206f },   { 0xfeff, 0xfeff },   { 0xfff9, 0xfffb },   { 0x110bd, 0x110bd },
+	{ 0x110cd, 0x110cd }, { 0x13430, 0x1343f }, { 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a },
+	{ 0xe0000, 0xe007f },
+};
+
 static bool is_printable(uint32_t point)
 {
-	return point >= 0x20 && !(point >= 0x7f && point <= 0x9f) &&
-	       !(point >= 0x2028 && point <= 0x202e) && !(point >= 0x2066 && point <= 0x2069);
+	for (size_t i = 0; i < ARRAY_SIZE(unprintable); i++) {
+		if (point <= unprintable[i].last)
+			return point < unprintable[i].first;
+	}
+	return true;
 }
 
 /* One character of bytes as it shall appear; out holds at least 17 bytes. Returns the bytes eaten.
