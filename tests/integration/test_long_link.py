@@ -97,10 +97,14 @@ def ports(lab):
 @pytest.mark.skipif(build.SANITIZED, reason="a sanitizer's speed says nothing")
 def test_a_stream_over_a_long_link_is_as_fast_as_with_ssh(ports):
     """libssh 0.10 by itself opens a window that carries a third of what ssh does. That of 0.11 is as
-    large as ssh's, but it waits until half of it is used up, and nobody can make it hurry."""
+    large as ssh's, but it waits until half of it is used up, and nobody can make it hurry. What a window
+    limits it limits every time; a busy machine is not always that slow."""
     *both, libssh = ports
-    ours, theirs = map(seconds_for_a_download, both)
-    assert ours < (1.6 if libssh < (0, 11) else 2.2) * theirs
+    limit, ratios = 1.6 if libssh < (0, 11) else 2.2, []
+    while len(ratios) < 3 and not any(ratio < limit for ratio in ratios):
+        ours, theirs = map(seconds_for_a_download, both)
+        ratios.append(ours / theirs)
+    assert min(ratios) < limit, ratios
 
 
 def test_a_handshake_is_waited_for_asleep(lab):
