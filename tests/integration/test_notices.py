@@ -1,6 +1,7 @@
 """What servers only say while we log in: shown, logged, and given as the reason."""
 
 import re
+import threading
 
 import pytest
 
@@ -60,9 +61,10 @@ def test_it_is_added_to_the_reason(lab):
 
 
 def test_a_server_that_says_it_and_hangs_up(lab):
-    locked = Round(instruction=LOCKED)
+    locked, is_known = Round(instruction=LOCKED), threading.Event()
+    locked.accepts = lambda given: is_known.wait(10) and case.server.current.abort()
     case = Case(lab, "keyboard-interactive", rounds=[locked])
-    locked.accepts = lambda given: case.server.current.abort()
+    is_known.set()
     row = case.wait("backoff")
     assert row["error"]["message"].endswith(f"; it said: {LOCKED}")
 
