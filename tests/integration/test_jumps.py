@@ -134,7 +134,8 @@ def test_64_mib_both_ways_with_a_slow_reader(lab):
         sender = threading.Thread(target=sock.sendall, args=(payload,), daemon=True)
         sender.start()
         until(lambda: _has_stopped(daemon), 20, "the stream has filled every buffer")
-        assert _resident_mib(worker) < 100
+        # What a sanitizer keeps of freed memory is not the stream's.
+        assert build.SANITIZED or _resident_mib(worker) < 100
         size = 0
         while size < len(payload):
             part = sock.recv(65536)
