@@ -176,6 +176,8 @@ def some_padding_everywhere(ssh):
 
 def disconnect_when_in(ssh):
     ssh.log_in()
+    # In one read with the news that it is in, libssh may forget the reason.
+    ssh.expect(rawssh.GLOBAL_REQUEST)
     ssh.send(rawssh.DISCONNECT, u32(11), string(ESCAPES), string(""))
     ssh.expect(0)
 
