@@ -116,6 +116,8 @@ static bool ask_probe(const struct session_request *r, ssh_session ssh)
 
 	if (!r->sent && send_probe(ssh))
 		return true;
+	if (!ssh_is_connected(ssh))
+		return false; /* the server's last words came meanwhile; the next call would replace them */
 	rc = ssh_channel_cancel_forward(ssh, "keepalive.invalid", 1);
 	return rc == SSH_OK || (rc == SSH_ERROR && is_denied(ssh));
 }

@@ -176,7 +176,7 @@ def some_padding_everywhere(ssh):
 
 def disconnect_when_in(ssh):
     ssh.log_in()
-    # In one read with the news that it is in, libssh may forget the reason.
+    # Not into the moment in which we ask for the first sign of life.
     ssh.expect(rawssh.GLOBAL_REQUEST)
     ssh.send(rawssh.DISCONNECT, u32(11), string(ESCAPES), string(""))
     ssh.expect(0)
