@@ -29,8 +29,7 @@ struct listen_service {
 	struct offload *names; /* borrowed */
 	struct listeners sockets;
 	struct list unbound; /* struct listening: pending or failed */
-	struct list
-		files; /* struct listening: bound Unix sockets, the next to be looked at first */
+	struct list files; /* bound Unix sockets, the next to be looked at first */
 	unsigned pending; /* of them */
 	struct loop_timer retry;
 	struct loop_timer look; /* after the files; set while there are any */
