@@ -186,19 +186,31 @@ static void check_limits(struct session *s, uint64_t packets_sent)
 		lose(s, &err);
 }
 
-void session_pump(struct session *s)
+/* True: something was read or written, also in a turn that was scheduled for another reason: who is
+ * blocked has to be asked, nothing else would wake it. */
+static bool pump(struct session *s)
 {
 	uint64_t started_us = monotonic_us(), turn_ms = loop_now_ms(s->loop);
 	uint64_t sent = s->raw_counter.out_packets;
+	bool handled = false;
 
 	for (int i = 0; s->event && i < PUMP_MAX && s->phase != SESSION_LOST; i++) {
-		if (ssh_event_dopoll(s->event, 0) != SSH_OK || has_failed(s) ||
-		    session_limits_is_over(started_us, turn_ms))
+		if (ssh_event_dopoll(s->event, 0) != SSH_OK)
+			break;
+		handled = s->touched = true;
+		if (has_failed(s) || session_limits_is_over(started_us, turn_ms))
 			break;
 	}
 	note_heard(s);
 	if (s->event)
 		check_limits(s, s->raw_counter.out_packets - sent);
+	return handled;
+}
+
+void session_pump(struct session *s)
+{
+	if (pump(s))
+		session_touch(s);
 }
 
 void session_condemn(struct session *s, const struct err *why)
@@ -273,7 +285,7 @@ static void turn_up(struct session *s)
 {
 	uint64_t packets;
 
-	session_pump(s);
+	pump(s);
 	notice_death(s);
 	if (s->phase == SESSION_LOST)
 		return;
@@ -291,7 +303,7 @@ static void turn_handshake(struct session *s)
 {
 	uint64_t packets;
 
-	session_pump(s);
+	pump(s);
 	keep_nonblocking(s);
 	/* The steps know better why a connection was closed, and nothing else. */
 	if (has_failed(s) && !says_nothing(ssh_get_error(s->ssh)))

@@ -88,6 +88,7 @@ class _Page(http.server.BaseHTTPRequestHandler):
 
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 1024  # of 5 a crowd would lose some, and each waits seconds for its next try
 
     def handle_error(self, request, client_address):
         pass  # clients that leave are part of the tests
