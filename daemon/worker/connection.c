@@ -2,7 +2,6 @@
 #include "daemon/worker/connection.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -569,16 +568,14 @@ void connection_attach(struct connection *c, int fd)
 
 /* ---- looking ---- */
 
-/* A reset shows as an error or as the end of both directions; a half-closed client lives. */
+/* A half-closed client lives. */
 static bool is_abandoned(const struct connection *c)
 {
-	struct pollfd p = { .fd = c->fd };
-
 	if (c->proxy)
 		return proxy_is_abandoned(c->proxy);
 	if (c->relay)
 		return relay_is_abandoned(c->relay);
-	return c->fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP));
+	return c->fd >= 0 && relay_socket_is_abandoned(c->fd);
 }
 
 static uint64_t active_ms(const struct connection *c)

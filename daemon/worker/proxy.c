@@ -7,7 +7,6 @@
 #include "daemon/worker/proxy.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -364,8 +363,5 @@ void proxy_cut(struct proxy *p)
 
 bool proxy_is_abandoned(const struct proxy *p)
 {
-	struct pollfd client = { .fd = p->fd };
-
-	return p->phase != PROXY_OVER && poll(&client, 1, 0) > 0 &&
-	       (client.revents & (POLLERR | POLLHUP));
+	return p->phase != PROXY_OVER && relay_socket_is_abandoned(p->fd);
 }

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@ struct relay {
 	struct held taken; /* out of the channel, waiting for the socket */
 	bool socket_full;
 	bool remote_eof_done; /* passed on */
+	bool deaf; /* the client has gone, but not all that it sent: what comes for it is dropped */
 
 	bool draining; /* the end of the local side is the end of all */
 	bool broken; /* the local side is gone */
@@ -113,19 +115,35 @@ static void note_active(struct relay *r)
 
 /* ---- server → local ---- */
 
+static bool has_unread(int fd)
+{
+	int size = 0;
+
+	return ioctl(fd, FIONREAD, &size) == 0 && size > 0;
+}
+
+/* Clients may send their last words and leave at once. */
+static bool is_all_passed_on(const struct relay *r)
+{
+	return r->refused.size == 0 && !has_unread(r->fd);
+}
+
 /* Returns how many bytes the socket took. */
 static size_t push(struct relay *r, const char *bytes, size_t size)
 {
 	ssize_t n;
 
+	if (r->deaf)
+		return size;
 	if (r->socket_full || r->broken)
 		return 0;
 	n = send(r->fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			r->broken = true;
-		n = 0;
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		r->broken = is_all_passed_on(r);
+		r->deaf = !r->broken;
+		return r->deaf ? size : 0;
 	}
+	n = MAX(n, 0);
 	r->socket_full = (size_t)n < size && !r->broken;
 	if (n > 0)
 		note_active(r);
@@ -257,8 +275,8 @@ static void settle(struct relay *r)
 		r->local_eof_sent = true;
 		channel_pipe_send_eof(r->channel);
 	}
-	if (r->local_eof_sent && r->draining) {
-		finish(r, false);
+	if (r->local_eof_sent && (r->draining || r->deaf)) {
+		finish(r, r->deaf);
 		return;
 	}
 	if (r->remote_eof_done && (r->local_eof_sent || channel_pipe_is_closed(r->channel))) {
@@ -334,9 +352,21 @@ void relay_drain(struct relay *r)
 	channel_pipe_attend(r->channel);
 }
 
+bool relay_socket_is_abandoned(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	if (poll(&p, 1, 0) <= 0)
+		return false;
+	/* POLLHUP alone says that both directions have ended, not that all was read. */
+	return p.revents & POLLERR || (p.revents & POLLHUP && !has_unread(fd));
+}
+
 bool relay_is_abandoned(const struct relay *r)
 {
-	struct pollfd p = { .fd = r->fd };
+	uint64_t active_ms = r->set.traffic->active_ms;
 
-	return poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP));
+	if (!r->deaf && !relay_socket_is_abandoned(r->fd))
+		return false;
+	return is_all_passed_on(r) || loop_now_ms(r->set.loop) - active_ms >= RELAY_STUCK_MS;
 }

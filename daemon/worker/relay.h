@@ -52,9 +52,14 @@ void relay_end(struct relay *r, bool reset);
 /* Ends it when all that the local side has sent is passed on; nothing more is expected from it. */
 void relay_drain(struct relay *r);
 
-/* The local side has reset its connection, or does not answer, and nothing was sent since that could
- * have told. */
+#define RELAY_STUCK_MS 10000
+
+/* The local side has gone, and nothing was sent since that could have told. What it sent before is
+ * passed on as long as the server takes it, even after a reset; then RELAY_STUCK_MS without a byte are
+ * the end. */
 bool relay_is_abandoned(const struct relay *r);
+/* The same of a socket nobody relays yet: it was reset, or all has ended and was read. */
+bool relay_socket_is_abandoned(int fd);
 
 /* Dead peers are noticed, and small answers sent at once. What a listening socket has, the sockets
  * accepted from it inherit. Fails on Unix sockets, which need neither. */

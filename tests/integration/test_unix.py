@@ -1,16 +1,19 @@
 """Unix sockets: where we listen, where we lead, where the server leads."""
 
+import contextlib
 import grp
+import hashlib
 import os
 import re
 import socket
 import stat
+import threading
 
 import pytest
 
 from harness import client, peers
 from harness.lab import local
-from harness.wait import holds, until
+from harness.wait import holds, settled, until
 
 
 def connect(path, timeout=10):
@@ -143,6 +146,73 @@ def test_our_socket_that_does_not_answer(lab):
     assert str(path) in error["message"]
     lab.keep(peers.UnixServer(peers.echo, path))
     assert client.exchange(port) == b"hello"
+
+
+# -- who sends, and leaves before all is read ------------------------------------------------------
+
+LOOK = 2.5  # seconds, in which clients that have gone are looked for
+
+
+class Flood:
+    """Sends as much as goes, and leaves; then knows what it was."""
+
+    def __init__(self):
+        self.sent, self.digest = 0, hashlib.sha256()
+        self.gone = threading.Event()
+
+    def _fill(self, sock):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                data = os.urandom(4096)
+                taken = sock.send(data)
+                self.sent += taken
+                self.digest.update(data[:taken])
+        return self.sent
+
+    def __call__(self, sock):
+        sock.setblocking(False)
+        settled(lambda: self._fill(sock), 0.2, 20, "what goes into the tunnel")
+        sock.close()
+        self.gone.set()
+
+
+def assert_not_given_up(daemon, flood):
+    def lives():
+        forward = daemon.forward("t")
+        return forward["connections"] == 1 or forward["bytes_out"] == flood.sent
+
+    holds(lives, LOOK, "it is not given up")
+
+
+def test_a_client_that_sends_and_leaves(lab):
+    """Of a Unix socket nothing is left then but what was written to it."""
+    read, sink, flood = threading.Event(), peers.Sink(), Flood()
+
+    def read_late(sock):
+        read.wait(60)
+        sink(sock)
+
+    sshd, server, path = lab.sshd(), lab.server(read_late), lab.path("s.sock")
+    daemon = lab.up({"t": {"host": sshd.address, "local": f"{path}:127.0.0.1:{server.port}"}})
+    flood(connect(path))
+    assert_not_given_up(daemon, flood)
+    read.set()
+    wanted = (flood.sent, flood.digest.hexdigest(), "eof")
+    assert sink.results.get(timeout=30) == wanted
+    until(lambda: daemon.forward("t")["connections"] == 0, 40, "then it is over")
+
+
+def test_a_service_that_sends_and_leaves(lab):
+    flood = Flood()
+    sshd, port, path = lab.sshd(), lab.port(), lab.path("s.sock")
+    lab.keep(peers.UnixServer(flood, path))
+    daemon = lab.up({"t": {"host": sshd.address, "remote": f"127.0.0.1:{port}:{path}"}})
+    with client.connect(port) as sock:
+        sock.shutdown(socket.SHUT_WR)
+        assert flood.gone.wait(30)
+        assert_not_given_up(daemon, flood)
+        data = client.read_all(sock)
+    assert (len(data), hashlib.sha256(data).hexdigest()) == (flood.sent, flood.digest.hexdigest())
 
 
 # -- the file --------------------------------------------------------------------------------------

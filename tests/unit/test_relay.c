@@ -3,6 +3,7 @@
  * The relay between a real TCP connection and a channel that follows a script: what the server got,
  * and what the client at the socket saw.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -374,6 +375,108 @@ static void test_a_client_that_left_while_the_server_sends(void **state)
 	assert_int_equal(ended, 1);
 }
 
+/* ---- who leaves before all was passed on ---- */
+
+static void unix_pair(int fds[2])
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+}
+
+static void start_blocked(void (*make_pair)(int fds[2]))
+{
+	start_with(make_pair);
+	channel.room = 0;
+	serve();
+}
+
+static void assert_passed_on(const char *text)
+{
+	assert_int_equal(ended, 0);
+	channel.room = 65536;
+	serve();
+	turns();
+	assert_written(text);
+	assert_true(channel.eof_sent);
+}
+
+/* Both directions of the socket have ended; what was sent waits for the server's window. */
+static void test_both_ends_are_said_and_not_all_is_read(void **state)
+{
+	start_blocked(tcp_pair);
+	channel.eof = true;
+	serve();
+	expect_eof(client);
+	send_text(client, "the answer");
+	closep(&client);
+	turns();
+	assert_false(relay_is_abandoned(the_relay));
+	assert_passed_on("the answer");
+	assert_int_equal(ended, 1);
+	assert_false(ended_by_reset);
+}
+
+/* Of a Unix socket no half is left then. */
+static void test_a_client_that_sends_and_leaves(void **state)
+{
+	start_blocked(unix_pair);
+	send_text(client, "a line for the log");
+	closep(&client);
+	turns();
+	assert_false(relay_is_abandoned(the_relay));
+	assert_passed_on("a line for the log");
+	assert_int_equal(ended, 0); /* the server may still work on it */
+	assert_true(relay_is_abandoned(the_relay));
+}
+
+/* The server's answers find nobody; the request is passed on all the same. */
+static void leaves_without_an_answer(void (*make_pair)(int fds[2]))
+{
+	start_blocked(make_pair);
+	send_text(client, "a long request");
+	closep(&client);
+	turns();
+	for (int i = 0; i < 3; i++) { /* to TCP the first only brings the reset */
+		arrive_text("an answer");
+		turns();
+	}
+	assert_int_equal(channel.held.length, 0);
+	assert_passed_on("a long request");
+	assert_int_equal(ended, 1);
+	assert_true(ended_by_reset);
+}
+
+static void test_a_tcp_client_that_wants_no_answer(void **state)
+{
+	leaves_without_an_answer(tcp_pair);
+}
+
+static void test_a_unix_client_that_wants_no_answer(void **state)
+{
+	leaves_without_an_answer(unix_pair);
+}
+
+static void test_a_client_that_resets_is_abandoned(void **state)
+{
+	start_blocked(tcp_pair);
+	assert_false(relay_is_abandoned(the_relay));
+	relay_reset_socket(TAKE_FD(client));
+	turns();
+	assert_true(relay_is_abandoned(the_relay));
+}
+
+static void test_a_server_that_takes_nothing_from_a_reset_client(void **state)
+{
+	start_blocked(tcp_pair);
+	send_text(client, "more than it takes");
+	relay_reset_socket(TAKE_FD(client));
+	turns();
+	traffic.active_ms = loop_now_ms(loop);
+	assert_false(relay_is_abandoned(the_relay));
+	traffic.active_ms -= RELAY_STUCK_MS;
+	assert_true(relay_is_abandoned(the_relay));
+}
+
 /* ---- what goes wrong is a reset, never an orderly end ---- */
 
 static void test_a_lost_session_is_a_reset(void **state)
@@ -449,6 +552,12 @@ int main(void)
 		CASE(test_the_server_closes),
 		CASE(test_a_client_that_aborts_ends_it),
 		CASE(test_a_client_that_left_while_the_server_sends),
+		CASE(test_both_ends_are_said_and_not_all_is_read),
+		CASE(test_a_client_that_sends_and_leaves),
+		CASE(test_a_tcp_client_that_wants_no_answer),
+		CASE(test_a_unix_client_that_wants_no_answer),
+		CASE(test_a_client_that_resets_is_abandoned),
+		CASE(test_a_server_that_takes_nothing_from_a_reset_client),
 		CASE(test_a_lost_session_is_a_reset),
 		CASE(test_a_failed_write_is_a_reset),
 		CASE(test_bytes_lost_in_the_channel_are_a_reset),
