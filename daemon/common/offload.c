@@ -9,9 +9,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/util.h"
 
@@ -50,6 +53,8 @@ struct offload_job {
 	void *data;
 	bool running, canceled;
 };
+
+static atomic_uint running_threads; /* of all pools */
 
 static void pool_destroy(struct offload *pool)
 {
@@ -152,6 +157,7 @@ static void *thread_main(void *data)
 	}
 	if (last)
 		pool_destroy(pool);
+	running_threads--;
 	return NULL;
 }
 
@@ -169,11 +175,13 @@ static int start_thread(struct offload *pool)
 	sigfillset(&all);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE_BYTES);
+	running_threads++;
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(&thread->id, &attr, thread_main, thread);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
 	if (rc != 0) {
+		running_threads--;
 		free(thread);
 		return -1;
 	}
@@ -249,6 +257,14 @@ void offload_free(struct offload *pool)
 		pthread_join(thread->id, NULL);
 		free(thread);
 	}
+}
+
+void offload_exit(int status)
+{
+	if (running_threads == 0)
+		exit(status);
+	fflush(NULL);
+	_exit(status);
 }
 
 struct offload_job *offload_submit(struct offload *pool, offload_work_fn work, offload_done_fn done,

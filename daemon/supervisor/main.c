@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/common/log.h"
+#include "daemon/common/offload.h"
 #include "daemon/supervisor/check.h"
 #include "daemon/supervisor/lock.h"
 #include "daemon/supervisor/options.h"
@@ -194,5 +195,5 @@ int main(int argc, char **argv)
 		return complain(&err);
 	status = act(&options, &paths);
 	paths_fini(&paths);
-	return status;
+	offload_exit(status);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/common/log.h"
+#include "daemon/common/offload.h"
 #include "daemon/worker/session.h"
 #include "daemon/worker/worker.h"
 #include "lib/secret.h"
@@ -82,5 +83,5 @@ int main(int argc, char **argv)
 		return 1;
 	status = run();
 	log_close();
-	return status;
+	offload_exit(status);
 }

@@ -12,7 +12,9 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -250,11 +252,53 @@ static void test_free_cancels_what_is_on_its_way_to_the_loop(void **state)
 	assert_int_equal(freed, 2);
 }
 
+/* ---- the end of the process ---- */
+
+static void on_exit_handlers_run(void)
+{
+	_exit(20);
+}
+
+/* How a process ends that has freed its pool and calls offload_exit(10). */
+static int exit_status_with(offload_work_fn work)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		atexit(on_exit_handlers_run);
+		open_pool(1);
+		submit(work, 1);
+		if (work == on_stuck_work)
+			sem_take(&started);
+		else
+			real_loop_run(loop);
+		offload_free(pool);
+		offload_exit(10);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void test_the_end_is_an_orderly_one(void **state)
+{
+	assert_int_equal(exit_status_with(on_work), 20);
+}
+
+static void test_nothing_is_torn_down_under_a_stuck_job(void **state)
+{
+	assert_int_equal(exit_status_with(on_stuck_work), 10);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* First: a process that forks must have no threads. */
+		CASE(test_the_end_is_an_orderly_one),
+		CASE(test_nothing_is_torn_down_under_a_stuck_job),
 		CASE(test_works_on_a_thread_and_is_done_on_the_loop),
 		CASE(test_a_pool_can_be_used_again),
 		CASE(test_as_many_at_a_time_as_there_are_threads),
