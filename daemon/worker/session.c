@@ -16,6 +16,7 @@
 
 #include "daemon/worker/session_algorithms.h"
 #include "daemon/worker/session_banner.h"
+#include "daemon/worker/session_explain.h"
 #include "daemon/worker/session_incoming.h"
 #include "daemon/worker/session_limits.h"
 #include "lib/str.h"
@@ -70,63 +71,9 @@ static void keep_nonblocking(struct session *s)
 		fcntl(s->fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-/* ---- errors ---- */
-
-#define TOO_MANY_KEYS "Too many authentication failures" /* auth_maxtries_exceeded() of sshd */
-
-/* "Received SSH_MSG_DISCONNECT: 2:Too many authentication failures" */
-static bool explain_disconnect(const char *text, struct err *err)
-{
-	const char *reason = strstr(text, "SSH_MSG_DISCONNECT: ");
-	char shown[256];
-
-	if (!reason)
-		return false;
-	reason += strlen("SSH_MSG_DISCONNECT: ");
-	reason += strspn(reason, "0123456789:");
-	str_escape(shown, sizeof(shown), reason, strlen(reason));
-	if (strcmp(reason, TOO_MANY_KEYS) == 0)
-		err_set(err, ERR_AUTH,
-			"the server ended the session after too many keys it does not accept "
-			"(MaxAuthTries); name the right one with 'identity'");
-	else
-		err_set(err, ERR_LOST, "the server ended the session: %s", shown);
-	return true;
-}
-
-/* What session_requests.c leaves behind on purpose says as much as nothing. */
-static bool says_nothing(const char *text)
-{
-	return text[0] == '\0' || strstr(text, "ssh_options_set") || strstr(text, "Socket error") ||
-	       strstr(text, "Remote host closed");
-}
-
-#define WINDOW_EXCEEDED "Window exceeded" /* channel_rcv_data() of libssh */
-
 int session_error(struct session *s, const char *what, struct err *err)
 {
-	const char *text = ssh_get_error(s->ssh);
-	char shown[512];
-
-	if (explain_disconnect(text, err))
-		return -1;
-	if (strcmp(text, WINDOW_EXCEEDED) == 0)
-		return err_set(
-			err, ERR_PROTOCOL,
-			"the server sends more than there is room for, and than it was told");
-	str_escape(shown, sizeof(shown), text, strlen(text));
-	if (strstr(text, "no match for method"))
-		return err_set(err, ERR_NO_COMMON_ALGORITHM,
-			       "no algorithm in common with the server; update it, or look at "
-			       "'ciphers', 'kex', 'macs' and 'host_key_algorithms' here: %s",
-			       shown);
-	if (strstr(text, "hostkey signature"))
-		return err_set(err, ERR_PROTOCOL,
-			       "the server did not prove that it holds its host key (wrong "
-			       "signature); somebody may stand in between");
-	if (says_nothing(text))
-		return err_set(err, ERR_LOST, "the server closed the connection during %s", what);
-	return err_set(err, ERR_PROTOCOL, "%s: %s", what, shown);
+	return session_explain(s->ssh, what, err);
 }
 
 /* The owner hears of it at the end of the turn. */
@@ -146,16 +93,10 @@ static bool has_failed(struct session *s)
 	return ssh_get_status(s->ssh) & SSH_CLOSED_ERROR;
 }
 
-/* libssh 0.11 and later throw away what comes beyond a window, leave this text behind and go on: the
- * stream would have a hole that nobody hears of. */
-static bool has_lost_data(struct session *s)
-{
-	return strcmp(ssh_get_error(s->ssh), WINDOW_EXCEEDED) == 0;
-}
-
 static bool is_dead(struct session *s)
 {
-	return has_lost_data(s) || (ssh_get_status(s->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR)) ||
+	return session_has_lost_data(s->ssh) ||
+	       (ssh_get_status(s->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR)) ||
 	       (s->phase == SESSION_UP && !ssh_is_connected(s->ssh));
 }
 
@@ -306,7 +247,7 @@ static void turn_handshake(struct session *s)
 	pump(s);
 	keep_nonblocking(s);
 	/* The steps know better why a connection was closed, and nothing else. */
-	if (has_failed(s) && !says_nothing(ssh_get_error(s->ssh)))
+	if (has_failed(s) && !session_says_nothing(s->ssh))
 		notice_death(s);
 	if (s->phase == SESSION_LOST)
 		return;
