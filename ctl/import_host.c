@@ -3,10 +3,13 @@
  * A host of ~/.ssh/config, and those it is reached through. Each becomes an entry of `hosts`; the
  * forwards of the first a tunnel.
  */
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "ctl/import.h"
 #include "lib/capture.h"
+#include "lib/end_signals.h"
 #include "lib/endpoint.h"
 #include "lib/json_put.h"
 #include "lib/paths.h"
@@ -142,20 +145,42 @@ static int add_host(struct import *import, struct ssh_ask *ssh, struct strv *nam
 	return rc;
 }
 
-int import_host(struct import *import, const char *host, const char *name, struct failure *f)
+/* Asks about host, and about those it is reached through. */
+static int add_hosts(struct import *import, struct ssh_ask *ssh, const char *host, const char *name,
+		     struct failure *f)
 {
 	struct strv names = { 0 };
+	int rc = strv_add(&names, host) < 0 ? failure_nomem(f) : 0;
+
+	for (size_t i = 0; rc == 0 && i < names.count; i++)
+		rc = add_host(import, ssh, &names, i, name, f);
+	strv_fini(&names);
+	return rc;
+}
+
+/* A signal that ends us ends first what ssh may be waiting for. */
+int import_host(struct import *import, const char *host, const char *name, struct failure *f)
+{
+	sigset_t before;
+	CLEANUP(closep) int leash = -1;
 	struct paths paths;
 	struct ssh_ask ssh;
-	int rc = 0;
+	int rc;
 
-	if (paths_init(&paths, false, NULL) < 0 || strv_add(&names, host) < 0)
+	if (paths_init(&paths, false, NULL) < 0)
 		return failure_nomem(f);
 	ssh_ask_init(&ssh, capture_run, NULL, paths.home, paths.user);
-	for (size_t i = 0; rc == 0 && i < names.count; i++)
-		rc = add_host(import, &ssh, &names, i, name, f);
+	leash = end_signals_hold(&before);
+	if (leash < 0) {
+		rc = failure_set(f, EXIT_FAILED, ERR_IO, "cannot keep ssh on a leash: %s",
+				 strerror(errno));
+	} else {
+		ssh.limits.has_leash = true;
+		ssh.limits.leash_fd = leash;
+		rc = add_hosts(import, &ssh, host, name, f);
+		end_signals_release(&before);
+	}
 	ssh_ask_fini(&ssh);
 	paths_fini(&paths);
-	strv_fini(&names);
 	return rc;
 }

@@ -6,13 +6,13 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/spawn.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -48,53 +48,6 @@ static int open_pipe(int *ret_read, int *ret_write)
 	*ret_read = ends[0];
 	*ret_write = ends[1];
 	return fcntl(ends[0], F_SETFL, O_NONBLOCK);
-}
-
-/* Its own process group, so that all of it can be killed; signals as after a login. */
-static int set_attributes(posix_spawnattr_t *attributes)
-{
-	sigset_t all, none;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	posix_spawnattr_setpgroup(attributes, 0);
-	posix_spawnattr_setsigdefault(attributes, &all);
-	posix_spawnattr_setsigmask(attributes, &none);
-	return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
-							    POSIX_SPAWN_SETSIGMASK);
-}
-
-static int set_descriptors(posix_spawn_file_actions_t *actions, int out, int complaint)
-{
-	int rc = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-
-	if (rc == 0)
-		rc = posix_spawn_file_actions_adddup2(actions, out, STDOUT_FILENO);
-	return rc ? rc : posix_spawn_file_actions_adddup2(actions, complaint, STDERR_FILENO);
-}
-
-/* 0 or an errno. */
-static int spawn(const char *const *argv, int out, int complaint, pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int rc;
-
-	if (posix_spawn_file_actions_init(&actions) != 0)
-		return ENOMEM;
-	if (posix_spawnattr_init(&attributes) != 0) {
-		posix_spawn_file_actions_destroy(&actions);
-		return ENOMEM;
-	}
-	rc = set_attributes(&attributes);
-	if (rc == 0)
-		rc = set_descriptors(&actions, out, complaint);
-	if (rc == 0)
-		rc = posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv,
-				  environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return rc;
 }
 
 static int start(struct running *r, const char *const *argv, struct err *err)

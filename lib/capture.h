@@ -2,7 +2,7 @@
 /*
  * Runs programs, a few at a time, and keeps what they say. It blocks, but never longer and never for more
  * than it was told to: who takes too long or says too much is killed, with everything it started in its
- * process group. For threads, and for programs without a loop.
+ * process group; should our process be killed, it alone is. For threads, and for programs without a loop.
  */
 #pragma once
 

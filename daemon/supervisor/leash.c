@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/end_signals.h"
 #include "lib/util.h"
 
 #define PATIENCE_MS 1000 /* to kill and collect a few programs takes milliseconds */
@@ -21,24 +21,14 @@ static int fail(struct leash *leash, struct err *err)
 
 int leash_open(struct leash *leash, struct err *err)
 {
-	sigset_t ends;
-
 	*leash = (struct leash){ .fd = -1, .end = -1 };
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGHUP);
-	sigprocmask(SIG_BLOCK, &ends, &leash->mask);
-	leash->fd = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (leash->fd >= 0)
-		return 0;
-	leash_release_signals(leash);
-	return fail(leash, err);
+	leash->fd = end_signals_hold(&leash->before);
+	return leash->fd < 0 ? fail(leash, err) : 0;
 }
 
 void leash_release_signals(struct leash *leash)
 {
-	sigprocmask(SIG_SETMASK, &leash->mask, NULL);
+	end_signals_release(&leash->before);
 }
 
 int leash_settle(struct leash *leash, struct err *err)

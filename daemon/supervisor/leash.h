@@ -15,7 +15,7 @@
 struct leash {
 	int fd; /* for struct capture_limits */
 	int end; /* the other one; -1: it is a signal that is waited for */
-	sigset_t mask; /* of the process before */
+	sigset_t before; /* what end_signals_hold() has changed */
 };
 
 /* From now on signals that would end the process end programs first. */

@@ -217,6 +217,33 @@ static void test_leash(void **state)
 	close(ends[0]);
 }
 
+/* Whoever is killed cannot end anything; what it runs ends all the same. */
+static void test_death(void **state)
+{
+	struct capture said;
+	struct err err;
+	char text[64], byte;
+	int ends[2], status;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		snprintf(text, sizeof(text), "echo x >&%d; exec sleep 1000", ends[1]);
+		run_shell(text, &limits, &said, &err);
+		_exit(0);
+	}
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	assert_int_equal(read(ends[0], &byte, 1), 1); /* the end of its line */
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(read(ends[0], &byte, 1), 0);
+	close(ends[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,7 +251,7 @@ int main(void)
 		cmocka_unit_test(test_missing),     cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_left_behind), cmocka_unit_test(test_many),
 		cmocka_unit_test(test_at_once),     cmocka_unit_test(test_time_for_all),
-		cmocka_unit_test(test_leash),
+		cmocka_unit_test(test_leash),       cmocka_unit_test(test_death),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

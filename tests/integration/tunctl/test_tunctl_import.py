@@ -1,8 +1,11 @@
 """tunctl import: what people have today becomes YAML that tunneld reads."""
 
+import contextlib
 import json
 import os
 import pathlib
+import select
+import signal
 import subprocess
 
 import pytest
@@ -359,6 +362,80 @@ def test_a_config_with_a_mistake(tmp_path):
 def test_without_ssh(tmp_path):
     result = run("import", "--ssh-config", "a", env={"PATH": str(tmp_path)}, expect=1)
     assert "ssh is not installed" in result.stderr
+
+
+HANGING_SSH = """\
+#!/bin/sh
+for word in "$@"; do
+    [ "$word" = slow ] && { echo $$ > /dev/fd/$LINE; WAIT; }
+done
+exec /usr/bin/ssh "$@"
+"""
+
+
+def ends(line, seconds=2):
+    """Nobody is left who could write to it; the time of ssh would not be over yet."""
+    return bool(select.select([line], [], [], seconds)[0]) and line.read() == ""
+
+
+@contextlib.contextmanager
+def import_of_slow(tmp_path, wait, **options):
+    """tunctl, which asks an ssh that waits, and a line that ends with the last process of all."""
+    ssh = tmp_path / "ssh"
+    ssh.write_text(HANGING_SSH.replace("WAIT", wait))
+    ssh.chmod(0o755)
+    reader, writer = os.pipe()
+    process = subprocess.Popen(
+        [str(TUNCTL), "import", "--ssh-config", "slow"],
+        env=environment() | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LINE": str(writer)},
+        pass_fds=[writer],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    os.close(writer)
+    with process, open(reader, encoding="ascii") as line:
+        group = int(line.readline())
+        try:
+            yield process, line
+        finally:
+            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_ssh_that_hangs_ends_with_tunctl(tmp_path, signo):
+    """And what it has started."""
+    with import_of_slow(tmp_path, "sleep 1000 & wait") as (process, line):
+        process.send_signal(signo)
+        assert ends(line)
+        assert process.communicate(timeout=30) == ("", "")
+        assert process.returncode == -signo
+
+
+def test_an_ssh_that_hangs_ends_with_a_tunctl_that_is_killed(tmp_path):
+    with import_of_slow(tmp_path, "exec sleep 1000") as (process, line):
+        process.kill()
+        assert ends(line)
+
+
+def test_a_signal_that_is_ignored_interrupts_nothing(tmp_path):
+    """As below nohup."""
+    release = tmp_path / "release"
+    os.mkfifo(release)
+
+    def ignore():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    with import_of_slow(tmp_path, f"read -r _ < {release}", preexec_fn=ignore) as (process, _):
+        process.send_signal(signal.SIGHUP)
+        release.write_text("go on\n")
+        output, complaint = process.communicate(timeout=30)
+        assert (process.returncode, complaint) == (0, "")
+        assert "address: slow" in output
 
 
 @pytest.mark.parametrize(
