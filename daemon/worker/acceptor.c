@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/common/log.h"
-#include "daemon/worker/relay.h"
+#include "daemon/worker/local_socket.h"
 #include "lib/util.h"
 
 #define ACCEPT_BATCH 64 /* connections a turn */
@@ -80,7 +80,7 @@ static void reset_one_with_spare(struct acceptor *a, int fd)
 	closep(a->parts->spare_fd);
 	client = accept_fd(fd, &from);
 	if (client >= 0)
-		relay_reset_socket(client);
+		local_socket_reset(client);
 	*a->parts->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
@@ -118,7 +118,7 @@ static void reset_backlog(struct acceptor *a)
 		for (int n = 0; n < ACCEPT_BATCH && client >= 0; n++) {
 			client = accept_one(a, a->listeners[i].fd, &from);
 			if (client >= 0)
-				relay_reset_socket(client);
+				local_socket_reset(client);
 		}
 		if (client >= 0)
 			loop_defer_schedule(&a->reset_more);
@@ -252,7 +252,7 @@ int acceptor_add_sockets(struct acceptor *a, int *fds, size_t count)
 		if (loop_io_open(&l->io, a->parts->loop, l->fd, 0, on_arrival, l) < 0)
 			return -1;
 		l->port_offset = port_offset(a, l->fd);
-		relay_tune_socket(l->fd);
+		local_socket_tune(l->fd);
 		fds[i] = -1;
 		a->count++;
 	}

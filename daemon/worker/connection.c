@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/common/log.h"
+#include "daemon/worker/local_socket.h"
 #include "daemon/worker/outgoing.h"
 #include "daemon/worker/proxy.h"
 #include "daemon/worker/pump.h"
@@ -63,7 +64,7 @@ static void close_near(struct connection *c, bool reset)
 	if (c->fd < 0)
 		return;
 	if (reset)
-		relay_reset_socket(c->fd);
+		local_socket_reset(c->fd);
 	else
 		close(c->fd);
 	c->fd = -1;
@@ -291,7 +292,7 @@ static void on_connected(void *data, int fd)
 	struct err err;
 	int near;
 
-	relay_tune_socket(fd);
+	local_socket_tune(fd);
 	if (!c->proxy) { /* remote */
 		if (join(c, fd, NULL, 0, &err) < 0) {
 			close(fd);
@@ -575,7 +576,7 @@ static bool is_abandoned(const struct connection *c)
 		return proxy_is_abandoned(c->proxy);
 	if (c->relay)
 		return relay_is_abandoned(c->relay);
-	return c->fd >= 0 && relay_socket_is_abandoned(c->fd);
+	return c->fd >= 0 && local_socket_is_abandoned(c->fd);
 }
 
 static uint64_t active_ms(const struct connection *c)

@@ -12,6 +12,7 @@
 #include "daemon/common/log.h"
 #include "daemon/worker/acceptor.h"
 #include "daemon/worker/forward.h"
+#include "daemon/worker/local_socket.h"
 #include "daemon/worker/session.h"
 
 struct forward_local {
@@ -76,7 +77,7 @@ static void on_client(void *data, int fd, const struct sockaddr_storage *from, u
 		forward_begun(f);
 		return;
 	}
-	relay_reset_socket(fd);
+	local_socket_reset(fd);
 	connection_home_complain(&f->home, origin.host, &err);
 	if (err.code == ERR_UNSUPPORTED && f->serve_error.code != err.code) {
 		f->serve_error = err;

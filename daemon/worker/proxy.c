@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/worker/local_socket.h"
 #include "daemon/worker/proxy_parts.h"
-#include "daemon/worker/relay.h"
 #include "lib/allow.h"
 #include "lib/util.h"
 
@@ -43,7 +43,7 @@ static void leave_loop(struct proxy *p)
 static void close_client(struct proxy *p, bool reset)
 {
 	if (reset)
-		relay_reset_socket(p->fd);
+		local_socket_reset(p->fd);
 	else
 		close(p->fd);
 	p->fd = -1;
@@ -363,5 +363,5 @@ void proxy_cut(struct proxy *p)
 
 bool proxy_is_abandoned(const struct proxy *p)
 {
-	return p->phase != PROXY_OVER && relay_socket_is_abandoned(p->fd);
+	return p->phase != PROXY_OVER && local_socket_is_abandoned(p->fd);
 }

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/worker/proxy_parts.h"
-#include "daemon/worker/relay.h"
+#include "daemon/worker/local_socket.h"
 #include "lib/http_response.h"
 #include "lib/util.h"
 
@@ -20,7 +20,7 @@ void proxy_exchange_close(struct proxy *p, bool reset)
 		return;
 	loop_io_close(&x->io);
 	if (reset)
-		relay_reset_socket(x->fd);
+		local_socket_reset(x->fd);
 	else
 		close(x->fd);
 	x->fd = -1;

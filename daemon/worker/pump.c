@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "daemon/worker/flow.h"
-#include "daemon/worker/relay.h"
+#include "daemon/worker/local_socket.h"
 #include "lib/util.h"
 
 struct pump_end {
@@ -44,7 +44,7 @@ static void close_end(struct pump_end *e, bool reset)
 {
 	loop_io_close(&e->io);
 	if (reset)
-		relay_reset_socket(e->fd);
+		local_socket_reset(e->fd);
 	else
 		close(e->fd);
 }

@@ -2,16 +2,13 @@
 #include "daemon/worker/relay.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/worker/channel_pipe.h"
+#include "daemon/worker/local_socket.h"
 #include "lib/util.h"
 
 /* Bytes on their way that one side has given and the other not yet taken. */
@@ -58,32 +55,6 @@ static void destroy(void *data)
 	free(r);
 }
 
-void relay_reset_socket(int fd)
-{
-	struct linger now = { .l_onoff = 1 };
-	int domain = 0;
-	socklen_t size = sizeof(domain);
-
-	/* A Unix socket has no RST; who wants to know is told by a byte out of band (Linux 5.15). */
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX)
-		(void)!send(fd, "", 1, MSG_OOB | MSG_DONTWAIT | MSG_NOSIGNAL);
-
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	close(fd);
-}
-
-void relay_tune_socket(int fd)
-{
-	int on = 1, idle_s = 120, interval_s = 30, count = 5;
-
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0)
-		return;
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-}
-
 void relay_end(struct relay *r, bool reset)
 {
 	if (!r || r->over)
@@ -91,7 +62,7 @@ void relay_end(struct relay *r, bool reset)
 	r->over = true;
 	loop_io_close(&r->io);
 	if (reset)
-		relay_reset_socket(r->fd);
+		local_socket_reset(r->fd);
 	else
 		close(r->fd);
 	r->fd = -1;
@@ -115,17 +86,10 @@ static void note_active(struct relay *r)
 
 /* ---- server → local ---- */
 
-static bool has_unread(int fd)
-{
-	int size = 0;
-
-	return ioctl(fd, FIONREAD, &size) == 0 && size > 0;
-}
-
 /* Clients may send their last words and leave at once. */
 static bool is_all_passed_on(const struct relay *r)
 {
-	return r->refused.size == 0 && !has_unread(r->fd);
+	return r->refused.size == 0 && !local_socket_has_unread(r->fd);
 }
 
 /* Returns how many bytes the socket took. */
@@ -352,21 +316,11 @@ void relay_drain(struct relay *r)
 	channel_pipe_attend(r->channel);
 }
 
-bool relay_socket_is_abandoned(int fd)
-{
-	struct pollfd p = { .fd = fd };
-
-	if (poll(&p, 1, 0) <= 0)
-		return false;
-	/* POLLHUP alone says that both directions have ended, not that all was read. */
-	return p.revents & POLLERR || (p.revents & POLLHUP && !has_unread(fd));
-}
-
 bool relay_is_abandoned(const struct relay *r)
 {
 	uint64_t active_ms = r->set.traffic->active_ms;
 
-	if (!r->deaf && !relay_socket_is_abandoned(r->fd))
+	if (!r->deaf && !local_socket_is_abandoned(r->fd))
 		return false;
 	return is_all_passed_on(r) || loop_now_ms(r->set.loop) - active_ms >= RELAY_STUCK_MS;
 }

@@ -58,12 +58,3 @@ void relay_drain(struct relay *r);
  * passed on as long as the server takes it, even after a reset; then RELAY_STUCK_MS without a byte are
  * the end. */
 bool relay_is_abandoned(const struct relay *r);
-/* The same of a socket nobody relays yet: it was reset, or all has ended and was read. */
-bool relay_socket_is_abandoned(int fd);
-
-/* Dead peers are noticed, and small answers sent at once. What a listening socket has, the sockets
- * accepted from it inherit. Fails on Unix sockets, which need neither. */
-void relay_tune_socket(int fd);
-
-/* Closes fd so that its peer sees a reset, not an orderly end. */
-void relay_reset_socket(int fd);

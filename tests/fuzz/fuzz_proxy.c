@@ -13,7 +13,6 @@
 
 #include "daemon/worker/flow.h"
 #include "daemon/worker/proxy.h"
-#include "daemon/worker/relay.h"
 #include "lib/endpoint.h"
 #include "lib/util.h"
 
@@ -26,12 +25,6 @@ static struct proxy *proxy; /* NULL: ended */
 static int client, server; /* the far ends; -1: closed */
 static unsigned settings, left;
 static struct loop_defer turn;
-
-/* Unix sockets, which are cheaper to have by the million, know no reset. */
-void relay_reset_socket(int fd)
-{
-	close(fd);
-}
 
 static void must(bool holds)
 {

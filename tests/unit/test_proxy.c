@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/worker/relay.h"
+#include "daemon/worker/local_socket.h"
 #include "tests/unit/proxy_fixture.h"
 #include "tests/unit/real_loop.h"
 #include "tests/unit/sockets.h"
@@ -172,7 +172,7 @@ static void test_reset_client_is_abandoned(void **state)
 	start();
 	SAY(SOCKS_5);
 	assert_false(proxy_is_abandoned(fix.proxy));
-	relay_reset_socket(TAKE_FD(fix.client));
+	local_socket_reset(TAKE_FD(fix.client));
 	turns();
 	assert_true(proxy_is_abandoned(fix.proxy));
 	assert_int_equal(proxy_release(TAKE(fix.proxy), &early, &size), -1);
@@ -422,7 +422,7 @@ static void test_clients_that_leave(void **state)
 	expect_ended(ERR_LOST);
 	start();
 	SAY("\5\1");
-	relay_reset_socket(TAKE_FD(fix.client));
+	local_socket_reset(TAKE_FD(fix.client));
 	turns();
 	expect_ended(ERR_LOST);
 }

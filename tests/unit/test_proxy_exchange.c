@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/worker/relay.h"
+#include "daemon/worker/local_socket.h"
 #include "tests/unit/proxy_fixture.h"
 #include "tests/unit/real_loop.h"
 #include "tests/unit/sockets.h"
@@ -71,7 +71,7 @@ static void server_ends(void)
 
 static void server_resets(void)
 {
-	relay_reset_socket(TAKE_FD(server));
+	local_socket_reset(TAKE_FD(server));
 	turns();
 }
 
@@ -431,7 +431,7 @@ static void test_a_client_that_resets(void **state)
 {
 	ask(GET);
 	expect_bytes(server, GOT);
-	relay_reset_socket(TAKE_FD(fix.client));
+	local_socket_reset(TAKE_FD(fix.client));
 	turns();
 	expect_reset(server);
 	expect_ended(ERR_NONE);

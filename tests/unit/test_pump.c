@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
+#include "daemon/worker/local_socket.h"
 #include "daemon/worker/pump.h"
-#include "daemon/worker/relay.h"
 #include "lib/util.h"
 #include "tests/unit/real_loop.h"
 #include "tests/unit/sockets.h"
@@ -133,7 +133,7 @@ static void test_half_close_the_other_way(void **state)
 static void test_reset_passes(void **state)
 {
 	start();
-	relay_reset_socket(TAKE_FD(left));
+	local_socket_reset(TAKE_FD(left));
 	turns();
 	expect_reset(right);
 	assert_int_equal(ended, 1);
@@ -143,7 +143,7 @@ static void test_reset_passes(void **state)
 static void test_reset_passes_the_other_way(void **state)
 {
 	start();
-	relay_reset_socket(TAKE_FD(right));
+	local_socket_reset(TAKE_FD(right));
 	turns();
 	expect_reset(left);
 	assert_true(was_reset);
@@ -158,7 +158,7 @@ static void test_broken_from_the_start(void **state)
 	tcp_pair(a);
 	tcp_pair(b);
 	left = a[1];
-	relay_reset_socket(b[1]);
+	local_socket_reset(b[1]);
 	pump = pump_new(loop, a[0], b[0], strdup("early"), 5, &ops, NULL, &err);
 	assert_non_null(pump);
 	assert_int_equal(ended, 0);
@@ -238,7 +238,7 @@ static void test_reset_while_held_up(void **state)
 {
 	start_with(tcp_pair_small, NULL);
 	fill(left);
-	relay_reset_socket(TAKE_FD(right));
+	local_socket_reset(TAKE_FD(right));
 	turns();
 	assert_int_equal(ended, 1);
 	assert_true(was_reset);

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/worker/local_socket.h"
 #include "daemon/worker/relay.h"
 #include "lib/util.h"
 #include "tests/unit/fake_channel.h"
@@ -359,7 +360,7 @@ static void test_the_server_closes(void **state)
 static void test_a_client_that_aborts_ends_it(void **state)
 {
 	start();
-	relay_reset_socket(TAKE_FD(client));
+	local_socket_reset(TAKE_FD(client));
 	turns();
 	assert_int_equal(ended, 1);
 	assert_null(channel.ops);
@@ -370,7 +371,7 @@ static void test_a_client_that_left_while_the_server_sends(void **state)
 	start();
 	channel.room = 0; /* so that only the send can notice */
 	serve();
-	relay_reset_socket(TAKE_FD(client));
+	local_socket_reset(TAKE_FD(client));
 	arrive_text("for nobody");
 	assert_int_equal(ended, 1);
 }
@@ -460,7 +461,7 @@ static void test_a_client_that_resets_is_abandoned(void **state)
 {
 	start_blocked(tcp_pair);
 	assert_false(relay_is_abandoned(the_relay));
-	relay_reset_socket(TAKE_FD(client));
+	local_socket_reset(TAKE_FD(client));
 	turns();
 	assert_true(relay_is_abandoned(the_relay));
 }
@@ -469,7 +470,7 @@ static void test_a_server_that_takes_nothing_from_a_reset_client(void **state)
 {
 	start_blocked(tcp_pair);
 	send_text(client, "more than it takes");
-	relay_reset_socket(TAKE_FD(client));
+	local_socket_reset(TAKE_FD(client));
 	turns();
 	traffic.active_ms = loop_now_ms(loop);
 	assert_false(relay_is_abandoned(the_relay));
