@@ -193,6 +193,23 @@ static int read_commands(struct ctl *ctl, struct import *import, const char *nam
 	return text ? import_script(import, &source, text, f) : -1;
 }
 
+static int read_unit(struct ctl *ctl, struct import *import, const char *name, struct failure *f)
+{
+	struct strv paths = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; i < ctl->args.value_count && rc == 0; i++) {
+		const struct option_value *given = &ctl->args.values[i];
+
+		if (given->id == OPTION_UNIT && strv_add(&paths, given->value) < 0)
+			rc = failure_nomem(f);
+	}
+	if (rc == 0)
+		rc = import_unit(import, &paths, name, f);
+	strv_fini(&paths);
+	return rc;
+}
+
 static int read_all(struct ctl *ctl, struct import *import, struct failure *f)
 {
 	const char *name = args_value(&ctl->args, OPTION_NAME);
@@ -208,7 +225,7 @@ static int read_all(struct ctl *ctl, struct import *import, struct failure *f)
 		return failure_set(f, EXIT_USAGE, ERR_USAGE,
 				   "a command line, --unit and --ssh-config exclude each other");
 	if (unit)
-		return import_unit(import, unit, name, f);
+		return read_unit(ctl, import, name, f);
 	return host ? import_host(import, host, name, f) : read_commands(ctl, import, name, f);
 }
 

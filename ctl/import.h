@@ -46,7 +46,9 @@ int import_line(struct import *import, const struct import_source *source, const
 /* Lines of a script or a crontab. */
 int import_script(struct import *import, const struct import_source *source, const char *text,
 		  struct failure *f);
-int import_unit(struct import *import, const char *path, const char *name, struct failure *f);
+/* A unit of systemd, with its drop-ins behind it. */
+int import_unit(struct import *import, const struct strv *paths, const char *name,
+		struct failure *f);
 /* What ssh's configuration says about host, its jump hosts included. */
 int import_host(struct import *import, const char *host, const char *name, struct failure *f);
 

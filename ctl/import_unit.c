@@ -10,72 +10,6 @@
 #include "ctl/words.h"
 #include "lib/str.h"
 
-/* Puts the words of a value, or the value itself. */
-static int add_value(struct strv *argv, const char *value)
-{
-	CLEANUP(freep) char *copy = strdup(value);
-	char *rest = copy, *word;
-	int rc = copy ? 0 : -1;
-
-	while (rc == 0 && (word = strsep(&rest, " \t\n"))) {
-		if (*word)
-			rc = strv_add(argv, word);
-	}
-	return rc;
-}
-
-/* "$NAME" and "${NAME}" at text: its length, and the name. 0: it is none. */
-static size_t variable_at(const char *text, const char **ret_name, size_t *ret_length)
-{
-	bool braces = text[1] == '{';
-	const char *name = text + 1 + braces;
-	size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
-				     "0123456789");
-
-	if (length == 0 || (braces && name[length] != '}'))
-		return 0;
-	*ret_name = name;
-	*ret_length = length;
-	return 1 + braces + length + braces;
-}
-
-/* systemd.service(5): "$NAME" as a word of its own is split, "${NAME}" never is. */
-static int add_unit_word(const struct unit *unit, struct strv *argv, const char *word)
-{
-	struct strbuf text = { 0 };
-	CLEANUP(freep) char *whole = NULL;
-
-	for (const char *at = word; *at;) {
-		const char *name, *value;
-		size_t length, skip = *at == '$' ? variable_at(at, &name, &length) : 0;
-
-		value = skip ? unit_variable(unit, name, length) : NULL;
-		if (skip && at == word && !word[skip] && word[1] != '{')
-			return add_value(argv, value ? value : "");
-		if (skip)
-			strbuf_add(&text, value ? value : "");
-		else
-			strbuf_add_bytes(&text, at, 1);
-		at += skip ? skip : strncmp(at, "$$", 2) == 0 ? 2 : 1;
-	}
-	whole = strbuf_take(&text);
-	return whole ? strv_add(argv, whole) : -1;
-}
-
-static int unit_words(const struct unit *unit, struct strv *argv, struct failure *f)
-{
-	struct words words;
-	struct err err;
-	int rc = 0;
-
-	if (words_split(unit->command, WORDS_SYSTEMD, &words, &err) < 0)
-		return failure_set(f, EXIT_FAILED, err.code, "ExecStart=: %s", err.msg);
-	for (size_t i = 0; i < words.count && rc == 0; i++)
-		rc = add_unit_word(unit, argv, words.items[i].text);
-	words_fini(&words);
-	return rc < 0 ? failure_nomem(f) : 0;
-}
-
 /* "autossh-db@a" is about "db-a". The caller frees. */
 static char *unit_tunnel_name(const char *unit)
 {
@@ -90,43 +24,112 @@ static char *unit_tunnel_name(const char *unit)
 	return strdup(unit);
 }
 
-int import_unit(struct import *import, const char *path, const char *name, struct failure *f)
+/* A unit, and what is the same for all its commands. */
+struct importing {
+	struct import *import;
+	const struct unit *unit;
+	const char *name; /* of its tunnels */
+	struct failure *f;
+};
+
+/* Who runs a command of the unit; NULL: whoever reads the result. */
+static const char *user_of(const struct unit *unit, bool is_privileged)
+{
+	if (unit->of_user)
+		return NULL;
+	return unit->user && !is_privileged ? unit->user : "root";
+}
+
+static int import_one(struct importing *i, const struct words *words, size_t first, size_t end)
+{
+	const struct unit *unit = i->unit;
+	struct unit_command c;
+	int rc = unit_command_init(&c, unit, words, first, end) < 0 ? failure_nomem(i->f) : 0;
+	const char *user = user_of(unit, c.is_privileged);
+	bool is_root = user && strcmp(user, "root") == 0;
+	CLEANUP(freep)
+	char *hint = str_printf("the keys and known_hosts of '%s' are not found by themselves; "
+				"name them with identity and known_hosts",
+				user ? user : "");
+	struct import_source source = {
+		.name = i->name,
+		.user = user,
+		.home = is_root              ? "/root"
+			: user && unit->home ? unit->home
+					     : "~",
+		.directory = unit->directory ? unit->directory
+			     : unit->of_user ? "~"
+					     : "",
+		.environment = &unit->environment,
+		.comments = &c.comments,
+		.keys_hint = user ? hint : NULL,
+	};
+
+	if (rc == 0 && !hint)
+		rc = failure_nomem(i->f);
+	if (rc == 0)
+		rc = import_command(i->import, &source, (int)c.argv.count, c.argv.items, i->f);
+	unit_command_fini(&c);
+	return rc;
+}
+
+/* What is left out, and why. */
+static int leave_out(struct importing *i, const char *command)
+{
+	CLEANUP(freep) char *why = str_printf("ExecStart=%s (%s)", command, i->f->message);
+
+	return why && strv_add(&i->import->left_out, why) == 0 ? 0 : failure_nomem(i->f);
+}
+
+/* All of one ExecStart=; they are separated by ";". */
+static int import_line_of(struct importing *i, const char *line)
+{
+	struct words words;
+	struct err err;
+	int rc = 0;
+
+	if (words_split(line, WORDS_SYSTEMD, &words, &err) < 0)
+		return failure_set(i->f, EXIT_FAILED, err.code, "ExecStart=: %s", err.msg);
+	for (size_t first = 0, end; first < words.count && rc == 0; first = end + 1) {
+		for (end = first; end < words.count && !words.items[end].is_operator;)
+			end++;
+		if (end > first && import_one(i, &words, first, end) < 0)
+			rc = leave_out(i, line);
+	}
+	words_fini(&words);
+	return rc;
+}
+
+static int import_commands(struct importing *i)
+{
+	struct import *import = i->import;
+
+	for (size_t j = 0; j < i->unit->commands.count; j++) {
+		if (import_line_of(i, i->unit->commands.items[j]) < 0)
+			return -1;
+	}
+	if (json_object_size(import->tunnels) > 0)
+		return 0;
+	/* The reason for the first is as good as any. */
+	return failure_set(i->f, EXIT_FAILED, ERR_CONFIG, "%s",
+			   import->left_out.count ? import->left_out.items[0]
+						  : "ExecStart= has no command");
+}
+
+int import_unit(struct import *import, const struct strv *paths, const char *name,
+		struct failure *f)
 {
 	struct unit unit;
-	struct strv argv = { 0 };
+	struct importing i = { .import = import, .unit = &unit, .f = f };
 	struct err err;
-	bool of_system = !strstr(path, "/user/");
 	CLEANUP(freep) char *derived = NULL;
-	CLEANUP(freep) char *hint = NULL;
 	int rc;
 
-	if (unit_read(path, &unit, &err) < 0)
+	if (unit_read(paths, &unit, &err) < 0)
 		return failure_set(f, EXIT_FAILED, err.code, "%s", err.msg);
 	derived = unit_tunnel_name(unit.name);
-	hint = str_printf("the keys and known_hosts of '%s' are not found by themselves; name them "
-			  "with identity and known_hosts",
-			  unit.user ? unit.user : "root");
-	rc = derived && hint ? unit_words(&unit, &argv, f) : failure_nomem(f);
-	if (rc == 0) {
-		struct import_source source = {
-			.name = name ? name : derived,
-			.user = unit.user   ? unit.user
-				: of_system ? "root"
-					    : NULL,
-			.home = unit.home                 ? unit.home
-				: of_system && !unit.user ? "/root"
-							  : "~",
-			.directory = unit.directory ? unit.directory
-				     : of_system    ? ""
-						    : "~",
-			.environment = &unit.environment,
-			.comments = &unit.comments,
-			.keys_hint = of_system ? hint : NULL,
-		};
-
-		rc = import_command(import, &source, (int)argv.count, argv.items, f);
-	}
-	strv_fini(&argv);
+	i.name = name ? name : derived;
+	rc = derived ? import_commands(&i) : failure_nomem(f);
 	unit_fini(&unit);
 	return rc;
 }

@@ -15,20 +15,11 @@ enum { FILE_MAX = 1024 * 1024 };
 
 struct reading {
 	struct unit *unit;
+	struct strv files; /* of EnvironmentFile=, which are read last: they win */
+	const char *key; /* that is looked for */
 	bool in_service;
 	struct err *err;
 };
-
-const char *unit_variable(const struct unit *unit, const char *name, size_t length)
-{
-	for (size_t i = unit->environment.count; i-- > 0;) {
-		const char *set = unit->environment.items[i];
-
-		if (strncmp(set, name, length) == 0 && set[length] == '=')
-			return set + length + 1;
-	}
-	return NULL;
-}
 
 /* ---- files ---- */
 
@@ -73,80 +64,19 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* ---- specifiers ---- */
-
-/* Part of "prefix@instance". */
-static char *name_part(const char *name, bool instance)
-{
-	const char *at = strchr(name, '@');
-
-	if (instance)
-		return strdup(at ? at + 1 : "");
-	return at ? strndup(name, (size_t)(at - name)) : strdup(name);
-}
-
-/* The caller frees; NULL: none that is known here. */
-static char *specifier(const struct unit *unit, char letter)
-{
-	char host[256];
-
-	switch (letter) {
-	case '%':
-		return strdup("%");
-	case 'h':
-		return unit->home ? strdup(unit->home) : NULL;
-	case 'u':
-		return unit->user ? strdup(unit->user) : NULL;
-	case 'i':
-	case 'I':
-		return name_part(unit->name, true);
-	case 'p':
-	case 'P':
-		return name_part(unit->name, false);
-	case 'n':
-		return str_printf("%s.service", unit->name);
-	case 'N':
-		return strdup(unit->name);
-	case 'H':
-		return gethostname(host, sizeof(host) - 1) == 0 ? strdup(host) : NULL;
-	default:
-		return NULL;
-	}
-}
-
-static int comment(struct unit *unit, const char *fmt, const char *detail)
-{
-	CLEANUP(freep) char *text = str_printf("%s%s", fmt, detail);
-
-	return text ? strv_add(&unit->comments, text) : -1;
-}
-
-/* The caller frees; NULL: no memory. */
-static char *expand(struct unit *unit, const char *text)
-{
-	struct strbuf to = { 0 };
-
-	for (; *text; text++) {
-		CLEANUP(freep) char *value = NULL;
-
-		if (text[0] == '%' && text[1]) {
-			value = specifier(unit, text[1]);
-			if (!value &&
-			    comment(unit, "not expanded: ", (char[]){ '%', text[1], '\0' }) < 0)
-				to.failed = true;
-		}
-		strbuf_add_bytes(&to, value ? value : text, value ? strlen(value) : 1);
-		text += value != NULL;
-	}
-	return strbuf_take(&to);
-}
-
 /* ---- keys of [Service] ---- */
+
+static int comment(struct reading *r, const char *key, const char *value)
+{
+	CLEANUP(freep) char *text = str_printf("%s%s", key, value);
+
+	return text && strv_add(&r->unit->comments, text) == 0 ? 0 : err_nomem(r->err);
+}
 
 static int set_text(struct reading *r, char **to, const char *value)
 {
 	free(*to);
-	*to = *value ? expand(r->unit, value) : NULL;
+	*to = *value ? unit_expand(r->unit, value, &r->unit->comments) : NULL;
 	return *to || !*value ? 0 : err_nomem(r->err);
 }
 
@@ -162,19 +92,33 @@ static int set_user(struct reading *r, const char *value)
 	return 0;
 }
 
-/* "-", "@", "+", "!", ":" before a command are systemd's business; behind "@" the second word is the name
- * of the process. */
-static int set_command(struct reading *r, const char *value)
+/* An empty value takes back what stands before it. */
+static int add_text(struct reading *r, struct strv *to, const char *value)
 {
-	size_t length = strspn(value, "-@+!:");
-	bool is_named = memchr(value, '@', length) != NULL;
+	if (*value)
+		return strv_add(to, value) < 0 ? err_nomem(r->err) : 0;
+	strv_fini(to);
+	return 0;
+}
 
-	if (r->unit->command && *value &&
-	    comment(r->unit, "another ExecStart= stands before this one: ", r->unit->command) < 0)
+static int add_command(struct reading *r, const char *value)
+{
+	return add_text(r, &r->unit->commands, value);
+}
+
+static int add_environment_file(struct reading *r, const char *value)
+{
+	return add_text(r, &r->files, value);
+}
+
+/* What prepares a command, or cleans up behind it. */
+static int note_command(struct reading *r, const char *value)
+{
+	CLEANUP(freep) char *key = str_printf("not run: %s=", r->key);
+
+	if (!key)
 		return err_nomem(r->err);
-	if (is_named && comment(r->unit, "the second word of ExecStart=@ is a name: ", value) < 0)
-		return err_nomem(r->err);
-	return set_text(r, &r->unit->command, value + length);
+	return *value ? comment(r, key, value) : 0;
 }
 
 static int add_environment(struct reading *r, const char *value)
@@ -187,7 +131,8 @@ static int add_environment(struct reading *r, const char *value)
 	if (words_split(value, WORDS_SYSTEMD, &words, r->err) < 0)
 		return err_prefix(r->err, "Environment=");
 	for (size_t i = 0; i < words.count && rc == 0; i++) {
-		CLEANUP(freep) char *word = expand(r->unit, words.items[i].text);
+		CLEANUP(freep)
+		char *word = unit_expand(r->unit, words.items[i].text, &r->unit->comments);
 
 		rc = word ? strv_add(&r->unit->environment, word) : -1;
 	}
@@ -195,36 +140,28 @@ static int add_environment(struct reading *r, const char *value)
 	return rc < 0 ? err_nomem(r->err) : 0;
 }
 
-/* A file of NAME=VALUE lines; quotes around a value are not part of it. */
-static int add_environment_file(struct reading *r, const char *value)
+/* "-" before its path: it may be missing. */
+static int read_environment_file(struct reading *r, const char *value)
 {
 	bool optional = *value == '-';
-	CLEANUP(freep) char *path = expand(r->unit, value + optional);
+	CLEANUP(freep) char *path = unit_expand(r->unit, value + optional, &r->unit->comments);
 	struct err err;
-	CLEANUP(freep) char *text = path && *path ? read_file(path, &err) : NULL;
-	char *rest = text, *line;
+	CLEANUP(freep) char *text = path ? read_file(path, &err) : NULL;
 
 	if (!path)
 		return err_nomem(r->err);
 	if (!text)
-		return *path && comment(r->unit, "not read: EnvironmentFile=", path) < 0
-			       ? err_nomem(r->err)
-			       : 0;
-	while ((line = strsep(&rest, "\n"))) {
-		struct words words;
-		int rc = 0;
+		return comment(r, "not read: EnvironmentFile=", path);
+	return unit_read_environment(text, &r->unit->environment) < 0 ? err_nomem(r->err) : 0;
+}
 
-		line += strspn(line, " \t");
-		if (!*line || strchr("#;", *line) ||
-		    words_split(line, WORDS_SYSTEMD, &words, NULL) < 0)
-			continue;
-		if (words.count > 0)
-			rc = strv_add(&r->unit->environment, words.items[0].text);
-		words_fini(&words);
-		if (rc < 0)
-			return err_nomem(r->err);
-	}
-	return 0;
+static int read_environment_files(struct reading *r)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < r->files.count && rc == 0; i++)
+		rc = read_environment_file(r, r->files.items[i]);
+	return rc;
 }
 
 static int set_directory(struct reading *r, const char *value)
@@ -240,7 +177,11 @@ static const struct {
 	{ "WorkingDirectory", set_directory },
 	{ "Environment", add_environment },
 	{ "EnvironmentFile", add_environment_file },
-	{ "ExecStart", set_command },
+	{ "ExecCondition", note_command },
+	{ "ExecStartPre", note_command },
+	{ "ExecStart", add_command },
+	{ "ExecStartPost", note_command },
+	{ "ExecStopPost", note_command },
 };
 
 /* ---- lines ---- */
@@ -276,13 +217,16 @@ static char *join_lines(const char *text)
 
 	for (line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
 		size_t kept = strcspn(line, "\n"), indent = strspn(line, " \t");
+		size_t slashes;
 		bool goes_on;
 
 		if (line[indent] == '#' || line[indent] == ';')
 			continue;
 		while (kept > 0 && strchr(" \t\r", line[kept - 1]))
 			kept--;
-		goes_on = kept > 0 && line[kept - 1] == '\\';
+		for (slashes = 0; slashes < kept && line[kept - slashes - 1] == '\\';)
+			slashes++;
+		goes_on = slashes % 2 == 1;
 		strbuf_add_bytes(&to, line, kept - goes_on);
 		strbuf_add(&to, goes_on ? " " : "\n");
 	}
@@ -297,6 +241,7 @@ static int read_keys(struct reading *r, const char *joined)
 		char *rest = copy, *line;
 
 		r->in_service = false;
+		r->key = keys[i].key;
 		while ((line = strsep(&rest, "\n"))) {
 			if (read_line(r, line, i) < 0)
 				return -1;
@@ -307,37 +252,69 @@ static int read_keys(struct reading *r, const char *joined)
 	return 0;
 }
 
-int unit_parse(const char *name, const char *text, struct unit *ret, struct err *err)
+int unit_parse(const char *name, bool of_user, const char *text, struct unit *ret, struct err *err)
 {
 	struct reading r = { .unit = ret, .err = err };
 	CLEANUP(freep) char *joined = join_lines(text);
 	const char *end = strstr(name, ".service");
 	int rc;
 
-	*ret = (struct unit){ .name = end ? strndup(name, (size_t)(end - name)) : strdup(name) };
+	*ret = (struct unit){
+		.name = end ? strndup(name, (size_t)(end - name)) : strdup(name),
+		.of_user = of_user,
+	};
 	rc = joined && ret->name ? read_keys(&r, joined) : err_nomem(err);
-	if (rc == 0 && !ret->command)
+	if (rc == 0)
+		rc = read_environment_files(&r);
+	if (rc == 0 && ret->commands.count == 0)
 		rc = err_set(err, ERR_CONFIG, "there is no ExecStart= in its [Service]");
+	strv_fini(&r.files);
 	if (rc < 0)
 		unit_fini(ret);
 	return rc;
 }
 
-int unit_read(const char *path, struct unit *ret, struct err *err)
+/* The caller frees; NULL with err. */
+static char *read_all(const struct strv *paths, struct err *err)
 {
+	const char *path = paths->items[0];
 	CLEANUP(freep) char *template = access(path, F_OK) < 0 ? template_of(path) : NULL;
-	CLEANUP(freep) char *text = read_file(template ? template : path, err);
+	struct strbuf all = { 0 };
+	char *joined;
+
+	for (size_t i = 0; i < paths->count; i++) {
+		CLEANUP(freep)
+		char *text = read_file(i == 0 && template ? template : paths->items[i], err);
+
+		if (!text) {
+			strbuf_fini(&all);
+			return NULL;
+		}
+		strbuf_addf(&all, "%s\n", text);
+	}
+	joined = strbuf_take(&all);
+	if (!joined)
+		err_nomem(err);
+	return joined;
+}
+
+int unit_read(const struct strv *paths, struct unit *ret, struct err *err)
+{
+	const char *path = paths->items[0];
+	CLEANUP(freep) char *text = read_all(paths, err);
 
 	*ret = (struct unit){ 0 };
 	if (!text)
 		return -1;
-	return unit_parse(base_name(path), text, ret, err) < 0 ? err_prefix(err, "%s", path) : 0;
+	return unit_parse(base_name(path), strstr(path, "/user/") != NULL, text, ret, err) < 0
+		       ? err_prefix(err, "%s", path)
+		       : 0;
 }
 
 void unit_fini(struct unit *unit)
 {
 	free(unit->name);
-	free(unit->command);
+	strv_fini(&unit->commands);
 	free(unit->user);
 	free(unit->home);
 	free(unit->directory);

@@ -115,6 +115,13 @@ static int read_quoted(struct lexer *l, struct err *err)
 	return 0;
 }
 
+/* systemd separates commands by a word ";"; "\\;" is an argument. */
+static bool is_separator(const struct lexer *l)
+{
+	return l->syntax == WORDS_SYSTEMD && l->at[0] == ';' &&
+	       (l->at[1] == '\0' || strchr(BLANKS, l->at[1]));
+}
+
 static bool ends_word(const struct lexer *l)
 {
 	return *l->at == '\0' || strchr(BLANKS, *l->at) ||
@@ -156,7 +163,8 @@ int words_split(const char *text, enum words_syntax syntax, struct words *ret, s
 		l.at += strspn(l.at, BLANKS);
 		if (*l.at == '\0' || (syntax == WORDS_SHELL && *l.at == '#'))
 			break;
-		rc = ends_word(&l) ? read_operator(&l, err) : read_word(&l, err);
+		rc = ends_word(&l) || is_separator(&l) ? read_operator(&l, err)
+						       : read_word(&l, err);
 	}
 	strbuf_fini(&l.text);
 	if (rc < 0)

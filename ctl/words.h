@@ -14,7 +14,7 @@ enum words_syntax { WORDS_SHELL, WORDS_SYSTEMD };
 
 struct word {
 	char *text;
-	bool is_operator; /* of the shell: & && | ; > and their like */
+	bool is_operator; /* of the shell: & && | ; > and their like; of systemd: ; */
 	bool expands; /* the shell would put something else in its place */
 };
 

@@ -267,6 +267,75 @@ def test_a_unit_that_finds_its_keys_by_itself(tmp_path):
     assert "keys and known_hosts of 'root' are not found by themselves" in text
 
 
+def write_unit(tmp_path, *lines, name="autossh-db.service"):
+    unit = tmp_path / name
+    unit.write_text("\n".join(["[Service]", *lines, ""]))
+    return str(unit)
+
+
+@pytest.mark.parametrize("prefix", ["@{} ssh", "-@{} ssh", "@!!{} autossh", ":{}", "-{}", "|{}"])
+def test_the_prefixes_of_a_command(tmp_path, prefix):
+    command = prefix.format("/usr/bin/ssh")
+    unit = write_unit(tmp_path, "User=nobody", f"ExecStart={command} -N -i /k -L 1:a:1 h")
+    text, found = imported(tmp_path, "--unit", unit)
+    assert found["tunnels"]["db"] == {"host": "h", "user": "nobody", "identity": "/k", "local": "1:a:1"}
+    assert ("#" in text) == ("|" in prefix)
+
+
+@pytest.mark.parametrize("prefix", ["+", "!", "-!"])
+def test_a_command_with_privileges_runs_as_root(tmp_path, prefix):
+    unit = write_unit(tmp_path, "User=nobody", f"ExecStart={prefix}/usr/bin/ssh -N -i ~/k -L 1:a:1 h")
+    _, found = imported(tmp_path, "--unit", unit)
+    assert found["tunnels"]["db"]["user"] == "root"
+    assert found["tunnels"]["db"]["identity"] == "/root/k"
+
+
+def test_a_unit_with_several_commands(tmp_path):
+    unit = write_unit(
+        tmp_path,
+        "Type=oneshot",
+        "ExecStartPre=/bin/sleep 5",
+        "ExecStart=/usr/bin/ssh -fN -i /k -L 1:a:1 a ; /usr/bin/ssh -fN -i /k -L 2:b:2 b",
+        "ExecStart=/bin/true",
+        "ExecStart=-/usr/bin/ssh -fN -i /k -D ${PORT} c",
+        "Environment=PORT=1080",
+    )
+    text, found = imported(tmp_path, "--unit", unit)
+    assert [(name, one["host"]) for name, one in found["tunnels"].items()] == [
+        ("db", "a"),
+        ("db-2", "b"),
+        ("db-3", "c"),
+    ]
+    assert found["tunnels"]["db-3"]["dynamic"] == "1080"
+    assert text.startswith("# ExecStart=/bin/true ('true' is neither ssh nor autossh")
+    assert text.count("# not run: ExecStartPre=/bin/sleep 5\n") == 3
+
+
+def test_drop_ins_stand_behind_their_unit(tmp_path):
+    unit = write_unit(tmp_path, "Environment=PORT=1", "ExecStart=/usr/bin/ssh -N -i /k -L 9:z:9 h")
+    override = write_unit(
+        tmp_path,
+        "Environment=PORT=2",
+        "EnvironmentFile=" + str(tmp_path / "env"),
+        "ExecStart=",
+        "ExecStart=/usr/bin/ssh -N -i /k $FORWARDS -L ${PORT}:c:3 h",
+        name="override.conf",
+    )
+    (tmp_path / "env").write_text("FORWARDS=-L 1:a:1  -L 2:b:2\nPORT='3'\n")
+    text, found = imported(tmp_path, "--unit", unit, "--unit", override)
+    assert found["tunnels"]["db"]["local"] == ["1:a:1", "2:b:2", "3:c:3"]
+    assert "#" not in text
+    run("import", "--unit", unit, "--unit", f"{tmp_path}/none.conf", expect=1)
+
+
+def test_what_a_unit_does_not_set_is_said(tmp_path):
+    unit = write_unit(tmp_path, "ExecStart=/usr/bin/ssh -N -i /k $OPTIONS -L 1:a:1 -L /run/%b:b:2 -p ${PORT}22 h")
+    text, found = imported(tmp_path, "--unit", unit)
+    assert found["tunnels"]["db"]["local"] == ["1:a:1", "/run/%b:b:2"]
+    assert "# the unit does not set $OPTIONS\n" in text
+    assert "# the unit does not set $PORT\n" in text and "# not expanded: %b\n" in text
+
+
 # -- ~/.ssh/config ----------------------------------------------------------------------------------
 
 SSH = """\
