@@ -2,6 +2,7 @@
 #include "lib/connection.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TEXT(member, ...)                                                                          \
@@ -159,6 +160,15 @@ char *connection_name(char out[CONNECTION_NAME_MAX], const struct connection_set
 	snprintf(out, CONNECTION_NAME_MAX, "%s@%s", c->user,
 		 endpoint_format(place, c->host, (uint16_t)c->port));
 	return out;
+}
+
+const char *connection_agent(const struct connection_settings *c)
+{
+	const char *path = c->identity_agent;
+
+	if (!path || streq(path, "SSH_AUTH_SOCK"))
+		path = getenv("SSH_AUTH_SOCK");
+	return path && path[0] && !streq(path, "none") ? path : NULL;
 }
 
 const char *connection_known_name(const struct connection_settings *c)

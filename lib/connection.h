@@ -82,6 +82,9 @@ void connection_settings_fini(struct connection_settings *c);
 enum { CONNECTION_NAME_MAX = ENDPOINT_USER_MAX + 1 + ENDPOINT_TEXT_MAX };
 char *connection_name(char out[CONNECTION_NAME_MAX], const struct connection_settings *c);
 
+/* The socket of the agent, which the environment may name; NULL: there is none. */
+const char *connection_agent(const struct connection_settings *c);
+
 /* The name of the server in known_hosts files. */
 const char *connection_known_name(const struct connection_settings *c);
 

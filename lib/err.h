@@ -57,6 +57,7 @@ enum err_actor {
 	X(ERR_CREDENTIAL,          "no-credential",         PERSON) \
 	X(ERR_CERTIFICATE,         "certificate-unusable",  PERSON) \
 	X(ERR_AGENT,               "agent-unavailable",     NOBODY) \
+	X(ERR_AGENT_LACKS,         "agent-lacks-key",       NOBODY) \
 	X(ERR_AGENT_REFUSED,       "agent-refused",         PERSON) \
 	/* forwards */ \
 	X(ERR_PORT_IN_USE,         "port-in-use",           NOBODY) \

@@ -196,7 +196,7 @@ static void try_connect(struct agent *a)
 	else if (a->fd >= 0 && (errno == EAGAIN || errno == EINTR))
 		loop_timer_set(&a->retry, BACKLOG_RETRY_MS);
 	else if (errno == ENOENT || errno == ECONNREFUSED)
-		fail_text(a, "is not there; is it running?");
+		fail_text(a, "is not there; start it, and add a key with ssh-add");
 	else
 		fail_errno(a, "cannot be reached");
 }

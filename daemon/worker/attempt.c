@@ -178,8 +178,8 @@ static void begin_auth(struct attempt *a)
 				    .on_asking = on_asking,
 				    .data = a };
 
-	auth_init(&a->auth, a->session, &a->prep->identities, &a->prep->secrets, a->settings,
-		  &asker, a->parts->files);
+	auth_init(&a->auth, a->parts, a->session, &a->prep->identities, &a->prep->secrets,
+		  a->settings, &asker);
 }
 
 /* ---- who the server is ---- */

@@ -38,16 +38,16 @@ static void format_methods(int accepted, char *out, size_t size)
 	}
 }
 
-void auth_init(struct auth *a, struct session *s, const struct identities *identities,
-	       const struct auth_secrets *secrets, const struct connection_settings *settings,
-	       const struct auth_asker *asker, struct offload *threads)
+void auth_init(struct auth *a, const struct worker_parts *parts, struct session *s,
+	       const struct identities *identities, const struct auth_secrets *secrets,
+	       const struct connection_settings *settings, const struct auth_asker *asker)
 {
-	*a = (struct auth){ .session = s,
+	*a = (struct auth){ .parts = parts,
+			    .session = s,
 			    .identities = identities,
 			    .secrets = secrets,
 			    .settings = settings,
-			    .asker = *asker,
-			    .threads = threads };
+			    .asker = *asker };
 	connection_name(a->server, settings);
 }
 
@@ -122,7 +122,9 @@ static enum step fail_refused(struct auth *a, struct err *err)
 		err_set(err, ERR_AUTH, "%s does not accept keys, only: %s", a->server, accepted);
 	else
 		auth_explain_keys(a, err);
-	if ((err->code == ERR_AUTH || err->code == ERR_AGENT_REFUSED) && is_asking)
+	if ((err->code == ERR_AUTH || err->code == ERR_AGENT_LACKS ||
+	     err->code == ERR_AGENT_REFUSED) &&
+	    is_asking)
 		err_append(err, "; or give it a password (tunctl auth)");
 	auth_explain_said(a, err);
 	return STEP_FAIL;

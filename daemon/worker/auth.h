@@ -6,10 +6,10 @@
  */
 #pragma once
 
-#include "daemon/common/offload.h"
 #include "daemon/worker/auth_agent.h"
 #include "daemon/worker/auth_keys.h"
 #include "daemon/worker/auth_question.h"
+#include "daemon/worker/parts.h"
 #include "daemon/worker/session.h"
 #include "lib/connection.h"
 
@@ -80,6 +80,7 @@ struct auth_publickey {
 };
 
 struct auth {
+	const struct worker_parts *parts;
 	struct session *session;
 	const struct connection_settings *settings;
 	const struct identities *identities;
@@ -98,14 +99,13 @@ struct auth {
 	struct auth_question question; /* one at a time, of any method */
 	struct auth_password password;
 	struct auth_kbdint kbdint;
-	struct offload *threads; /* for keys that have to be unlocked */
 	struct auth_publickey publickey;
 };
 
 /* All but the asker, which is copied, is borrowed. */
-void auth_init(struct auth *a, struct session *s, const struct identities *identities,
-	       const struct auth_secrets *secrets, const struct connection_settings *settings,
-	       const struct auth_asker *asker, struct offload *threads);
+void auth_init(struct auth *a, const struct worker_parts *parts, struct session *s,
+	       const struct identities *identities, const struct auth_secrets *secrets,
+	       const struct connection_settings *settings, const struct auth_asker *asker);
 void auth_fini(struct auth *a); /* before the session is closed; {0} is fine */
 enum step auth_step(struct auth *a, struct err *err);
 /* What it waits for: "the agent at /run/agent", or "" for the server. */

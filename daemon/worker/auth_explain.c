@@ -59,22 +59,33 @@ static const struct identity *find_lonely(const struct auth *a)
 	return NULL;
 }
 
-static void explain_lonely(const struct auth *a, const struct identity *id, struct err *err)
+static void explain_lonely(const struct identity *id, struct err *err)
 {
-	const char *agent = identities_agent(a->settings);
 	bool is_public_file =
 		strcmp(id->path + strlen(id->path) - MIN(strlen(id->path), 4), ".pub") == 0;
 
-	if (agent)
-		err_set(err, ERR_IDENTITY_UNREADABLE,
+	err_set(err, ERR_IDENTITY_UNREADABLE,
+		"identity %s: it is a public key, and there is no agent that has the private one%s",
+		id->path, is_public_file ? "; leave out .pub" : "");
+}
+
+/* An agent answers, and has nothing that may be used: that changes by itself when somebody logs in, or
+ * unlocks it. */
+static void explain_lacking_agent(const struct auth *a, const char *agent, struct err *err)
+{
+	const struct identity *lonely = find_lonely(a);
+
+	if (lonely)
+		err_set(err, ERR_AGENT_LACKS,
 			"identity %s: only its public half is here, and the agent at %s does not have the "
 			"other; add it with ssh-add",
-			id->path, agent);
+			lonely->path, agent);
 	else
-		err_set(err, ERR_IDENTITY_UNREADABLE,
-			"identity %s: it is a public key, and there is no agent that has the private "
-			"one%s",
-			id->path, is_public_file ? "; leave out .pub" : "");
+		err_set(err, ERR_AGENT_LACKS,
+			"no key to log in with: the agent at %s has none%s, or is locked; add one with "
+			"ssh-add, or unlock it with ssh-add -X",
+			agent,
+			a->settings->identities_only ? " of those that 'identity' names" : "");
 }
 
 /* Nothing could be offered. */
@@ -83,26 +94,24 @@ static void explain_nothing(const struct auth *a, struct err *err)
 	const struct auth_publickey *p = &a->publickey;
 	const struct err *problem = identities_problem(a->identities);
 	const struct identity *lonely = find_lonely(a);
-	const char *agent = identities_agent(a->settings);
+	const char *agent = connection_agent(a->settings);
 
-	if (p->agent_error.code != ERR_NONE)
+	if (p->agent_error.code != ERR_NONE) {
 		*err = p->agent_error;
-	else if (problem)
+	} else if (agent && auth_plan_wants_agent(a->identities)) {
+		explain_lacking_agent(a, agent, err);
+		if (problem)
+			append_error(err, problem);
+	} else if (problem)
 		*err = *problem;
 	else if (lonely)
-		explain_lonely(a, lonely, err);
+		explain_lonely(lonely, err);
 	else if (a->identities->count == 0)
 		err_set(err, ERR_NO_IDENTITY,
 			"no key to log in with: none of %s and its siblings exists; make one with "
 			"ssh-keygen, or name one with 'identity'",
 			a->settings->identities.count ? a->settings->identities.items[0]
 						      : "~/.ssh/id_ed25519");
-	else if (agent)
-		err_set(err, ERR_NO_IDENTITY,
-			"no key to log in with: the agent at %s has none%s, or is locked; add one with "
-			"ssh-add, or unlock it with ssh-add -X",
-			agent,
-			a->settings->identities_only ? " of those that 'identity' names" : "");
 	else
 		err_set(err, ERR_NO_IDENTITY,
 			"no key to log in with: there is no agent (%s); name a key file with 'identity', or "

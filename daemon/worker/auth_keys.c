@@ -359,21 +359,12 @@ static int add_identity(struct identities *ids, const char *name, bool implied, 
 	return 0;
 }
 
-const char *identities_agent(const struct connection_settings *settings)
-{
-	const char *path = settings->identity_agent;
-
-	if (!path || streq(path, "SSH_AUTH_SOCK"))
-		path = getenv("SSH_AUTH_SOCK");
-	return path && path[0] && !streq(path, "none") ? path : NULL;
-}
-
 static int add_identities(struct identities *ids, const struct connection_settings *from,
 			  struct err *err)
 {
 	int rc = 0;
 
-	if (from->identities_implied && identities_agent(from))
+	if (from->identities_implied && connection_agent(from))
 		rc = add_identity(ids, IDENTITY_AGENT, true, err);
 	for (size_t i = 0; i < from->identities.count && rc == 0; i++)
 		rc = add_identity(ids, from->identities.items[i], from->identities_implied, err);

@@ -56,8 +56,6 @@ struct identities {
  * otherwise a file that cannot be used is an item with an error. -1: out of memory. */
 int identities_load(struct identities *ids, const struct connection_settings *from,
 		    struct err *err);
-/* The socket of the agent; NULL: there is none. */
-const char *identities_agent(const struct connection_settings *settings);
 void identities_fini(struct identities *ids);
 
 /* Decrypts the key of an IDENTITY_ENCRYPTED, in its file. -1: ERR_PASSPHRASE, it is the wrong one, or

@@ -42,7 +42,7 @@ static void note(struct err *to, const struct err *err)
 static bool ask_agent(struct auth *a)
 {
 	struct auth_publickey *p = &a->publickey;
-	const char *path = identities_agent(a->settings);
+	const char *path = connection_agent(a->settings);
 
 	if (!path || !auth_plan_wants_agent(a->identities))
 		return false;
@@ -59,6 +59,9 @@ static enum step take_agent_keys(struct auth *a)
 	struct err err;
 	enum step step = agent_step(p->agent, &err);
 
+	if (step != STEP_WAIT)
+		agents_note(a->parts->agents, agent_path(p->agent),
+			    step == STEP_NEXT ? agent_answer(p->agent) : (struct ssh_span){ 0 });
 	if (step == STEP_NEXT &&
 	    agent_keys_parse(&p->agent_keys, agent_answer(p->agent), &err) < 0) {
 		err_set(&p->agent_error, ERR_AGENT, "the agent at %s %s", agent_path(p->agent),
@@ -217,6 +220,12 @@ static enum auth_result ask_server(struct auth *a, const struct auth_candidate *
 	}
 }
 
+/* One that answers. */
+static bool has_agent(const struct auth *a)
+{
+	return a->publickey.agent && a->publickey.agent_error.code == ERR_NONE;
+}
+
 /* AUTH_SUCCESS: there is one that has not been tried. A file has one, and a person is not asked for
  * another: the file is what has to change. */
 static enum auth_result get_passphrase(struct auth *a, const struct identity *id,
@@ -246,10 +255,11 @@ static enum auth_result get_passphrase(struct auth *a, const struct identity *id
 		return AUTH_SUCCESS;
 	case AUTH_REPLY_NOBODY:
 		/* Without its public half nobody knows yet what the server thinks of it. */
-		auth_lacks(a, ERR_PASSPHRASE, "identity %s needs %s%s%s%s", id->path,
+		auth_lacks(a, ERR_PASSPHRASE, "identity %s needs %s%s%s%s%s", id->path,
 			   wrong > 0 ? "another passphrase" : "a passphrase",
 			   is_welcome ? ", and " : " before ", a->server,
-			   is_welcome ? " would take it" : " can be asked to take it");
+			   is_welcome ? " would take it" : " can be asked to take it",
+			   has_agent(a) ? "; ssh-add gives it to the agent" : "");
 		return AUTH_EXHAUSTED;
 	default:
 		return AUTH_WAIT;
@@ -264,7 +274,7 @@ static enum auth_result start_unlocking(struct auth *a, const struct identity *i
 	if (result != AUTH_SUCCESS)
 		return result;
 	a->publickey.unlock =
-		auth_unlock_start(a->threads, id->path, passphrase.text, on_progress, a);
+		auth_unlock_start(a->parts->files, id->path, passphrase.text, on_progress, a);
 	return a->publickey.unlock ? AUTH_WAIT : AUTH_EXHAUSTED;
 }
 

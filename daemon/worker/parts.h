@@ -5,6 +5,7 @@
 #pragma once
 
 #include "daemon/common/offload.h"
+#include "daemon/worker/agents.h"
 #include "daemon/worker/command_call.h"
 #include "daemon/worker/gate.h"
 #include "daemon/worker/hostkey_question.h"
@@ -20,6 +21,7 @@ struct worker_parts {
 	struct resolver *targets; /* of what clients want to reach: they must not delay servers */
 	struct offload *files; /* keys and known_hosts */
 	struct gate *gate;
+	struct agents *agents;
 	struct jumps *jumps;
 	struct report *report;
 	struct inquiries *inquiries; /* what the supervisor is asked */

@@ -136,6 +136,7 @@ void path_choose(struct path *p, const struct config_route *route, size_t index)
 {
 	p->route = route;
 	p->index = index;
+	p->failed_hop = last_hop(p);
 	p->server.rtt_us = -1;
 	p->server.facts = (struct wire_session){ 0 };
 }
@@ -179,6 +180,7 @@ void path_rename(struct path *p, const struct config_route *route, size_t index)
 {
 	p->route = route;
 	p->index = index;
+	p->failed_hop = last_hop(p);
 	p->jump.route = p->server.purpose.route = (unsigned)index;
 }
 

@@ -76,6 +76,22 @@ unsigned retry_woken(const struct retry *r, uint64_t now_ms)
 	return retry_hurried(r, now_ms) + random_u32() % HURRY_MS;
 }
 
+unsigned retry_mended(const struct retry *r, uint64_t now_ms)
+{
+	uint64_t since = now_ms - r->started_ms;
+
+	return (since >= REFUSED_MIN_MS ? 0 : (unsigned)(REFUSED_MIN_MS - since)) +
+	       random_u32() % HURRY_MS;
+}
+
+/* What an agent lacks is noticed when it comes: the server need not be asked meanwhile. */
+static unsigned patient_wait(const struct retry *r)
+{
+	unsigned half = r->backoff.max_ms / 2;
+
+	return MAX(half + random_u32() % (half + 1), REFUSED_MIN_MS);
+}
+
 unsigned retry_wait(struct retry *r, enum err_code why, bool clients_wait, uint64_t now_ms)
 {
 	unsigned wait;
@@ -88,6 +104,8 @@ unsigned retry_wait(struct retry *r, enum err_code why, bool clients_wait, uint6
 	wait = backoff_next(&r->backoff, random_u32());
 	if (why == ERR_AUTH || why == ERR_AGENT)
 		wait = MAX(wait, REFUSED_MIN_MS);
+	if (why == ERR_AGENT_LACKS)
+		wait = MAX(wait, patient_wait(r));
 	if (clients_wait && retry_is_of_network(why))
 		wait = MIN(wait, MAX(retry_hurried(r, now_ms), 1));
 	return wait;

@@ -34,5 +34,8 @@ bool retry_is_of_network(enum err_code why);
 unsigned retry_wait(struct retry *r, enum err_code why, bool clients_wait, uint64_t now_ms);
 /* Milliseconds until the next attempt may start because somebody waits for it. */
 unsigned retry_hurried(const struct retry *r, uint64_t now_ms);
+/* The same when what was missing may be there now: not in step with others, and not within ten seconds of
+ * a try that was refused. */
+unsigned retry_mended(const struct retry *r, uint64_t now_ms);
 /* The same after waking up, with jitter: everybody's network came back at the same moment. */
 unsigned retry_woken(const struct retry *r, uint64_t now_ms);

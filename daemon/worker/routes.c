@@ -69,6 +69,15 @@ void routes_forgive(struct routes *r)
 	r->went_back = false;
 }
 
+bool routes_reopen(struct routes *r, size_t route)
+{
+	struct route_result *item = &r->items[route];
+	bool was_closed = item->closed && item->awaits_agent;
+
+	item->closed &= !item->awaits_agent;
+	return was_closed;
+}
+
 /* ---- what happens to them ---- */
 
 static void forget_why(struct route_result *item)
@@ -76,6 +85,7 @@ static void forget_why(struct route_result *item)
 	free(item->why);
 	item->why = NULL;
 	item->code = ERR_NONE;
+	item->awaits_agent = false;
 }
 
 void routes_failed(struct routes *r, size_t route, const struct err *why)
@@ -155,7 +165,7 @@ static unsigned patience_for(const struct route_result *item)
 {
 	if (item->closed || item->code == ERR_NONE)
 		return 0;
-	if (item->code == ERR_AUTH)
+	if (item->code == ERR_AUTH || item->code == ERR_AGENT_LACKS)
 		return 3;
 	return retry_is_of_network(item->code) ? 1 : 2;
 }

@@ -18,6 +18,7 @@ struct route_result {
 	bool tried; /* in this round */
 	bool closed; /* a person has to act; not knocked at */
 	bool was_known; /* with these settings this server has accepted us before */
+	bool awaits_agent; /* another key in the agent may be all it takes */
 	enum err_code code; /* of the last failure; ERR_NONE: none since it worked */
 	char *why; /* the message, which names the server; NULL: none, or out of memory */
 };
@@ -39,6 +40,8 @@ void routes_fini(struct routes *r);
 void routes_begin(struct routes *r);
 /* A person, or new settings: all may be tried again. */
 void routes_forgive(struct routes *r);
+/* The agent has other keys. True: this one was closed for want of one, and is not any more. */
+bool routes_reopen(struct routes *r, size_t route);
 /* After the current one failed: makes the next one of this round current. False: the round is over. */
 bool routes_next(struct routes *r);
 

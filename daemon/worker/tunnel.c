@@ -163,6 +163,8 @@ void tunnel_note_failure(struct tunnel *t, size_t route, struct err *why)
 		err_append(why, "; to answer: tunctl auth %s", t->spec->name);
 	name_command(t, why);
 	routes_failed(&t->routes, route, why);
+	tunnel_agent_await(t, t->better && t->better->index == route ? t->better : t->path,
+			   why->code);
 	tunnel_tell_route(t, route, t->routes.items[route].closed ? ROUTE_FAILED : ROUTE_DOWN, why);
 }
 
@@ -178,6 +180,7 @@ static void end_round(struct tunnel *t, const struct err *why)
 		path_leave_jumps(t->path);
 		forwards_refuse(&t->forwards);
 		enter(t, TUNNEL_FAILED, &error);
+		tunnel_agent_consider(t);
 		return;
 	}
 	forwards_hold(&t->forwards);
@@ -185,6 +188,7 @@ static void end_round(struct tunnel *t, const struct err *why)
 			  loop_now_ms(t->parts->loop));
 	loop_timer_set(&t->retry, wait);
 	enter(t, TUNNEL_BACKOFF, &error);
+	tunnel_agent_consider(t);
 }
 
 /* The session has gone, and why says what happens next. The jumps stay while it will be tried again: who
@@ -256,6 +260,7 @@ static void serve(struct tunnel *t)
 	note_server(t);
 	forwards_serve(&t->forwards, path_session(t->path));
 	settle_connected(t);
+	tunnel_agent_consider(t);
 }
 
 /* The state that leads to up, as far as the path got. */
@@ -372,6 +377,7 @@ static void begin_attempt(struct tunnel *t, const struct err *why_not_another)
 
 static void begin_round(struct tunnel *t)
 {
+	tunnel_agent_forget(t);
 	routes_begin(&t->routes);
 	begin_attempt(t, NULL);
 }
@@ -469,6 +475,7 @@ static void bury(struct tunnel *t)
 
 void tunnel_free(struct tunnel *t)
 {
+	tunnel_agent_forget(t);
 	tunnel_drop_all(t);
 	path_free(TAKE(t->path));
 	forwards_free(&t->forwards);
@@ -516,6 +523,7 @@ void tunnel_start(struct tunnel *t)
 
 void tunnel_stop(struct tunnel *t)
 {
+	tunnel_agent_forget(t);
 	tunnel_drop_all(t);
 	path_leave_jumps(t->path);
 	forwards_hold(&t->forwards);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a tunnel is made of, for the files that are it: tunnel.c is the machine that gets and keeps a
- * session, tunnel_better.c looks for a better server meanwhile, tunnel_settings.c takes other settings, and
- * tunnel_work.c is what is done with a session.
+ * session, tunnel_better.c looks for a better server meanwhile, tunnel_agent.c waits for a key, tunnel_settings.c
+ * takes other settings, and tunnel_work.c is what is done with a session.
  */
 #pragma once
 
+#include "daemon/worker/agents.h"
 #include "daemon/worker/forwards.h"
 #include "daemon/worker/path.h"
 #include "daemon/worker/retry.h"
@@ -33,6 +34,8 @@ struct tunnel {
 	struct loop_timer retry;
 	struct loop_timer stable;
 	struct loop_timer failback; /* until a better server is looked for */
+	struct agent_watch agent; /* whose keys may help a server that failed in this round */
+	bool agent_changed; /* it has others, which have not been tried */
 	size_t served_route; /* the last that carried the forwards; SIZE_MAX: none yet */
 
 	struct retry policy;
@@ -56,6 +59,13 @@ void tunnel_take_better(struct tunnel *t);
 void tunnel_drop_session(struct tunnel *t, bool reset);
 void tunnel_drop_all(struct tunnel *t); /* the better one as well */
 void tunnel_apply_bounds(struct tunnel *t); /* of the waits between attempts */
+
+/* ---- tunnel_agent.c ---- */
+
+/* A server failed; if a key in the agent may help, it is waited for. */
+void tunnel_agent_await(struct tunnel *t, const struct path *p, enum err_code code);
+void tunnel_agent_consider(struct tunnel *t); /* it may have come, and nothing else be going on */
+void tunnel_agent_forget(struct tunnel *t);
 
 /* ---- tunnel_better.c ---- */
 

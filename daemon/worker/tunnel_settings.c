@@ -8,6 +8,7 @@
 
 static void replace_routes(struct tunnel *t, const struct config_tunnel *spec)
 {
+	tunnel_agent_forget(t);
 	routes_fini(&t->routes);
 	routes_init(&t->routes, spec->route_count, spec->prefer);
 	t->served_route = SIZE_MAX;

@@ -416,6 +416,7 @@ static int open_parts(struct worker *w, int fd, struct err *err)
 	if (!p->files)
 		return -1;
 	p->gate = gate_new(p->loop, HANDSHAKES_DEFAULT);
+	p->agents = agents_new(p->loop);
 	p->jumps = jumps_new(p);
 	p->scratch = malloc(sizeof(*p->scratch));
 	p->partings = &w->partings;
@@ -424,7 +425,7 @@ static int open_parts(struct worker *w, int fd, struct err *err)
 	p->last_connection = &w->last_connection;
 	p->spare_fd = &w->spare_fd;
 	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (!p->gate || !p->jumps || !p->scratch ||
+	if (!p->gate || !p->agents || !p->jumps || !p->scratch ||
 	    loop_timer_open(&w->farewell, p->loop, on_farewell, w) < 0)
 		return err_nomem(err);
 	w->port = packet_port_new(p->loop, fd, &packet_ops, w, err);
@@ -473,6 +474,7 @@ void worker_free(struct worker *w)
 	packet_port_free(w->port);
 	loop_timer_close(&w->farewell);
 	gate_free(w->parts.gate);
+	agents_free(w->parts.agents);
 	offload_free(w->parts.files);
 	resolver_free(w->parts.targets);
 	resolver_free(w->parts.resolver);

@@ -1,6 +1,7 @@
 """Keys that an agent has: a real one, and ones that hang, are slow, lie, or say no."""
 
 import os
+import shutil
 import threading
 
 import pytest
@@ -9,7 +10,7 @@ from harness import agent as agents
 from harness import client, keys
 from harness.asking import AskingServer
 from harness.lab import local
-from harness.wait import Stopwatch
+from harness.wait import Stopwatch, until
 
 
 class Case:
@@ -118,7 +119,7 @@ def test_the_second_key_is_accepted(case, lab):
 def test_no_key(case):
     agent = case.real()
     agent.remove_all()
-    message = case.fails(agent, "no-identity")
+    message = case.fails(agent, "agent-lacks-key", states="backoff")
     assert agent.path in message and "ssh-add" in message and "is locked" in message
 
 
@@ -196,6 +197,106 @@ def test_a_password_is_kept_for_after_some_keys(case, lab):
     case.sshd = server
     case.works(case.real(*strangers), password=str(password))
     assert len(server.keys_refused) == 4
+
+
+# -- before somebody has logged in -----------------------------------------------------------------
+
+
+def comes_up_by_itself(case):
+    """... when the agent has what it lacked, and not because time has passed."""
+    case.daemon.wait_state("t", "up", 25)
+    assert client.exchange(case.port) == b"hello"
+    case.daemon.assert_no_worker_stall()
+
+
+def test_a_key_is_added_later(case, lab):
+    agent = case.real()
+    agent.remove_all()
+    case.fails(agent, "agent-lacks-key", states="backoff")
+    assert case.daemon.tunnel("t")["retry_in_ms"] > 25000
+    agent.add(lab.keys.client)
+    comes_up_by_itself(case)
+
+
+def test_the_server_is_not_asked_meanwhile(case, lab):
+    agent = case.odd(case.real(), on_list=lambda listed: [])
+    case.fails(agent, "agent-lacks-key", states="backoff")
+    asked = case.sshd.log.count("Connection from")
+    until(lambda: len(agent.requests) >= 3, 20, "the agent is asked now and then")
+    assert asked == case.sshd.log.count("Connection from") == 1
+
+
+def test_a_locked_agent(case):
+    agent = case.real()
+    agent.lock(b"word")
+    assert "ssh-add -X" in case.fails(agent, "agent-lacks-key", states="backoff")
+    agent.unlock(b"word")
+    comes_up_by_itself(case)
+
+
+def test_the_agent_starts_later(case, lab):
+    class Later:
+        path = str(lab.path("later"))
+
+    message = case.fails(Later, "agent-unavailable", states="backoff")
+    assert "ssh-add" in message
+    lab.keep(agents.Agent(Later.path)).add(lab.keys.client)
+    comes_up_by_itself(case)
+
+
+def test_a_stale_socket(case, lab):
+    """Nobody listens there any more."""
+    agent = case.real()
+    agent.process.kill()
+    agent.process.wait()
+    assert "is not there" in case.fails(agent, "agent-unavailable", states="backoff")
+    agent.close()
+    lab.keep(agents.Agent(agent.path)).add(lab.keys.client)
+    comes_up_by_itself(case)
+
+
+def test_an_encrypted_key_is_added_later(case, lab):
+    """Nobody types the passphrase to us; ssh-add gets it."""
+    path, copy = lab.key("locked"), lab.path("copy")
+    authorize(case, path)
+    shutil.copy(path, copy)
+    keys.change_passphrase(path, "", "secret words")
+    agent = case.real(lab.key("stranger"))
+    message = case.fails(agent, "needs-passphrase", states="failed", identity=str(path))
+    assert "ssh-add" in message and "tunctl auth" in message
+    agent.add(copy)
+    comes_up_by_itself(case)
+
+
+def test_a_public_key_whose_other_half_is_added_later(case, lab):
+    agent = case.real(lab.key("stranger"))
+    public = f"{lab.keys.client}.pub"
+    assert public in case.fails(agent, "agent-lacks-key", states="backoff", identity=public)
+    agent.add(lab.keys.client)
+    comes_up_by_itself(case)
+
+
+def test_another_key_was_added_first(case, lab):
+    """A server that refused what the agent had hears of what it gets."""
+    agent = case.real(lab.key("stranger"))
+    case.fails(agent, "auth-refused", states="failed")
+    agent.add(lab.keys.client)
+    comes_up_by_itself(case)
+
+
+def test_a_key_for_the_jump_is_added_later(case, lab):
+    agent = case.real(lab.key("stranger"))
+    bastion = {
+        "address": lab.sshd().address,
+        "identity": "agent",
+        "identity_agent": agent.path,
+    }
+    tunnel = {"host": case.sshd.address, "jump": "bastion", "local": local(case.port, case.echo.port)}
+    case.daemon = lab.daemon(lab.config({"t": tunnel}, hosts={"bastion": bastion}))
+    row = case.daemon.wait_state("t", "failed", code="auth-refused")
+    assert row["error"]["message"].startswith("hop 1 of 2")
+    agent.add(lab.keys.client)
+    comes_up_by_itself(case)
 
 
 # -- certificates ----------------------------------------------------------------------------------

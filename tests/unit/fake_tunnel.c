@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/worker/agent.h"
 #include "daemon/worker/forward_direct.h"
 #include "lib/util.h"
 
@@ -23,6 +24,32 @@ void fake_tunnel_reset(void)
 	heard = (struct heard){ 0 };
 	for (int i = 0; i < TUNNEL_STATE_COUNT; i++)
 		script.answers[i] = STEP_NEXT;
+}
+
+/* ---- the agent: cannot be asked, what it has is noted ---- */
+
+struct agent *agent_new(struct loop *loop, const char *path, void (*progress)(void *data),
+			void *data, struct err *err)
+{
+	return NULL;
+}
+
+void agent_free(struct agent *a)
+{
+}
+
+void agent_ask_keys(struct agent *a, unsigned limit_ms)
+{
+}
+
+enum step agent_step(struct agent *a, struct err *err)
+{
+	return STEP_WAIT;
+}
+
+struct ssh_span agent_answer(const struct agent *a)
+{
+	return (struct ssh_span){ 0 };
 }
 
 /* ---- the scripted session: what each step answers ---- */

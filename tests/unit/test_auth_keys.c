@@ -281,21 +281,21 @@ static void test_which_agent(void **state)
 	struct err err;
 
 	setenv("SSH_AUTH_SOCK", "/run/me/agent", 1);
-	assert_string_equal(identities_agent(&from), "/run/me/agent");
+	assert_string_equal(connection_agent(&from), "/run/me/agent");
 	assert_int_equal(identities_load(&ids, &from, &err), 0);
 	assert_int_equal(ids.count, 1);
 	assert_int_equal(ids.items[0].kind, IDENTITY_OF_AGENT);
 	from.identity_agent = (char *)"SSH_AUTH_SOCK";
-	assert_string_equal(identities_agent(&from), "/run/me/agent");
+	assert_string_equal(connection_agent(&from), "/run/me/agent");
 	from.identity_agent = (char *)"/run/other";
-	assert_string_equal(identities_agent(&from), "/run/other");
+	assert_string_equal(connection_agent(&from), "/run/other");
 	from.identity_agent = (char *)"none";
-	assert_null(identities_agent(&from));
+	assert_null(connection_agent(&from));
 	from.identity_agent = NULL;
 	setenv("SSH_AUTH_SOCK", "", 1);
-	assert_null(identities_agent(&from));
+	assert_null(connection_agent(&from));
 	unsetenv("SSH_AUTH_SOCK");
-	assert_null(identities_agent(&from));
+	assert_null(connection_agent(&from));
 	identities_fini(&ids);
 	assert_int_equal(identities_load(&ids, &from, &err), 0);
 	assert_int_equal(ids.count, 0);

@@ -63,6 +63,7 @@ int tunnel_setup(void **state, const char *routes)
 	the_loop = fake_loop_new();
 	stage->parts.loop = the_loop;
 	stage->parts.gate = gate_new(the_loop, 8);
+	stage->parts.agents = agents_new(the_loop);
 	stage->tunnel = tunnel_new(&stage->parts, 7, tunnel_spec(routes), &err);
 	assert_non_null(stage->tunnel);
 	assert_int_equal(tunnel_set_forward(stage->tunnel, &about, &forward, NULL, 0, &err), 0);
@@ -80,6 +81,7 @@ int tunnel_teardown(void **state)
 		heard.parted(heard.parting);
 	fake_loop_advance(the_loop, 0);
 	gate_free(stage->parts.gate);
+	agents_free(stage->parts.agents);
 	fake_loop_free(the_loop);
 	free(stage);
 	return 0;

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from . import peers
 from .wait import until
 
+LOCK, UNLOCK, SUCCESS = 22, 23, 6
 FAILURE, REQUEST_IDENTITIES, IDENTITIES, SIGN_REQUEST, SIGN_RESPONSE = 5, 11, 12, 13, 14
 
 
@@ -77,6 +78,19 @@ class Agent:
 
     def remove_all(self):
         self._run("-q", "-D")
+
+    def _tell(self, message, word):
+        """ssh-add -x would ask at a terminal."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(self.path)
+            sock.sendall(string(bytes([message]) + string(word)))
+            assert sock.recv(16) == string(bytes([SUCCESS]))
+
+    def lock(self, word):
+        self._tell(LOCK, word)
+
+    def unlock(self, word):
+        self._tell(UNLOCK, word)
 
     def close(self):
         self.process.kill()

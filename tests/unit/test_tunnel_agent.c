@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A tunnel that lacks a key, on a clock the test moves: which failures wait for the agent, what is
+ * tried when it has another key, and what is not.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/agent_protocol.h"
+#include "lib/str.h"
+#include "lib/util.h"
+#include "tests/unit/key_samples.h"
+#include "tests/unit/tunnel_fixture.h"
+
+#define SOCKET "/nonexistent/agent"
+
+enum { A, B };
+
+/* ---- the stage ---- */
+
+/* What an attempt would have seen: a letter for each key. */
+static void agent_has(struct stage *stage, const char *keys)
+{
+	struct strbuf answer = { 0 };
+
+	ssh_write_u8(&answer, AGENT_IDENTITIES_ANSWER);
+	ssh_write_u32(&answer, (uint32_t)strlen(keys));
+	for (; *keys; keys++) {
+		struct strbuf key = { 0 };
+
+		sample_key(&key, "ssh-ed25519", *keys);
+		ssh_write_string(&answer, sample_span(&key));
+		ssh_write_string(&answer, sample_text(""));
+		strbuf_fini(&key);
+	}
+	agents_note(stage->parts.agents, SOCKET, sample_span(&answer));
+	strbuf_fini(&answer);
+}
+
+static void breaks(unsigned route, enum err_code code)
+{
+	script.fails[route] = true;
+	err_set(&script.why_route[route], code, "scripted");
+}
+
+static void progress(unsigned route)
+{
+	assert_non_null(script.to[route]);
+	script.to[route]->ops->on_progress(script.to[route]->data);
+	fake_loop_advance(the_loop, 0);
+}
+
+/* Tried once, and refused. */
+static void refuse(struct stage *stage, enum err_code code, enum tunnel_state state)
+{
+	agent_has(stage, "");
+	breaks(A, code);
+	tunnel_start(stage->tunnel);
+	fake_loop_advance(the_loop, 0);
+	progress(A);
+	assert_int_equal(heard.last.state, state);
+	assert_int_equal(heard.last.error.code, code);
+	assert_int_equal(script.started, 1);
+}
+
+static void works_with(struct stage *stage, const char *keys)
+{
+	script.fails[A] = false;
+	agent_has(stage, keys);
+	fake_loop_advance(the_loop, 11000);
+	assert_int_equal(script.started, 2);
+	progress(A);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+}
+
+static int set_up(void **state)
+{
+	setenv("SSH_AUTH_SOCK", SOCKET, 1);
+	return tunnel_setup(state, "a.example");
+}
+
+static int set_up_two(void **state)
+{
+	setenv("SSH_AUTH_SOCK", SOCKET, 1);
+	return tunnel_setup(state, "a.example b.example");
+}
+
+static int tear_down(void **state)
+{
+	unsetenv("SSH_AUTH_SOCK");
+	return tunnel_teardown(state);
+}
+
+/* The list of the only server. */
+static void identities_are(struct stage *stage, const char *name)
+{
+	struct config_tunnel *spec = tunnel_spec("a.example");
+
+	strv_add(&spec->routes[0].hops[0].connection.identities, name);
+	tunnel_set(stage->tunnel, spec, true);
+}
+
+/* ---- cases ---- */
+
+/* Nobody asks for the server meanwhile more than seldom. */
+static void test_an_agent_without_a_key(void **state)
+{
+	refuse(*state, ERR_AGENT_LACKS, TUNNEL_BACKOFF);
+	assert_true(heard.last.retry_at_ms >= loop_now_ms(the_loop) + 30000);
+	fake_loop_advance(the_loop, 20000);
+	assert_int_equal(script.started, 1);
+	works_with(*state, "a");
+}
+
+static void test_a_locked_key(void **state)
+{
+	refuse(*state, ERR_PASSPHRASE, TUNNEL_FAILED);
+	fake_loop_advance(the_loop, 3600000);
+	assert_int_equal(script.started, 1);
+	works_with(*state, "a");
+}
+
+static void test_the_wrong_key(void **state)
+{
+	struct stage *stage = *state;
+
+	identities_are(stage, IDENTITY_AGENT);
+	refuse(stage, ERR_AUTH, TUNNEL_FAILED);
+	works_with(stage, "a");
+}
+
+/* With a file for an identity, the agent has nothing to say in this. */
+static void test_a_file_that_is_refused(void **state)
+{
+	struct stage *stage = *state;
+
+	identities_are(stage, "/home/me/.ssh/id");
+	refuse(stage, ERR_AUTH, TUNNEL_FAILED);
+	agent_has(stage, "a");
+	fake_loop_advance(the_loop, 3600000);
+	assert_int_equal(script.started, 1);
+}
+
+static void test_a_host_key_is_for_a_person(void **state)
+{
+	struct stage *stage = *state;
+
+	refuse(stage, ERR_HOST_KEY_CHANGED, TUNNEL_FAILED);
+	agent_has(stage, "a");
+	fake_loop_advance(the_loop, 3600000);
+	assert_int_equal(script.started, 1);
+}
+
+/* Two keys are added one after the other: the server is asked about the second one too, but is not
+ * knocked at once a second. */
+static void test_the_second_key_is_the_right_one(void **state)
+{
+	struct stage *stage = *state;
+
+	identities_are(stage, IDENTITY_AGENT);
+	refuse(stage, ERR_AUTH, TUNNEL_FAILED);
+	fake_loop_advance(the_loop, 60000);
+	agent_has(stage, "a");
+	fake_loop_advance(the_loop, 1000);
+	assert_int_equal(script.started, 2);
+	progress(A);
+	assert_int_equal(heard.last.state, TUNNEL_FAILED);
+	script.fails[A] = false;
+	agent_has(stage, "ab");
+	fake_loop_advance(the_loop, 8000);
+	assert_int_equal(script.started, 2);
+	fake_loop_advance(the_loop, 3000);
+	assert_int_equal(script.started, 3);
+	progress(A);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+}
+
+static void test_a_tunnel_that_is_stopped_waits_for_nothing(void **state)
+{
+	struct stage *stage = *state;
+
+	refuse(stage, ERR_PASSPHRASE, TUNNEL_FAILED);
+	tunnel_stop(stage->tunnel);
+	agent_has(stage, "a");
+	fake_loop_advance(the_loop, 3600000);
+	assert_int_equal(script.started, 1);
+	assert_int_equal(heard.last.state, TUNNEL_STOPPED);
+}
+
+/* It comes while another server of the round is tried. */
+static void test_it_comes_in_the_middle_of_a_round(void **state)
+{
+	struct stage *stage = *state;
+
+	agent_has(stage, "");
+	breaks(A, ERR_PASSPHRASE);
+	breaks(B, ERR_HOST_KEY_CHANGED);
+	tunnel_start(stage->tunnel);
+	fake_loop_advance(the_loop, 0);
+	progress(A);
+	assert_int_equal(heard.last.state, TUNNEL_CONNECTING);
+	agent_has(stage, "a");
+	script.fails[A] = false;
+	progress(B);
+	assert_int_equal(heard.last.state, TUNNEL_FAILED);
+	fake_loop_advance(the_loop, 11000);
+	progress(A);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+	assert_int_equal(heard.last.route, A);
+	assert_null(script.to[B]); /* is left to a person */
+}
+
+/* Another server carries the tunnel: the better one is tried in the background. */
+static void test_a_better_server_lacks_a_key(void **state)
+{
+	struct stage *stage = *state;
+
+	agent_has(stage, "");
+	breaks(A, ERR_PASSPHRASE);
+	tunnel_start(stage->tunnel);
+	fake_loop_advance(the_loop, 0);
+	progress(A);
+	progress(B);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+	assert_int_equal(heard.last.route, B);
+	script.fails[A] = false;
+	agent_has(stage, "a");
+	fake_loop_advance(the_loop, 11000);
+	progress(A);
+	assert_int_equal(heard.last.route, A);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_an_agent_without_a_key),
+		TEST(test_a_locked_key),
+		TEST(test_the_wrong_key),
+		TEST(test_a_file_that_is_refused),
+		TEST(test_a_host_key_is_for_a_person),
+		TEST(test_the_second_key_is_the_right_one),
+		TEST(test_a_tunnel_that_is_stopped_waits_for_nothing),
+		cmocka_unit_test_setup_teardown(test_it_comes_in_the_middle_of_a_round, set_up_two,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_better_server_lacks_a_key, set_up_two,
+						tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
