@@ -28,6 +28,7 @@ enum {
 enum {
 	CONFIG_END_TEXT_MAX = 288, /* what config_end_text() writes at most, with its NUL */
 };
+enum { CONFIG_NOTES_MAX = 256 };
 enum { CONFIG_NAME_MAX = 64 }; /* bytes of a tunnel's, host's, forward's name and of a tag */
 
 enum forward_type {
@@ -130,7 +131,8 @@ struct config {
 	struct config_tunnel **tunnels; /* sorted by name */
 	size_t tunnel_count;
 	struct config_base *base; /* for config_add_tunnel(); NULL: built by hand */
-	struct strv notes; /* what OpenSSH's configuration says and tunneld cannot carry */
+	struct strv
+		notes; /* what OpenSSH's configuration says and tunneld cannot carry, when it was loaded */
 	char *unread; /* OpenSSH's configuration, not read because ssh is missing; NULL: none */
 };
 
@@ -169,16 +171,18 @@ struct config *config_load(const char *path, const struct config_context *contex
 			   struct config_problems *problems);
 
 /* Adds a tunnel described by a tree (JSON from `tunctl add` or the state directory), decoded
- * against the `hosts` and `defaults` config was loaded with. A name that exists already is a
- * problem. Returns the new tunnel, owned by config, or NULL with problems filled. */
+ * against the `hosts` and `defaults` config was loaded with, of which it becomes a part, notes
+ * included. A name that exists already is a problem. Returns the new tunnel, owned by config, or NULL with problems filled. */
 struct config_tunnel *config_add_tunnel(struct config *config, const char *name,
 					const struct node *tree, struct config_problems *problems);
 
 /* The same in two halves, for a configuration that is in use. The first may ask ssh about hosts, and so
- * blocks; it changes nothing that anybody else looks at, but no other change may go on meanwhile. The
- * second takes the tunnel over; -1: no memory. */
+ * blocks; it changes nothing that anybody else looks at, but no other change may go on meanwhile.
+ * ret_notes, which must be empty, becomes what ssh's configuration says in vain about its hosts. The second
+ * takes the tunnel over; -1: no memory. */
 struct config_tunnel *config_make_tunnel(const struct config *config, const char *name,
-					 const struct node *tree, struct config_problems *problems);
+					 const struct node *tree, struct strv *ret_notes,
+					 struct config_problems *problems);
 int config_insert(struct config *config, struct config_tunnel *tunnel);
 
 /* For forwards that come and go while a tunnel runs. tree is { local: ..., remote: ..., dynamic: ... }

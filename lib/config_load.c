@@ -177,12 +177,13 @@ static void check_ssh_config(struct config_reading *r)
 /* What is to be known about ssh's own configuration goes with ours. */
 static void tell_ssh_config(struct config *config, struct config_decoder *d)
 {
-	const struct config_ssh *ssh = config->base->ssh;
+	struct config_ssh *ssh = config->base->ssh;
 	const char *unread = config_ssh_unread(ssh);
 
 	if (unread)
 		config->unread = strdup(unread);
-	if (strv_copy(&config->notes, config_ssh_notes(ssh)) < 0 || (unread && !config->unread))
+	config->notes = config_ssh_take_notes(ssh);
+	if (unread && !config->unread)
 		config_complain(d, NULL, "out of memory");
 }
 
@@ -273,7 +274,8 @@ struct config *config_load(const char *path, const struct config_context *contex
 }
 
 struct config_tunnel *config_make_tunnel(const struct config *config, const char *name,
-					 const struct node *tree, struct config_problems *problems)
+					 const struct node *tree, struct strv *ret_notes,
+					 struct config_problems *problems)
 {
 	struct problem_sink sink = { .to = problems };
 	struct config_decoder d = { .problems = &sink };
@@ -299,6 +301,7 @@ struct config_tunnel *config_make_tunnel(const struct config *config, const char
 	bytes = config->base->bytes;
 	tunnel = config_build_tunnel(config->base, &d, &name_node, tree);
 	config->base->bytes = bytes; /* who adds and removes for years must not use it up */
+	*ret_notes = config_ssh_take_notes(config->base->ssh);
 	if (tunnel)
 		config_listens_check_one(config, tunnel, 0, &d);
 	problem_finish(&sink, NULL, 0);
@@ -307,15 +310,29 @@ struct config_tunnel *config_make_tunnel(const struct config *config, const char
 	return tunnel;
 }
 
+/* As many as one reading may have. */
+static int add_notes(struct config *config, const struct strv *notes)
+{
+	for (size_t i = 0; i < notes->count && config->notes.count < CONFIG_NOTES_MAX; i++) {
+		const char *note = notes->items[i];
+
+		if (!strv_contains(&config->notes, note) && strv_add(&config->notes, note) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 struct config_tunnel *config_add_tunnel(struct config *config, const char *name,
 					const struct node *tree, struct config_problems *problems)
 {
-	struct config_tunnel *tunnel = config_make_tunnel(config, name, tree, problems);
+	struct strv notes = { 0 };
+	struct config_tunnel *tunnel = config_make_tunnel(config, name, tree, &notes, problems);
 	struct problem_sink sink = { .to = problems };
 
-	if (tunnel && config_insert(config, tunnel) < 0) {
+	if (tunnel && (add_notes(config, &notes) < 0 || config_insert(config, tunnel) < 0)) {
 		config_tunnel_free(TAKE(tunnel));
 		problem_add(&sink, NULL, "out of memory");
 	}
+	strv_fini(&notes);
 	return tunnel;
 }

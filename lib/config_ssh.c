@@ -44,6 +44,7 @@ void ssh_host_free(struct ssh_host *host)
 	free(host->host.name);
 	free(host->question);
 	json_decref(host->forwards);
+	strv_fini(&host->notes);
 	free(host->mistake.file);
 	free(host->mistake.message);
 	free(host);
@@ -64,9 +65,12 @@ void config_ssh_free(struct config_ssh *ssh)
 	free(ssh);
 }
 
-const struct strv *config_ssh_notes(const struct config_ssh *ssh)
+struct strv config_ssh_take_notes(struct config_ssh *ssh)
 {
-	return &ssh->notes;
+	struct strv notes = ssh->notes;
+
+	ssh->notes = (struct strv){ 0 };
+	return notes;
 }
 
 const char *config_ssh_unread(const struct config_ssh *ssh)

@@ -19,6 +19,7 @@ struct ssh_host {
 	const struct node *at; /* where it is named; borrowed while it is_pending */
 	bool is_pending; /* gathered, and not asked yet */
 	json_t *forwards; /* {local: [...], ...} */
+	struct strv notes; /* what could not be carried */
 	struct config_problem mistake; /* message NULL: none */
 };
 
@@ -28,7 +29,7 @@ struct config_ssh {
 	char *file, *home, *user;
 	struct ssh_host **hosts;
 	size_t host_count;
-	struct strv notes;
+	struct strv notes; /* to be taken */
 	bool gathers; /* questions are asked later */
 	bool is_waiting; /* somebody has had no answer, which is yet to come */
 };
@@ -38,8 +39,9 @@ struct config_ssh *config_ssh_new(const struct config_context *context, const ch
 void config_ssh_free(struct config_ssh *ssh);
 void ssh_host_free(struct ssh_host *host);
 
-/* What could not be carried: lines for people. */
-const struct strv *config_ssh_notes(const struct config_ssh *ssh);
+/* What could not be carried of the hosts that were found since the last time: lines for people, the
+ * caller's to free. */
+struct strv config_ssh_take_notes(struct config_ssh *ssh);
 /* The file that was not read because ssh is missing; NULL: none. */
 const char *config_ssh_unread(const struct config_ssh *ssh);
 

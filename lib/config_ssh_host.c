@@ -11,7 +11,7 @@
 #include "lib/str.h"
 #include "lib/util.h"
 
-enum { HOSTS_MAX = 8192, NOTES_MAX = 256 };
+enum { HOSTS_MAX = 8192 };
 
 /* What is told about a host while it is asked for. */
 struct telling {
@@ -19,22 +19,29 @@ struct telling {
 	struct ssh_host *host;
 	struct ssh_sink sink;
 	json_t *entry;
-	struct strv notes;
 };
 
-/* The same is noted once, however many tunnels it is about. */
-static int note(struct config_ssh *ssh, const char *host, const char *text)
+/* Something that could not be carried, about one host. */
+static int note(struct ssh_host *host, const char *text)
 {
-	char shown[80];
-	CLEANUP(freep)
-	char *line = str_printf("host '%s': %s",
-				str_escape(shown, sizeof(shown), host, strlen(host)), text);
+	return host->notes.count < CONFIG_NOTES_MAX ? strv_add(&host->notes, text) : 0;
+}
 
-	if (!line)
-		return -1;
-	if (ssh->notes.count >= NOTES_MAX || strv_contains(&ssh->notes, line))
-		return 0;
-	return strv_add(&ssh->notes, line);
+/* To whoever reads now. The same is said once, however many tunnels it is about. */
+static int tell(struct config_ssh *ssh, const struct ssh_host *host)
+{
+	const char *name = host->host.name;
+	char shown[80];
+
+	str_escape(shown, sizeof(shown), name, strlen(name));
+	for (size_t i = 0; i < host->notes.count && ssh->notes.count < CONFIG_NOTES_MAX; i++) {
+		CLEANUP(freep)
+		char *line = str_printf("host '%s': %s", shown, host->notes.items[i]);
+
+		if (!line || (!strv_contains(&ssh->notes, line) && strv_add(&ssh->notes, line) < 0))
+			return -1;
+	}
+	return 0;
 }
 
 /* ---- asking ---- */
@@ -55,7 +62,7 @@ static int on_note(void *data, const char *text)
 {
 	struct telling *t = data;
 
-	return t->notes.count < NOTES_MAX ? strv_add(&t->notes, text) : 0;
+	return note(t->host, text);
 }
 
 /* A mistake in a file of ssh's is told where it is, one of ours where the host is named. */
@@ -125,7 +132,7 @@ static bool decode_value(struct telling *t, struct config_decoder *d, const char
 
 	if (tree && !config_decode(&quiet, PLACE_HOST, tree, &t->host->host, NULL)) {
 		why = str_printf("%s (left out)", problems.count ? problems.items[0].message : key);
-		good = why && note(t->ssh, t->host->host.name, why) == 0;
+		good = why && note(t->host, why) == 0;
 	}
 	config_problems_fini(&problems);
 	return good;
@@ -149,10 +156,6 @@ static bool finish(struct telling *t, struct config_decoder *d, const struct ssh
 	struct ssh_host *host = t->host;
 
 	host->is_pending = false;
-	for (size_t i = 0; i < t->notes.count; i++) {
-		if (note(t->ssh, host->host.name, t->notes.items[i]) < 0)
-			return false;
-	}
 	if (q->rc < 0)
 		return t->ssh->ask.is_missing || remember_mistake(host, &q->err);
 	return decode_entry(t, d, host->at);
@@ -183,7 +186,6 @@ static bool ask(struct config_ssh *ssh, struct config_decoder *d, struct ssh_hos
 	for (size_t i = 0; tellings && questions && i < count; i++) {
 		good = good && finish(&tellings[i], d, &questions[i]);
 		json_decref(tellings[i].entry);
-		strv_fini(&tellings[i].notes);
 		ssh_question_fini(&questions[i]);
 	}
 	free(tellings);
@@ -282,6 +284,8 @@ static struct ssh_host *know(struct config_ssh *ssh, struct config_decoder *d,
 		ssh->is_waiting = true;
 	else if (host->mistake.message)
 		complain(d, &host->mistake, at);
+	else if (!ssh->ask.is_missing && tell(ssh, host) < 0)
+		config_complain(d, at, "out of memory");
 	else if (!ssh->ask.is_missing)
 		return host;
 	return NULL;
@@ -297,9 +301,8 @@ const struct config_host *config_ssh_find(struct config_ssh *ssh, struct config_
 
 /* ---- forwards ---- */
 
-static bool add_forward(struct config_ssh *ssh, struct config_decoder *d,
-			const struct ssh_host *host, const char *type, json_t *value,
-			const struct node *at, struct config_forwards *to)
+static bool add_forward(struct config_decoder *d, struct ssh_host *host, const char *type,
+			json_t *value, const struct node *at, struct config_forwards *to)
 {
 	struct config_problems problems = { 0 };
 	struct problem_sink sink = { .to = &problems };
@@ -312,14 +315,13 @@ static bool add_forward(struct config_ssh *ssh, struct config_decoder *d,
 					 node_map_value(tree, 0), to)) {
 		why = str_printf("%s: %s (left out)", type,
 				 problems.count ? problems.items[0].message : "");
-		good = why && note(ssh, host->host.name, why) == 0;
+		good = why && (strv_contains(&host->notes, why) || note(host, why) == 0);
 	}
 	config_problems_fini(&problems);
 	return good;
 }
 
-static bool add_forwards(struct config_ssh *ssh, struct config_decoder *d,
-			 const struct ssh_host *host, const struct node *at,
+static bool add_forwards(struct config_decoder *d, struct ssh_host *host, const struct node *at,
 			 struct config_forwards *to)
 {
 	const char *type;
@@ -331,7 +333,7 @@ static bool add_forwards(struct config_ssh *ssh, struct config_decoder *d,
 		for (size_t i = 0; i < count; i++) {
 			json_t *value = json_is_array(values) ? json_array_get(values, i) : values;
 
-			if (!add_forward(ssh, d, host, type, value, at, to))
+			if (!add_forward(d, host, type, value, at, to))
 				return false;
 		}
 	}
@@ -342,7 +344,7 @@ bool config_ssh_forwards(struct config_ssh *ssh, struct config_decoder *d,
 			 const struct endpoint *endpoint, const struct node *at,
 			 struct config_forwards *to)
 {
-	const struct ssh_host *host = know(ssh, d, endpoint, at);
+	struct ssh_host *host = know(ssh, d, endpoint, at);
 
 	if (!host && ssh->is_on && !ssh->ask.is_missing)
 		return false; /* why, has been said */
@@ -352,7 +354,7 @@ bool config_ssh_forwards(struct config_ssh *ssh, struct config_decoder *d,
 						    : "'ssh_config' is switched off");
 		return false;
 	}
-	if (!add_forwards(ssh, d, host, at, to)) {
+	if (!add_forwards(d, host, at, to) || tell(ssh, host) < 0) {
 		config_complain(d, at, "out of memory");
 		return false;
 	}

@@ -24,6 +24,7 @@ struct change_job {
 		*config; /* the running one; of Add, which is the only change meanwhile */
 	struct config_problems problems; /* why there is no tunnel */
 	struct config_tunnel *tunnel; /* what the thread made */
+	struct strv notes; /* and what of ssh's configuration could not be carried */
 	struct err err;
 };
 
@@ -37,6 +38,7 @@ static void job_free(void *data)
 	node_free(job->tree);
 	config_problems_fini(&job->problems);
 	config_tunnel_free(job->tunnel);
+	strv_fini(&job->notes);
 	free(job);
 }
 
@@ -97,7 +99,7 @@ static void work_add(struct change *c)
 	struct change_job *job = c->data;
 	const char *name = job->names.items[0];
 
-	job->tunnel = config_make_tunnel(job->config, name, job->tree, &job->problems);
+	job->tunnel = config_make_tunnel(job->config, name, job->tree, &job->notes, &job->problems);
 	if (job->tunnel)
 		state_dir_write(job->state_dir, STATE_TUNNEL, name, job->text, &job->err);
 }
@@ -116,11 +118,23 @@ static int put_tunnel(struct supervisor *s, struct change_job *job)
 	return err_nomem(&job->err);
 }
 
+/* NULL: no memory. */
+static json_t *added(struct tunnel *t, const struct strv *notes)
+{
+	json_t *reply = commands_snapshots(&t, 1), *list = json_array();
+
+	for (size_t i = 0; i < notes->count; i++)
+		json_array_append_new(list, json_string(notes->items[i]));
+	if (json_object_set_new(reply, "notes", list) == 0 && json_array_size(list) == notes->count)
+		return reply;
+	json_decref(reply);
+	return NULL;
+}
+
 static void finish_add(struct supervisor *s, struct change *c)
 {
 	struct change_job *job = c->data;
 	const char *name = job->names.items[0];
-	struct tunnel *t;
 
 	if (!job->tunnel) {
 		change_error(c, commands_error_name(ERR_CONFIG), commands_problems(&job->problems));
@@ -132,8 +146,7 @@ static void finish_add(struct supervisor *s, struct change *c)
 		return;
 	}
 	log_info("%s: added", name);
-	t = tunnels_find(&s->tunnels, name);
-	change_reply(c, commands_snapshots(&t, 1));
+	change_reply(c, added(tunnels_find(&s->tunnels, name), &job->notes));
 }
 
 static const struct change_ops add_ops = {

@@ -495,6 +495,22 @@ def test_notes_are_in_the_log_once(lab):
     assert len(lines()) == 2
 
 
+def test_notes_of_a_tunnel_that_is_added(lab):
+    """Whoever adds it reads them, each time; after a restart they are the log's."""
+    server, ports = lab.sshd(), lab.ports(2)
+    path = lab.write("ssh.conf", entry("db", server, lab, "ForwardX11 yes"))
+    daemon = lab.daemon(bare({}, ssh_config=str(path)), args=["--user"])
+    for name, port in zip("ab", ports):
+        result = daemon.ctl("add", name, "-L", f"{port}:127.0.0.1:1", "db", check=0)
+        assert result.stderr == "note: host 'db': ForwardX11 yes: no command runs on the server that could open a window\n"
+        assert result.stdout.startswith(f"{name}: added\n")
+    assert "ssh's configuration" not in daemon.log
+    daemon.stop()
+    daemon.start()
+    (line,) = [line for line in daemon.log.splitlines() if "ssh's configuration" in line]
+    assert "ssh's configuration: host 'db': ForwardX11 yes: " in line
+
+
 def test_what_the_system_says_is_not_noted(lab):
     """Debian's /etc/ssh/ssh_config sends the locale; nobody chose that."""
     daemon = lab.daemon(lab.config({"t": {"host": "h", "local": "1:a:1"}}), start=False)

@@ -292,9 +292,10 @@ static void test_command(void **state)
 {
 	struct config *config = fixture_load_good(*state, TOP "tunnels: {}\n");
 	struct config_problems problems;
+	struct strv notes;
 	json_t *json = json_pack("{s:s, s:s}", "host", "shell", "dynamic", "1080");
 	CLEANUP(node_freep) struct node *tree = node_from_json(json, NULL);
-	struct config_tunnel *tunnel = config_make_tunnel(config, "a", tree, &problems);
+	struct config_tunnel *tunnel = config_make_tunnel(config, "a", tree, &notes, &problems);
 	const struct strv *command;
 
 	assert_non_null(tunnel);
@@ -303,6 +304,38 @@ static void test_command(void **state)
 	assert_null(config_find(config, "a"));
 	assert_int_equal(config_insert(config, tunnel), 0);
 	assert_ptr_equal(config_find(config, "a"), tunnel);
+	json_decref(json);
+	config_free(config);
+}
+
+/* A tunnel that is added has the notes of its hosts, also of those that were asked about before; a
+ * configuration it is loaded into has them once. */
+static void test_notes_of_added(void **state)
+{
+	struct config *config =
+		fixture_load_good(*state, TOP "tunnels: { a: { host: jump, dynamic: 1 } }\n");
+	struct config_problems problems;
+	json_t *json = json_pack("{s:s, s:s}", "host", "jump", "dynamic", "1080");
+	CLEANUP(node_freep) struct node *tree = node_from_json(json, NULL);
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct strv notes;
+		struct config_tunnel *tunnel =
+			config_make_tunnel(config, "b", tree, &notes, &problems);
+
+		assert_non_null(tunnel);
+		assert_int_equal(notes.count, 1);
+		assert_string_equal(notes.items[0], config->notes.items[0]);
+		config_tunnel_free(tunnel);
+		strv_fini(&notes);
+	}
+	assert_non_null(config_add_tunnel(config, "b", tree, &problems));
+	assert_int_equal(config->notes.count, 1);
+	config_free(config);
+	config = fixture_load_good(*state, TOP "tunnels: {}\n");
+	assert_int_equal(config->notes.count, 0);
+	assert_non_null(config_add_tunnel(config, "b", tree, &problems));
+	expect_note(config, "host 'jump': ForwardAgent yes: no command runs");
 	json_decref(json);
 	config_free(config);
 }
@@ -431,17 +464,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_layers),
-		TEST(test_asked_once),
-		TEST(test_users),
-		TEST(test_switched_off),
-		TEST(test_forwards),
-		TEST(test_no_forwards),
-		TEST(test_odd_values),
-		TEST(test_command),
-		TEST(test_mistakes),
-		TEST(test_without_ssh),
-		cmocka_unit_test(test_manual),
+		TEST(test_layers),           TEST(test_asked_once),  TEST(test_users),
+		TEST(test_switched_off),     TEST(test_forwards),    TEST(test_no_forwards),
+		TEST(test_odd_values),       TEST(test_command),     TEST(test_notes_of_added),
+		TEST(test_mistakes),         TEST(test_without_ssh), cmocka_unit_test(test_manual),
 		cmocka_unit_test(test_keys),
 	};
 

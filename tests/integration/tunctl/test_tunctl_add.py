@@ -45,6 +45,20 @@ def test_add_reads_ssh_letters(server, tmp_path):
     assert added(server, "ssh://me@host:2222")["host"] == "me@host:2222"
 
 
+def test_add_prints_notes(server):
+    """Also with --json, whose output they are no part of."""
+    notes = ["host 'db': ForwardX11 yes: no\x1b[2Jne", "host 'db': b"]
+    server.answers("Add", reply(tunnels=[tunnel("x", "connecting")], notes=notes))
+    for options in [], ["--json"]:
+        result = tunctl(server, *options, "add", "--no-wait", "x", "-L", "1:a:1", "db")
+        assert "\x1b" not in result.stderr
+        assert [line[:14] for line in result.stderr.splitlines()] == ["note: host 'db"] * 2
+        if options:
+            assert json.loads(result.stdout)[0]["name"] == "x"
+        else:
+            assert result.stdout == "x: added\n"
+
+
 def test_add_takes_an_autossh_line(server):
     assert added(
         server,
