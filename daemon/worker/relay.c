@@ -177,6 +177,8 @@ static void flush_refused(struct relay *r)
 	note_sent(r, n);
 	if (h->size == 0)
 		held_clear(h);
+	else
+		channel_pipe_room(r->channel); /* that was all of the window: we wait for more */
 }
 
 static void keep_refused(struct relay *r, const char *bytes, size_t size)

@@ -36,7 +36,10 @@ void channel_pipe_release(struct channel_pipe *c)
 
 size_t channel_pipe_room(struct channel_pipe *c)
 {
-	return c->eof_sent || c->closed ? 0 : c->room;
+	if (c->eof_sent || c->closed)
+		return 0;
+	c->waits |= c->room == 0;
+	return c->room;
 }
 
 int channel_pipe_write(struct channel_pipe *c, const char *bytes, size_t size)
@@ -48,6 +51,8 @@ int channel_pipe_write(struct channel_pipe *c, const char *bytes, size_t size)
 	assert_true(size <= c->room);
 	assert_false(c->eof_sent);
 	strbuf_add_bytes(&c->written, bytes, n);
+	c->room -= n;
+	c->waits |= n < size;
 	return (int)n;
 }
 
@@ -89,8 +94,16 @@ bool channel_pipe_is_broken(const struct channel_pipe *c)
 
 void serve(void)
 {
+	channel.waits = false;
 	if (channel.ops)
 		channel.ops->on_service(channel.data);
+}
+
+void widen(size_t room)
+{
+	channel.room += room;
+	if (channel.waits)
+		serve();
 }
 
 size_t arrive(const char *bytes, size_t size)

@@ -144,6 +144,23 @@ static void test_early_bytes_wait_for_the_window(void **state)
 	assert_written("early late");
 }
 
+/* A window opens by less than waits for it. */
+static void test_early_bytes_take_several_windows(void **state)
+{
+	channel.room = 2;
+	start_early(tcp_pair, "early");
+	assert_written("ea");
+	send_text(client, " late");
+	widen(1);
+	assert_written("ear");
+	widen(2);
+	turns();
+	assert_written("early");
+	widen(65536);
+	turns();
+	assert_written("early late");
+}
+
 /* A server that speaks first may do so in the packet after its confirmation. */
 static void test_data_before_the_relay(void **state)
 {
@@ -542,6 +559,7 @@ int main(void)
 		CASE(test_both_directions),
 		CASE(test_early_bytes_come_first),
 		CASE(test_early_bytes_wait_for_the_window),
+		CASE(test_early_bytes_take_several_windows),
 		CASE(test_data_before_the_relay),
 		CASE(test_draining_ends_with_the_local_side),
 		CASE(test_only_what_the_window_takes_is_read),
