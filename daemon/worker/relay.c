@@ -123,6 +123,13 @@ static size_t on_data(void *data, const char *bytes, size_t size)
 	return r->taken.size > 0 ? 0 : push(r, bytes, size);
 }
 
+/* All that the server has sent is passed on, and no more will come. */
+static bool has_all(const struct relay *r)
+{
+	return channel_pipe_is_eof(r->channel) && r->taken.size == 0 &&
+	       channel_pipe_held(r->channel) == 0 && !r->broken;
+}
+
 static void flush_to_local(struct relay *r)
 {
 	while (!r->socket_full && !r->broken) {
@@ -141,8 +148,7 @@ static void flush_to_local(struct relay *r)
 		r->taken.start += n;
 		r->taken.size -= n;
 	}
-	if (channel_pipe_is_eof(r->channel) && r->taken.size == 0 &&
-	    channel_pipe_held(r->channel) == 0 && !r->remote_eof_done && !r->broken) {
+	if (has_all(r) && !r->remote_eof_done) {
 		r->remote_eof_done = true;
 		shutdown(r->fd, SHUT_WR);
 	}
@@ -228,6 +234,11 @@ static void read_local(struct relay *r)
 
 /* ---- both ---- */
 
+static bool is_done(const struct relay *r)
+{
+	return has_all(r) && (r->local_eof_sent || channel_pipe_is_closed(r->channel));
+}
+
 /* After anything happened: pass ends on, listen for what can go on, notice the end. */
 static void settle(struct relay *r)
 {
@@ -245,7 +256,7 @@ static void settle(struct relay *r)
 		finish(r, r->deaf);
 		return;
 	}
-	if (r->remote_eof_done && (r->local_eof_sent || channel_pipe_is_closed(r->channel))) {
+	if (is_done(r)) {
 		finish(r, false);
 		return;
 	}
@@ -278,13 +289,15 @@ static void on_service(void *data)
 	settle(r);
 }
 
-/* What was on its way is lost: a reset says so, an orderly end would be a lie. */
+/* What was on its way is lost: a reset says so, an orderly end would be a lie. But the last words of a
+ * session may be those of its channels: what was over with them is no loss. */
 static void on_lost(void *data)
 {
 	struct relay *r = data;
+	bool done = is_done(r);
 
 	r->channel = NULL;
-	finish(r, true);
+	finish(r, !done);
 }
 
 static const struct channel_pipe_ops channel_ops = {

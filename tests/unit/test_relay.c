@@ -506,6 +506,51 @@ static void test_a_lost_session_is_a_reset(void **state)
 	expect_reset(client);
 }
 
+/* It was over before: the server had closed the channel, and all of it was passed on. */
+static void test_a_session_lost_after_the_channel(void **state)
+{
+	start();
+	arrive("all of it", 9);
+	channel.eof = channel.closed = true;
+	lose_session();
+	assert_int_equal(ended, 1);
+	assert_false(ended_by_reset);
+	expect_bytes(client, "all of it");
+	expect_eof(client);
+}
+
+static void test_a_session_lost_after_both_ends(void **state)
+{
+	start();
+	send_text(client, "all of it");
+	shutdown(client, SHUT_WR);
+	turns();
+	channel.eof = true;
+	lose_session();
+	assert_false(ended_by_reset);
+	expect_eof(client);
+}
+
+static void test_a_session_lost_after_one_end(void **state)
+{
+	start();
+	channel.eof = true;
+	lose_session();
+	assert_true(ended_by_reset);
+	expect_reset(client);
+}
+
+static void test_a_session_lost_before_all_was_passed_on(void **state)
+{
+	CLEANUP(freep) char *sent = noise_new(300 * 1000);
+
+	start_with(tcp_pair_small);
+	arrive(sent, 300 * 1000);
+	channel.eof = channel.closed = true;
+	lose_session();
+	assert_true(ended_by_reset);
+}
+
 static void test_a_failed_write_is_a_reset(void **state)
 {
 	start();
@@ -578,6 +623,10 @@ int main(void)
 		CASE(test_a_client_that_resets_is_abandoned),
 		CASE(test_a_server_that_takes_nothing_from_a_reset_client),
 		CASE(test_a_lost_session_is_a_reset),
+		CASE(test_a_session_lost_after_the_channel),
+		CASE(test_a_session_lost_after_both_ends),
+		CASE(test_a_session_lost_after_one_end),
+		CASE(test_a_session_lost_before_all_was_passed_on),
 		CASE(test_a_failed_write_is_a_reset),
 		CASE(test_bytes_lost_in_the_channel_are_a_reset),
 		CASE(test_ending_with_a_reset),
