@@ -111,8 +111,9 @@ static void on_relay_end(void *data, bool reset)
 			proxy_cut(c->proxy);
 		return;
 	}
-	/* A proxy may still have something to say. */
-	if (reset || (!c->proxy && !c->pump))
+	if (!reset && c->pump)
+		pump_leave(c->pump);
+	else if (reset || !c->proxy) /* a proxy may still have something to say */
 		connection_end(c, reset);
 }
 
@@ -136,10 +137,10 @@ static int join(struct connection *c, int fd, char *early, size_t early_size, st
 	return 0;
 }
 
-/* What the client's side said last may still be on its way to a server; nothing more will come. */
+/* What was said last may still be on its way to the channel; nothing more will come. */
 static void end_after_relay(struct connection *c)
 {
-	if (c->relay && c->is_remote)
+	if (c->relay)
 		relay_drain(c->relay);
 	else
 		connection_end(c, false);
@@ -150,7 +151,7 @@ static void on_pump_end(void *data, bool reset)
 	struct connection *c = data;
 
 	c->pump = NULL;
-	if (reset)
+	if (reset && !c->relay)
 		connection_end(c, true);
 	else
 		end_after_relay(c);
@@ -576,6 +577,8 @@ static bool is_abandoned(const struct connection *c)
 		return proxy_is_abandoned(c->proxy);
 	if (c->relay)
 		return relay_is_abandoned(c->relay);
+	if (c->pump)
+		return pump_is_stuck(c->pump);
 	return c->fd >= 0 && local_socket_is_abandoned(c->fd);
 }
 

@@ -7,6 +7,7 @@
 
 #include "daemon/worker/flow.h"
 #include "daemon/worker/local_socket.h"
+#include "daemon/worker/relay.h"
 #include "lib/util.h"
 
 struct pump_end {
@@ -15,6 +16,7 @@ struct pump_end {
 	struct loop_io io;
 	struct flow out; /* from this socket to the other */
 	bool out_ended; /* its end has been passed on */
+	bool deaf; /* it takes nothing any more: what comes for it is dropped */
 };
 
 struct pump {
@@ -22,6 +24,7 @@ struct pump {
 	const struct pump_ops *ops;
 	void *data;
 	struct pump_end ends[2];
+	uint64_t active_ms; /* CLOCK_MONOTONIC of the last byte */
 	bool over;
 	struct loop_grave grave;
 };
@@ -65,19 +68,45 @@ static void finish(struct pump *p, bool reset)
 	p->ops->on_end(p->data, reset);
 }
 
+/* Clients may send their last words and leave at once, and servers say no to what they do not read. */
+static bool has_said_something(const struct pump_end *e)
+{
+	return e->out_ended || e->out.bytes.size > 0 || local_socket_has_unread(e->fd);
+}
+
 /* Passes on what e has sent, and its end. */
 static int push(struct pump_end *e)
 {
-	int to = other(e)->fd;
+	struct pump_end *to = other(e);
 
 	e->out.cleared = e->out.bytes.size;
-	if (!e->out.full && flow_write(&e->out, to) < 0)
-		return -1;
+	if (!to->deaf && !e->out.full && flow_write(&e->out, to->fd) < 0) {
+		if (!has_said_something(to))
+			return -1;
+		to->deaf = true;
+	}
+	if (to->deaf)
+		flow_drop(&e->out);
 	if (e->out.eof && flow_is_clear(&e->out) && !e->out_ended) {
 		e->out_ended = true;
-		shutdown(to, SHUT_WR);
+		shutdown(to->fd, SHUT_WR);
 	}
 	return 0;
+}
+
+static int take(struct pump_end *e)
+{
+	if (flow_read(&e->out, e->fd, FLOW_SIZE) == 0)
+		return 0;
+	e->out.eof = e->deaf; /* who takes nothing does not say good-bye either */
+	return e->deaf ? 0 : -1;
+}
+
+static bool is_done(const struct pump *p)
+{
+	const struct pump_end *a = &p->ends[0], *b = &p->ends[1];
+
+	return (a->out_ended && (a->deaf || b->out_ended)) || (b->out_ended && b->deaf);
 }
 
 /* A socket is read when all that came from it before has gone on. */
@@ -92,24 +121,43 @@ static void listen_on(struct pump_end *e)
 	loop_io_want(&e->io, interest);
 }
 
+static void settle(struct pump *p)
+{
+	if (is_done(p)) {
+		finish(p, false);
+		return;
+	}
+	listen_on(&p->ends[0]);
+	listen_on(&p->ends[1]);
+}
+
 static void on_ready(void *data, unsigned ready)
 {
 	struct pump_end *e = data;
 	struct pump *p = e->pump;
 	struct pump_end *changed = ready & LOOP_READ ? e : other(e);
 
+	p->active_ms = loop_now_ms(p->loop);
 	if (ready & LOOP_WRITE)
 		changed->out.full = false;
-	if ((ready & LOOP_READ && flow_read(&e->out, e->fd, FLOW_SIZE) < 0) || push(changed) < 0) {
+	if ((ready & LOOP_READ && take(e) < 0) || push(changed) < 0)
 		finish(p, true);
-		return;
-	}
-	if (p->ends[0].out_ended && p->ends[1].out_ended) {
-		finish(p, false);
-		return;
-	}
-	listen_on(&p->ends[0]);
-	listen_on(&p->ends[1]);
+	else
+		settle(p);
+}
+
+void pump_leave(struct pump *p)
+{
+	p->active_ms = loop_now_ms(p->loop);
+	p->ends[0].deaf = true;
+	flow_drop(&p->ends[1].out);
+	settle(p);
+}
+
+bool pump_is_stuck(const struct pump *p)
+{
+	return (p->ends[0].deaf || p->ends[1].deaf) &&
+	       loop_now_ms(p->loop) - p->active_ms >= RELAY_STUCK_MS;
 }
 
 static int open_end(struct pump *p, int i, int fd)

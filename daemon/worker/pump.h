@@ -11,8 +11,8 @@
 struct pump;
 
 struct pump_ops {
-	/* Both directions have ended, or one of the sockets broke (reset). It is freed after the
-	 * turn. */
+	/* Both directions have ended, or one of the sockets broke (reset); what came from one that only
+	 * takes nothing any more is passed on before. It is freed after the turn. */
 	void (*on_end)(void *data, bool reset);
 };
 
@@ -20,4 +20,8 @@ struct pump_ops {
  * already), also on failure. */
 struct pump *pump_new(struct loop *loop, int a, int b, char *early, size_t early_size,
 		      const struct pump_ops *ops, void *data, struct err *err);
+/* Whoever is at a has gone: what he has sent is passed on, and that is the end. May call on_end. */
+void pump_leave(struct pump *p);
+/* It waits for nothing else, and the other side takes none of it. */
+bool pump_is_stuck(const struct pump *p);
 void pump_free(struct pump *p, bool reset); /* on_end is not called; NULL is fine */

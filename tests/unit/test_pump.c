@@ -4,6 +4,7 @@
  * end, its reset and its slowness.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,18 +37,31 @@ static void on_end(void *data, bool reset)
 
 static const struct pump_ops ops = { .on_end = on_end };
 
-static void start_with(void (*make_pair)(int fds[2]), const char *early)
+typedef void (*make_pair_fn)(int fds[2]);
+
+static void unix_pair(int fds[2])
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+}
+
+static void start_between(make_pair_fn make_left, make_pair_fn make_right, const char *early)
 {
 	struct err err;
 	int a[2], b[2];
 
-	make_pair(a);
-	make_pair(b);
+	make_left(a);
+	make_right(b);
 	left = a[1];
 	right = b[1];
 	pump = pump_new(loop, a[0], b[0], early ? strdup(early) : NULL, early ? strlen(early) : 0,
 			&ops, NULL, &err);
 	assert_non_null(pump);
+}
+
+static void start_with(make_pair_fn make_pair, const char *early)
+{
+	start_between(make_pair, make_pair, early);
 }
 
 static void start(void)
@@ -244,6 +258,80 @@ static void test_reset_while_held_up(void **state)
 	assert_true(was_reset);
 }
 
+/* ---- who leaves before all was passed on ---- */
+
+/* One side has sent more than the other has read so far, and wants no answer. */
+static void leaves_without_an_answer(int *from, int to)
+{
+	size_t sent = fill(*from);
+
+	closep(from);
+	send_text(to, "an answer");
+	turns();
+	assert_int_equal(ended, 0);
+	drain(to, sent);
+	turns();
+	expect_eof(to);
+	assert_int_equal(ended, 1);
+	assert_false(was_reset);
+}
+
+static void test_what_the_left_sent_before_it_left(void **state)
+{
+	start_between(unix_pair, tcp_pair_small, NULL);
+	leaves_without_an_answer(&left, right);
+}
+
+static void test_what_the_right_sent_before_it_left(void **state)
+{
+	start_between(tcp_pair_small, unix_pair, NULL);
+	leaves_without_an_answer(&right, left);
+}
+
+/* It had said that no more would come, and all of it was passed on; for answers nobody is left. */
+static void test_left_after_its_end(void **state)
+{
+	start_between(unix_pair, tcp_pair, NULL);
+	send_text(left, "last words");
+	shutdown(left, SHUT_WR);
+	turns();
+	closep(&left);
+	send_text(right, "an answer");
+	turns();
+	assert_int_equal(ended, 1);
+	assert_false(was_reset);
+	expect_bytes(right, "last words");
+	expect_eof(right);
+}
+
+static void test_told_that_the_left_has_gone(void **state)
+{
+	size_t sent;
+
+	start_between(unix_pair, tcp_pair_small, NULL);
+	sent = fill(left);
+	closep(&left);
+	send_text(right, "an answer");
+	pump_leave(pump);
+	assert_int_equal(ended, 0);
+	drain(right, sent);
+	turns();
+	expect_eof(right); /* nobody waits for the end of the right */
+	assert_int_equal(ended, 1);
+	assert_false(was_reset);
+}
+
+static void test_told_after_its_end(void **state)
+{
+	start_between(unix_pair, tcp_pair, NULL);
+	shutdown(left, SHUT_WR);
+	turns();
+	assert_int_equal(ended, 0);
+	pump_leave(pump);
+	assert_int_equal(ended, 1);
+	expect_eof(right);
+}
+
 static void test_both_are_reset(void **state)
 {
 	start();
@@ -268,6 +356,11 @@ int main(void)
 		TEST(test_back_pressure),
 		TEST(test_end_waits_for_the_bytes),
 		TEST(test_reset_while_held_up),
+		TEST(test_what_the_left_sent_before_it_left),
+		TEST(test_what_the_right_sent_before_it_left),
+		TEST(test_left_after_its_end),
+		TEST(test_told_that_the_left_has_gone),
+		TEST(test_told_after_its_end),
 		TEST(test_both_are_reset),
 	};
 #undef TEST
