@@ -2,67 +2,18 @@
 #include "daemon/supervisor/control.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <libgen.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "daemon/common/log.h"
-#include "daemon/supervisor/directory.h"
-#include "lib/str.h"
 #include "lib/util.h"
 
-#define GROUP "tunctl"
-#define BACKLOG 1024
+#define LOOK_MS 2000 /* at the socket's file */
 #define ACCEPT_BATCH 64 /* a turn */
 #define PAUSE_MS 100 /* when descriptors or memory ran out */
 #define COMPLAIN_MS 10000 /* how often that is logged */
 #define IDLE_MAX_MS 10000 /* a client that is idle for longer leaves when others want in */
-
-/* ---- the directory ---- */
-
-static char *directory_of(const char *path)
-{
-	CLEANUP(freep) char *copy = strdup(path);
-
-	return copy ? strdup(dirname(copy)) : NULL;
-}
-
-/* Lets the group in, where there is one and we may. */
-static void give_to_group(const char *path, mode_t mode)
-{
-	const struct group *group = getgrnam(GROUP);
-
-	if (group && chown(path, (uid_t)-1, group->gr_gid) == 0 && chmod(path, mode) < 0)
-		log_warning("cannot change the mode of %s: %s", path, strerror(errno));
-}
-
-int control_prepare_directory(const char *path, bool shared, struct err *err)
-{
-	CLEANUP(freep) char *directory = directory_of(path);
-	struct stat st;
-
-	if (!directory)
-		return err_nomem(err);
-	if (directory_make_parents(directory, err) < 0)
-		return -1;
-	if (mkdir(directory, shared ? 0750 : 0700) == 0) {
-		if (shared)
-			give_to_group(directory, 0750);
-		return 0;
-	}
-	if (errno != EEXIST)
-		return err_set_errno(err, ERR_IO, errno, "cannot create the directory %s",
-				     directory);
-	if (stat(directory, &st) < 0 || !S_ISDIR(st.st_mode))
-		return err_set(err, ERR_IO, "%s is not a directory", directory);
-	return 0;
-}
 
 /* ---- accepting ---- */
 
@@ -160,101 +111,71 @@ static void on_ready(void *data, unsigned ready)
 
 /* ---- the socket ---- */
 
-/* A short name beside path: the limit of sun_path is tight. */
-static char *hidden_name(const char *path)
+/* Told once, until there is something else to tell. */
+static void complain(struct control *c, const struct err *why)
 {
-	CLEANUP(freep) char *directory = directory_of(path);
-
-	return directory ? str_printf("%s/.ctl.%d", directory, (int)getpid()) : NULL;
+	if (strcmp(c->trouble.msg, why->msg) == 0)
+		return;
+	c->trouble = *why;
+	log_warning("control: somebody removed %s or its lock, and it cannot be made anew: %s",
+		    c->file.path, why->msg);
 }
 
-static int check_length(const char *path, struct err *err)
+/* Who connected to the old one before it was removed is let in first. */
+static int serve(struct control *c, int fd)
 {
-	size_t limit = sizeof(((struct sockaddr_un *)0)->sun_path);
-
-	if (strlen(path) < limit)
-		return 0;
-	return err_set(err, ERR_USAGE,
-		       "%s is too long for a socket (%zu bytes at most); choose another with -s",
-		       path, limit - 1);
+	if (c->fd >= 0)
+		on_ready(c, LOOP_READ);
+	loop_io_close(&c->io);
+	closep(&c->fd);
+	c->fd = fd;
+	return loop_io_open(&c->io, c->loop, c->fd, LOOP_READ, on_ready, c);
 }
 
-static void set_path(struct sockaddr_un *address, const char *path)
+/* A cleaner of temporary files, or a slip: nobody could steer the daemon any more until it is restarted. */
+static void on_look(void *data)
 {
-	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	strcpy(address->sun_path, path); /* check_length() */
+	struct control *c = data;
+	struct err err;
+	int fd;
+
+	loop_timer_set(&c->look, LOOK_MS);
+	if (c->fd >= 0 && !control_file_is_lost(&c->file))
+		return;
+	if (control_file_restore(&c->file, &fd, &err) < 0) {
+		complain(c, &err);
+		return;
+	}
+	if (fd >= 0 && serve(c, fd) < 0) {
+		err_nomem(&err);
+		complain(c, &err);
+		unix_socket_remove(c->file.path, &c->file.id); /* what is not there is made anew */
+		return;
+	}
+	err_clear(&c->trouble);
+	log_warning("control: somebody removed %s%s; it was made anew", c->file.path,
+		    fd >= 0 ? "" : ".lock");
 }
 
-/* Only what a daemon of ours has left behind may be replaced: a socket on which nobody listens. */
-static int check_stale(const char *path, struct err *err)
-{
-	CLEANUP(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct sockaddr_un address;
-	struct stat st;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : err_set_errno(err, ERR_IO, errno, "%s", path);
-	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, ERR_IO, "%s is there and is no socket; choose another with -s",
-			       path);
-	set_path(&address, path);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 &&
-	    errno == ECONNREFUSED)
-		return 0;
-	return err_set(err, ERR_ALREADY_RUNNING,
-		       "another program listens on %s; stop it, or choose another socket with -s",
-		       path);
-}
-
-static int bind_socket(int fd, const char *path, mode_t mode, struct err *err)
-{
-	struct sockaddr_un address;
-	mode_t umask_before;
-	int rc;
-
-	set_path(&address, path);
-	unlink(path);
-	umask_before = umask(0777 & ~mode);
-	rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
-	umask(umask_before);
-	if (rc < 0 || listen(fd, BACKLOG) < 0)
-		return err_set_errno(err, ERR_IO, errno, "cannot listen on %s", path);
-	return 0;
-}
-
-int control_open(struct control *c, struct loop *loop, const char *path, bool shared,
+int control_open(struct control *c, struct loop *loop, const struct control_place *place,
 		 client_dispatch_fn dispatch, void *data, struct err *err)
 {
-	mode_t mode = shared ? 0660 : 0600;
-
 	*c = (struct control){ .loop = loop, .fd = -1, .dispatch = dispatch, .data = data };
 	list_init(&c->clients);
-	c->path = strdup(path);
-	c->hidden_path = hidden_name(path);
-	if (!c->path || !c->hidden_path)
-		return err_nomem(err);
-	if (check_length(path, err) < 0 || check_length(c->hidden_path, err) < 0 ||
-	    check_stale(path, err) < 0)
+	if (control_file_init(&c->file, place->path, place->is_shared, place->lock, err) < 0)
 		return -1;
-	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (c->fd < 0)
-		return err_set_errno(err, ERR_IO, errno, "cannot open a control socket");
-	if (bind_socket(c->fd, c->hidden_path, mode, err) < 0)
-		return -1;
-	if (shared)
-		give_to_group(c->hidden_path, mode);
-	return 0;
+	c->fd = control_file_bind(&c->file, err);
+	return c->fd < 0 ? -1 : 0;
 }
 
 int control_publish(struct control *c, struct err *err)
 {
 	if (loop_timer_open(&c->pause, c->loop, on_pause_over, c) < 0 ||
+	    loop_timer_open(&c->look, c->loop, on_look, c) < 0 ||
 	    loop_io_open(&c->io, c->loop, c->fd, LOOP_READ, on_ready, c) < 0)
 		return err_nomem(err);
-	if (rename(c->hidden_path, c->path) < 0)
-		return err_set_errno(err, ERR_IO, errno, "cannot create %s", c->path);
-	free(TAKE(c->hidden_path));
-	return 0;
+	loop_timer_set(&c->look, LOOK_MS);
+	return control_file_publish(&c->file, err);
 }
 
 void control_close(struct control *c)
@@ -267,10 +188,8 @@ void control_close(struct control *c)
 		client_close(client);
 	loop_io_close(&c->io);
 	loop_timer_close(&c->pause);
-	if (c->fd >= 0)
-		unlink(c->hidden_path ? c->hidden_path : c->path);
+	loop_timer_close(&c->look);
+	control_file_fini(&c->file);
 	closep(&c->fd);
-	free(c->hidden_path);
-	free(c->path);
 	*c = (struct control){ .fd = -1 };
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/str.h"
@@ -43,4 +44,26 @@ int lock_acquire(const char *socket_path, struct err *err)
 	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
 		return err_set_errno(err, ERR_IO, errno, "cannot write %s", path);
 	return TAKE_FD(fd);
+}
+
+bool lock_is_lost(int fd, const char *socket_path)
+{
+	CLEANUP(freep) char *path = str_printf("%s.lock", socket_path);
+	struct stat named, held;
+
+	if (!path || fstat(fd, &held) < 0)
+		return false;
+	if (lstat(path, &named) < 0)
+		return errno == ENOENT || errno == ENOTDIR; /* else it cannot be told */
+	return named.st_dev != held.st_dev || named.st_ino != held.st_ino;
+}
+
+int lock_renew(int fd, const char *socket_path, struct err *err)
+{
+	CLEANUP(closep) int other = lock_acquire(socket_path, err);
+
+	if (other < 0)
+		return -1;
+	return dup3(other, fd, O_CLOEXEC) < 0 ? err_set_errno(err, ERR_IO, errno, "cannot lock")
+					      : 0;
 }

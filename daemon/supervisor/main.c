@@ -59,14 +59,14 @@ static void raise_limits(void)
 		log_warning("cannot raise the limit of open files: %s", strerror(errno));
 }
 
-static int supervise(const struct load_source *source, const char *socket_path, bool is_system,
+static int supervise(const struct load_source *source, const struct control_place *place,
 		     struct config *config)
 {
 	struct supervisor supervisor;
 	struct err err;
 	int status = EXIT_BROKEN;
 
-	if (supervisor_init(&supervisor, source, socket_path, is_system, config, &err) < 0)
+	if (supervisor_init(&supervisor, source, place, config, &err) < 0)
 		log_error("%s", err.msg);
 	else
 		status = supervisor_run(&supervisor);
@@ -85,7 +85,7 @@ static void log_loaded(const struct load_source *source, const struct loaded *lo
 			 source->config);
 }
 
-static int run(const struct load_source *source, const char *socket_path, bool is_system)
+static int run(const struct load_source *source, const struct control_place *place)
 {
 	struct loaded loaded;
 	struct err err;
@@ -109,7 +109,7 @@ static int run(const struct load_source *source, const char *socket_path, bool i
 	}
 	raise_limits();
 	log_loaded(source, &loaded);
-	status = supervise(source, socket_path, is_system, TAKE(loaded.config));
+	status = supervise(source, place, TAKE(loaded.config));
 	loaded_fini(&loaded);
 	log_close();
 	return status;
@@ -119,14 +119,15 @@ static int run(const struct load_source *source, const char *socket_path, bool i
 static int lock_and_run(const struct load_source *source, const char *socket_path, bool is_system)
 {
 	CLEANUP(closep) int lock = -1;
+	struct control_place place = { .path = socket_path, .is_shared = is_system };
 	struct err err;
 
-	if (control_prepare_directory(socket_path, is_system, &err) < 0)
+	if (control_file_prepare_directory(socket_path, is_system, &err) < 0)
 		return complain(&err);
-	lock = lock_acquire(socket_path, &err);
+	lock = place.lock = lock_acquire(socket_path, &err);
 	if (lock < 0)
 		return complain(&err);
-	return run(source, socket_path, is_system);
+	return run(source, &place);
 }
 
 static int act(const struct options *o, struct paths *paths)

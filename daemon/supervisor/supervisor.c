@@ -154,7 +154,7 @@ static void on_settled(void *data)
 		return;
 	}
 	log_info("ready: %zu tunnel%s, control socket %s", s->tunnels.count,
-		 s->tunnels.count == 1 ? "" : "s", s->socket_path);
+		 s->tunnels.count == 1 ? "" : "s", s->place.path);
 	status_tell(&s->status);
 	systemd_ready();
 }
@@ -222,8 +222,8 @@ static int open_parts(struct supervisor *s, struct err *err)
 	proxy_commands_init(&s->commands, s->loop, &s->children, &s->tunnels, on_commands_over, s);
 	s->workers = workers_new(s->loop, &s->children, &worker_ops, on_all_gone, s, err);
 	s->sync.workers = s->host_keys.workers = s->workers;
-	if (!s->workers || control_open(&s->control, s->loop, s->socket_path, s->is_system,
-					commands_dispatch, s, err) < 0)
+	if (!s->workers ||
+	    control_open(&s->control, s->loop, &s->place, commands_dispatch, s, err) < 0)
 		return -1;
 	if (open_signals(s) < 0 || open_timers(s) < 0 ||
 	    status_init(&s->status, s->loop, &s->tunnels) < 0 ||
@@ -243,12 +243,10 @@ static int add_tunnels(struct supervisor *s, struct err *err)
 	return 0;
 }
 
-int supervisor_init(struct supervisor *s, const struct load_source *source, const char *socket_path,
-		    bool is_system, struct config *config, struct err *err)
+int supervisor_init(struct supervisor *s, const struct load_source *source,
+		    const struct control_place *place, struct config *config, struct err *err)
 {
-	*s = (struct supervisor){ .socket_path = socket_path,
-				  .is_system = is_system,
-				  .config = config };
+	*s = (struct supervisor){ .place = *place, .config = config };
 	s->started_ms = realtime_ms();
 	tunnels_init(&s->tunnels);
 	if (load_source_copy(&s->source, source) < 0)

@@ -25,8 +25,7 @@
 
 struct supervisor {
 	struct load_source source;
-	const char *socket_path; /* borrowed */
-	bool is_system;
+	struct control_place place; /* of the control socket */
 	uint64_t started_ms; /* wall clock */
 
 	struct loop *loop;
@@ -51,9 +50,9 @@ struct supervisor {
 	bool is_published, is_stopping, are_workers_gone;
 };
 
-/* Takes config over, even on failure. */
-int supervisor_init(struct supervisor *s, const struct load_source *source, const char *socket_path,
-		    bool is_system, struct config *config, struct err *err);
+/* Takes config over, even on failure; source is copied, what place points to is borrowed. */
+int supervisor_init(struct supervisor *s, const struct load_source *source,
+		    const struct control_place *place, struct config *config, struct err *err);
 int supervisor_run(struct supervisor *s); /* until it is told to stop; the exit status */
 void supervisor_fini(struct supervisor *s);
 
