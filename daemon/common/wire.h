@@ -52,6 +52,8 @@
  *                                                     in; the call's number is the worker's own;
  *                                                     keyboard-interactive without prompts: the
  *                                                     server only says something, no answer
+ *   wrong-answer    as question                       the last answer to it was wrong, and the session has
+ *                                                     ended: it is not kept any more
  *   question-cancel {call}                            no answer is wanted any more
  *   forward-removed {tunnel, forward}                 the worker's copies of its sockets are closed,
  *                                                     and the server has been told not to listen

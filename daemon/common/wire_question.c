@@ -19,9 +19,10 @@ static json_t *prompts(const struct question *q)
 	return array;
 }
 
-json_t *wire_question(uint64_t call, uint64_t tunnel, const struct question *q)
+static json_t *about_question(const char *type, uint64_t call, uint64_t tunnel,
+			      const struct question *q)
 {
-	json_t *m = wire_about_call("question", call);
+	json_t *m = wire_about_call(type, call);
 
 	m = wire_with(m, "tunnel", wire_integer(tunnel));
 	m = wire_with(m, "route", wire_integer(q->route));
@@ -32,6 +33,16 @@ json_t *wire_question(uint64_t call, uint64_t tunnel, const struct question *q)
 	m = wire_with(m, "name", wire_shown(q->name));
 	m = wire_with(m, "instruction", wire_shown(q->instruction));
 	return wire_with(m, "prompts", prompts(q));
+}
+
+json_t *wire_question(uint64_t call, uint64_t tunnel, const struct question *q)
+{
+	return about_question("question", call, tunnel, q);
+}
+
+json_t *wire_wrong_answer(uint64_t call, uint64_t tunnel, const struct question *q)
+{
+	return about_question("wrong-answer", call, tunnel, q);
 }
 
 static void read_prompts(struct wire_reader *r, struct question *ret)

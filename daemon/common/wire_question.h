@@ -12,6 +12,8 @@
 
 /* Encoders return a new reference, or NULL when out of memory. */
 json_t *wire_question(uint64_t call, uint64_t tunnel, const struct question *q);
+/* The same shape: what was answered to q is wrong, and q not asked again. */
+json_t *wire_wrong_answer(uint64_t call, uint64_t tunnel, const struct question *q);
 /* answers: an array of strings, shared; NULL: nobody is there. */
 json_t *wire_answer(uint64_t call, json_t *answers);
 

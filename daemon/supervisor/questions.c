@@ -180,19 +180,42 @@ static void handle_said(struct questions *qs, struct asked *said, const struct t
 		add_notice(a, said);
 }
 
+static int read_asked(struct questions *qs, struct asked *asked, uint64_t *ret_tunnel,
+		      json_t *message, struct err *err)
+{
+	if (wire_read_question(message, &asked->call, ret_tunnel, &asked->q, err) < 0)
+		return -1;
+	if (*ret_tunnel == 0 || *ret_tunnel > qs->tunnels->last_id)
+		return err_set(err, ERR_PROTOCOL, "it asks for a tunnel it does not have");
+	return 0;
+}
+
 static int handle_question(struct questions *qs, struct worker *w, json_t *message, struct err *err)
 {
 	struct asked asked = { .worker = w };
 	uint64_t tunnel;
 
-	if (wire_read_question(message, &asked.call, &tunnel, &asked.q, err) < 0)
+	if (read_asked(qs, &asked, &tunnel, message, err) < 0)
 		return -1;
-	if (tunnel == 0 || tunnel > qs->tunnels->last_id)
-		return err_set(err, ERR_PROTOCOL, "it asks for a tunnel it does not have");
 	if (question_answers(&asked.q) == 0)
 		handle_said(qs, &asked, tunnels_find_id(qs->tunnels, tunnel));
 	else
 		handle_asked(qs, &asked, tunnels_find_id(qs->tunnels, tunnel));
+	return 0;
+}
+
+/* The server ended the session before another could be asked for. */
+static int handle_wrong(struct questions *qs, struct worker *w, json_t *message, struct err *err)
+{
+	struct asked about = { .worker = w };
+	const struct tunnel *t;
+	uint64_t tunnel;
+
+	if (read_asked(qs, &about, &tunnel, message, err) < 0)
+		return -1;
+	t = tunnels_find_id(qs->tunnels, tunnel);
+	if (t && t->worker == w && look_up(&about, t->spec))
+		secrets_forget(&qs->secrets, about.q.kind, about.q.subject);
 	return 0;
 }
 
@@ -216,6 +239,7 @@ static const struct {
 } types[] = {
 	{ "question", handle_question },
 	{ "question-cancel", handle_cancel },
+	{ "wrong-answer", handle_wrong },
 };
 
 bool questions_know(const char *type)

@@ -110,9 +110,7 @@ static void on_session_lost(void *data, const struct err *err)
 	struct err why = *err;
 
 	older_note(a->parts->older, a->settings, &why);
-	if (!auth_password_has_expired(&a->auth, err, &why))
-		auth_explain_end(&a->auth, &why);
-	auth_explain_said(&a->auth, &why);
+	auth_ended(&a->auth, &why);
 	a->ops->on_lost(a->data, &why);
 }
 

@@ -49,6 +49,8 @@ void auth_init(struct auth *a, const struct worker_parts *parts, struct session 
 			    .settings = settings,
 			    .asker = *asker };
 	connection_name(a->server, settings);
+	if (!settings->password) /* of a file, it is the file that has to change */
+		a->kbdint.doubts = doubts_get(parts->doubts, a->server);
 }
 
 void auth_fini(struct auth *a)
@@ -89,10 +91,33 @@ void auth_accepted(struct auth *a, const char *what)
 		a->accepted = what;
 }
 
+void auth_keep_doubts(struct auth *a, unsigned doubts)
+{
+	if (!a->settings->password)
+		doubts_set(a->parts->doubts, a->server, doubts);
+}
+
+void auth_forget_password(struct auth *a)
+{
+	if (a->settings->password)
+		return;
+	auth_keep_doubts(a, 0);
+	auth_question_wrong(&a->asker, QUESTION_PASSWORD, a->server);
+}
+
+void auth_ended(struct auth *a, struct err *err)
+{
+	if (!a->session)
+		return; /* that was over, or had not begun */
+	if (!auth_password_ended(a, err) && !auth_kbdint_ended(a, err))
+		auth_explain_end(a, err);
+	auth_explain_said(a, err);
+}
+
 enum auth_result auth_broken(struct auth *a, struct err *err)
 {
 	session_error(a->session, "authentication", err);
-	auth_explain_said(a, err);
+	auth_ended(a, err);
 	return AUTH_FAILED;
 }
 

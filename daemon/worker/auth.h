@@ -40,11 +40,14 @@ struct auth_password {
 struct auth_kbdint {
 	bool is_asking; /* a round waits for its answers */
 	bool was_asked; /* anything, in this try */
+	bool person_answered; /* something, in this try */
 	bool again; /* the last try was refused, and may be because of what is asked now */
 	bool password_sent; /* as such, in this try: what is remembered, or that of the file */
 	bool went_on; /* and the server did not stop there */
 	bool password_is_wrong; /* in the last try */
-	unsigned doubts; /* tries in a row that were refused after the server had gone on */
+	unsigned
+		doubts; /* tries in a row that were refused after the server had gone on; of the session
+			  * before, too */
 	bool asked_password; /* as such, so that it may be remembered */
 	bool file_used, file_is_refused; /* the configured password */
 	unsigned rounds; /* of this try */
@@ -115,6 +118,14 @@ void auth_describe(const struct auth *a, char *out, size_t size);
 
 /* The session broke in the middle of it. */
 enum auth_result auth_broken(struct auth *a, struct err *err);
+/* The session has ended because of err: what that says about passwords is learnt, and what is known of
+ * the reason is said. */
+void auth_ended(struct auth *a, struct err *err);
+
+/* The next session with this server should know of so many; 0: the password is right, or another. */
+void auth_keep_doubts(struct auth *a, unsigned doubts);
+/* What is remembered is wrong, and this session is not the one to ask for another. */
+void auth_forget_password(struct auth *a);
 
 /* A method could have gone on if it had known something. The first word counts. */
 void auth_lacks(struct auth *a, enum err_code code, const char *fmt, ...)
@@ -124,10 +135,12 @@ void auth_accepted(struct auth *a, const char *what);
 
 /* auth_kbdint.c */
 enum auth_result auth_kbdint_step(struct auth *a, struct err *err);
+/* True: err is about that. */
+bool auth_kbdint_ended(struct auth *a, struct err *err);
 /* auth_password.c */
 enum auth_result auth_password_step(struct auth *a, struct err *err);
-/* Whether that is why the session was lost. */
-bool auth_password_has_expired(const struct auth *a, const struct err *lost, struct err *ret);
+/* True: err is about that. */
+bool auth_password_ended(struct auth *a, struct err *err);
 /* auth_publickey.c */
 enum auth_result auth_publickey_step(struct auth *a, struct err *err);
 void auth_publickey_fini(struct auth *a);

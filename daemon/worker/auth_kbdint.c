@@ -103,6 +103,7 @@ static enum auth_reply ask_for_password(struct auth *a, struct wire_answers *ret
 		ret->count = 1;
 		k->asked_password = k->password_sent = true;
 		k->again &= !k->password_is_wrong;
+		k->password_is_wrong = false; /* that was another one */
 	}
 	return reply;
 }
@@ -115,6 +116,7 @@ static enum auth_reply ask_person(struct auth *a, struct question *q, struct wir
 	q->again = k->again;
 	reply = auth_question_step(&a->question, &a->asker, q, ret);
 	k->again &= reply != AUTH_REPLY_HERE;
+	k->person_answered |= reply == AUTH_REPLY_HERE;
 	return reply;
 }
 
@@ -241,7 +243,8 @@ static void judge_password(struct auth *a)
 	if (!k->password_sent)
 		return;
 	k->doubts += k->went_on;
-	k->password_is_wrong = !k->went_on || (k->doubts == DOUBTS_MAX && !k->file_used);
+	k->password_is_wrong = !k->went_on || (k->doubts >= DOUBTS_MAX && !k->file_used);
+	auth_keep_doubts(a, k->password_is_wrong ? 0 : k->doubts);
 	if (k->password_is_wrong)
 		k->doubts = 0;
 	k->file_is_refused |= k->file_used && k->password_is_wrong;
@@ -251,7 +254,7 @@ static void judge_password(struct auth *a)
 
 static void begin_try(struct auth_kbdint *k)
 {
-	k->was_asked = k->password_sent = k->went_on = false;
+	k->was_asked = k->person_answered = k->password_sent = k->went_on = false;
 }
 
 static void lack_right_answers(struct auth *a, enum err_code code)
@@ -294,7 +297,38 @@ static void on_partial(struct auth *a)
 	k->again = k->asked_password = k->password_is_wrong = k->file_used = false;
 	k->doubts = 0;
 	a->said[0] = '\0';
+	auth_keep_doubts(a, 0);
 	auth_accepted(a, "keyboard-interactive");
+}
+
+/* A server that ends the session instead of saying no may say that this was why. Where it does not, it is
+ * believed of what a person has just answered, not of a password that is sent by itself again and again:
+ * networks break, and servers are stopped. */
+static bool is_refusal(const struct auth *a, const struct err *err)
+{
+	const struct auth_kbdint *k = &a->kbdint;
+
+	if (k->is_asking || !k->was_asked)
+		return false;
+	return err->code == ERR_AUTH || (err->code == ERR_LOST && k->person_answered && k->went_on);
+}
+
+bool auth_kbdint_ended(struct auth *a, struct err *err)
+{
+	struct auth_kbdint *k = &a->kbdint;
+	bool refused = is_refusal(a, err);
+	enum err_code code = k->asked_password && !k->went_on ? ERR_PASSWORD : ERR_ANSWER;
+
+	if (refused)
+		judge_password(a);
+	if (k->password_is_wrong && !a->password.is_accepted)
+		auth_forget_password(a);
+	begin_try(k);
+	k->password_is_wrong = false;
+	if (!refused || err->code != ERR_AUTH || a->settings->password)
+		return false;
+	err_set(err, code, "%s did not accept the answers", a->server);
+	return true;
 }
 
 static bool talk(struct auth *a, enum auth_result *ret, struct err *err)
@@ -305,6 +339,7 @@ static bool talk(struct auth *a, enum auth_result *ret, struct err *err)
 	case SSH_AUTH_INFO:
 		return begin_round(a, ret, err);
 	case SSH_AUTH_SUCCESS:
+		auth_keep_doubts(a, 0);
 		auth_accepted(a, "keyboard-interactive");
 		return end(AUTH_SUCCESS, ret);
 	case SSH_AUTH_PARTIAL:

@@ -60,30 +60,40 @@ static enum auth_result try_password(struct auth *a, struct err *err)
 
 	if (rc == SSH_AUTH_AGAIN)
 		return AUTH_WAIT;
+	if (rc == SSH_AUTH_ERROR)
+		return auth_broken(a, err); /* is it because of the secret? */
 	secret_fini(&p->secret);
 	p->tries++;
-	switch (rc) {
-	case SSH_AUTH_SUCCESS:
-	case SSH_AUTH_PARTIAL:
-		auth_accepted(a, "password");
-		p->is_accepted = true;
-		return rc == SSH_AUTH_SUCCESS ? AUTH_SUCCESS : AUTH_PARTIAL;
-	case SSH_AUTH_DENIED:
+	if (rc != SSH_AUTH_SUCCESS && rc != SSH_AUTH_PARTIAL) {
 		p->refusals++;
 		return AUTH_EXHAUSTED;
-	default:
-		return auth_broken(a, err);
 	}
+	auth_accepted(a, "password");
+	auth_keep_doubts(a, 0);
+	a->kbdint.doubts = 0;
+	p->is_accepted = true;
+	return rc == SSH_AUTH_SUCCESS ? AUTH_SUCCESS : AUTH_PARTIAL;
 }
 
 /* libssh knows no request to change the password (RFC 4252 section 8, message 60) and gives the session
- * up. */
-bool auth_password_has_expired(const struct auth *a, const struct err *lost, struct err *ret)
+ * up. sshd says nothing but that it has had enough when a refusal is the last it allows (MaxAuthTries). */
+bool auth_password_ended(struct auth *a, struct err *err)
 {
-	if (!a->password.secret.text || !strstr(lost->msg, "rejected packet (type 60)"))
+	if (!a->password.secret.text)
 		return false;
-	err_set(ret, ERR_PASSWORD_EXPIRED,
-		"%s wants the password to be changed; log in once with ssh and do it", a->server);
+	if (strstr(err->msg, "rejected packet (type 60)")) {
+		err_set(err, ERR_PASSWORD_EXPIRED,
+			"%s wants the password to be changed; log in once with ssh and do it",
+			a->server);
+	} else if (err->code != ERR_AUTH) {
+		return false;
+	} else if (a->settings->password) {
+		err_set(err, ERR_AUTH, "%s does not accept the password in %s", a->server,
+			a->settings->password);
+	} else {
+		auth_forget_password(a);
+		err_set(err, ERR_PASSWORD, "%s did not accept the password", a->server);
+	}
 	return true;
 }
 

@@ -377,8 +377,6 @@ enum auth_result auth_publickey_step(struct auth *a, struct err *err)
 
 		result = c->agent_key ? by_agent(a, c, err) : by_file(a, c, err);
 	}
-	if (result == AUTH_FAILED)
-		auth_explain_end(a, err);
 	return result;
 }
 

@@ -76,6 +76,19 @@ void auth_question_tell(const struct auth_asker *asker, struct question *q)
 		inquiry_tell(asker->inquiries, asker->purpose->tunnel, q);
 }
 
+void auth_question_wrong(const struct auth_asker *asker, enum question_kind kind,
+			 const char *subject)
+{
+	CLEANUP(freep) struct question *q = calloc(1, sizeof(*q));
+
+	if (!q || asker->purpose->tunnel == 0)
+		return;
+	q->kind = kind;
+	snprintf(q->subject, sizeof(q->subject), "%s", subject);
+	name_hop(q, asker);
+	inquiry_tell_wrong(asker->inquiries, asker->purpose->tunnel, q);
+}
+
 bool auth_question_is_pending(const struct auth_question *aq)
 {
 	return inquiry_is_open(&aq->inquiry);

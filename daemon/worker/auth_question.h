@@ -40,6 +40,9 @@ enum auth_reply auth_question_step(struct auth_question *aq, const struct auth_a
 				   struct question *q, struct wire_answers *ret);
 /* A person should read what the server says, if there is one. */
 void auth_question_tell(const struct auth_asker *asker, struct question *q);
+/* The secret that was given last is wrong, and nobody is asked for another one now. */
+void auth_question_wrong(const struct auth_asker *asker, enum question_kind kind,
+			 const char *subject);
 bool auth_question_is_pending(const struct auth_question *aq); /* asked, and not answered */
 void auth_question_fini(struct auth_question *aq); /* whatever comes is not wanted any more */
 

@@ -22,6 +22,11 @@ void inquiry_tell(struct inquiries *is, uint64_t tunnel, const struct question *
 	report_question(is->report, ++is->last_call, tunnel, q);
 }
 
+void inquiry_tell_wrong(struct inquiries *is, uint64_t tunnel, const struct question *q)
+{
+	report_wrong_answer(is->report, ++is->last_call, tunnel, q);
+}
+
 bool inquiry_is_open(const struct inquiry *i)
 {
 	return i->owner;

@@ -31,6 +31,8 @@ int inquiry_open(struct inquiries *is, struct inquiry *i, uint64_t tunnel,
 		 const struct question *q);
 /* The server says something (q: without prompts), and nothing is asked. */
 void inquiry_tell(struct inquiries *is, uint64_t tunnel, const struct question *q);
+/* What was answered to such a question is wrong, and it is not asked anew. */
+void inquiry_tell_wrong(struct inquiries *is, uint64_t tunnel, const struct question *q);
 bool inquiry_is_open(const struct inquiry *i);
 void inquiry_close(struct inquiry *i); /* no answer is wanted any more; {0} is fine */
 

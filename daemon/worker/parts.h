@@ -7,6 +7,7 @@
 #include "daemon/common/offload.h"
 #include "daemon/worker/agents.h"
 #include "daemon/worker/command_call.h"
+#include "daemon/worker/doubts.h"
 #include "daemon/worker/gate.h"
 #include "daemon/worker/hostkey_question.h"
 #include "daemon/worker/inquiry.h"
@@ -28,6 +29,7 @@ struct worker_parts {
 	struct command_calls *commands; /* what it runs for us */
 	struct hostkey_questions *host_keys;
 	struct older *older;
+	struct doubts *doubts; /* about passwords */
 	struct relay_scratch *scratch;
 	struct partings *partings;
 	uint64_t *last_connection; /* id */

@@ -92,6 +92,11 @@ int report_question(struct report *r, uint64_t call, uint64_t tunnel, const stru
 	return send_message(r, wire_question(call, tunnel, q));
 }
 
+void report_wrong_answer(struct report *r, uint64_t call, uint64_t tunnel, const struct question *q)
+{
+	send_message(r, wire_wrong_answer(call, tunnel, q));
+}
+
 void report_question_cancel(struct report *r, uint64_t call)
 {
 	send_message(r, wire_about_call("question-cancel", call));

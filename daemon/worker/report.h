@@ -27,6 +27,8 @@ void report_killed(struct report *r, uint64_t call, bool found);
 void report_connections(struct report *r, const struct wire_connections *connections);
 int report_question(struct report *r, uint64_t call, uint64_t tunnel,
 		    const struct question *q); /* -1: it could not be sent */
+void report_wrong_answer(struct report *r, uint64_t call, uint64_t tunnel,
+			 const struct question *q);
 void report_question_cancel(struct report *r, uint64_t call);
 void report_host_key(struct report *r, const struct wire_host_key *shown);
 void report_host_key_new(struct report *r, uint64_t call, const struct wire_host_key *shown);

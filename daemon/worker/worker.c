@@ -28,6 +28,7 @@ struct worker {
 	struct inquiries inquiries;
 	struct hostkey_questions host_keys;
 	struct older older;
+	struct doubts doubts;
 	uint64_t last_connection; /* id; see wire_connection */
 	struct command_calls commands;
 	int spare_fd;
@@ -422,6 +423,7 @@ static int open_parts(struct worker *w, int fd, struct err *err)
 	p->partings = &w->partings;
 	p->host_keys = &w->host_keys;
 	p->older = &w->older;
+	p->doubts = &w->doubts;
 	p->last_connection = &w->last_connection;
 	p->spare_fd = &w->spare_fd;
 	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -468,6 +470,7 @@ void worker_free(struct worker *w)
 	partings_fini(&w->partings);
 	jumps_free(w->parts.jumps);
 	older_fini(&w->older);
+	doubts_fini(&w->doubts);
 	closep(&w->spare_fd);
 	command_calls_fini(&w->commands);
 	report_free(w->parts.report);

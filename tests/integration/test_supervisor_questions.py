@@ -151,8 +151,9 @@ def test_nobody_is_there(lab):
         {"type": "question", "call": 1, "tunnel": 0, "kind": "password"},
         {"type": "question", "call": 1, "tunnel": 1, "kind": "bribe"},
         {"type": "question-cancel"},
+        {"type": "wrong-answer", "call": 1, "tunnel": 999, "kind": "password"},
     ],
-    ids=["no-such-tunnel", "none", "no-such-kind", "no-call"],
+    ids=["no-such-tunnel", "none", "no-such-kind", "no-call", "wrong-of-no-tunnel"],
 )
 def test_nonsense_costs_the_worker_its_life(lab, text):
     rest = {"route": 0, "hop": 0, "again": False, "subject": "", "name": "", "instruction": ""}

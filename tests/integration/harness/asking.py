@@ -1,5 +1,6 @@
 """An SSH server that wants more than a key: passwords, codes, and one after the other."""
 
+import asyncio
 import inspect
 
 import asyncssh
@@ -80,7 +81,19 @@ class _Asking(asyncssh.SSHServer):
         self.owner.passwords.append(password)
         if self.owner.expired:
             raise asyncssh.PasswordChangeRequired("Your password has expired. New password:")
-        return password == self.owner.password
+        return self._verdict(password == self.owner.password)
+
+    def _verdict(self, is_right):
+        """A refusal may be the end of the session, see AskingServer."""
+        if is_right or not self.owner.hangs_up:
+            return is_right
+        if self.owner.hangs_up == "says so":  # as sshd at the last of MaxAuthTries
+            raise asyncssh.ProtocolError("Too many authentication failures")
+        if self.owner.hangs_up == "says no":
+            asyncio.get_running_loop().call_soon(self.conn.close)
+        else:
+            self.conn.abort()
+        return False
 
     def kbdint_auth_supported(self):
         return self._wants("keyboard-interactive")
@@ -93,7 +106,7 @@ class _Asking(asyncssh.SSHServer):
     def validate_kbdint_response(self, username, responses):
         self.owner.responses.append(list(responses))
         if not self.owner.rounds[self.round].accepts(responses):
-            return False
+            return self._verdict(False)
         if not self.owner.endless:
             self.round += 1
         if self.round == len(self.owner.rounds):
@@ -103,7 +116,8 @@ class _Asking(asyncssh.SSHServer):
 
 class AskingServer(AsyncsshServer):
     """factors: sets of methods, one of each is wanted, in this order. What came is in passwords,
-    responses and keys_refused."""
+    responses and keys_refused. hangs_up: the session ends with each refusal: "says so", "says no"
+    before, or "silently"."""
 
     server_class = _Asking
 
@@ -116,12 +130,13 @@ class AskingServer(AsyncsshServer):
         key=None,
         expired=False,
         endless=False,
+        hangs_up=None,
         **options,
     ):
         self.factors = [{f} if isinstance(f, str) else set(f) for f in factors]
         self.key = key or keyring.client
         self.password, self.rounds = password, list(rounds)
-        self.expired, self.endless = expired, endless
+        self.expired, self.endless, self.hangs_up = expired, endless, hangs_up
         self.passwords, self.responses, self.challenges = [], [], 0
         self.keys_refused = []
         super().__init__(keyring.host, **options)
