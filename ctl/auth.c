@@ -75,6 +75,22 @@ static void add_speaker(struct strbuf *to, const struct dialog *d, const json_t 
 		    get_text(speech, "server"), does);
 }
 
+/* "db: hop 1 of 2"; a server that asks itself is named, and whose key it is; a password's prompt says
+ * whose it is. */
+static void add_asker(struct strbuf *to, const struct dialog *d, const json_t *question)
+{
+	const char *hop = get_text(question, "hop");
+	enum question_kind kind =
+		(enum question_kind)question_kind_from_name(get_text(question, "kind"));
+
+	if (kind == QUESTION_INTERACTIVE)
+		add_speaker(to, d, question, " asks");
+	else if (*hop && kind == QUESTION_PASSWORD)
+		strbuf_addf(to, "%s: %s\n", d->name, hop);
+	else if (*hop)
+		add_speaker(to, d, question, "");
+}
+
 /* Not on standard output, which is for the verdict. */
 static void tell_notices(struct dialog *d, const json_t *notices)
 {
@@ -99,14 +115,11 @@ static void tell_notices(struct dialog *d, const json_t *notices)
 /* Who asks what, as far as the prompts do not say so themselves. */
 static char *introduction(const struct dialog *d, const json_t *question)
 {
-	const char *kind = get_text(question, "kind"), *hop = get_text(question, "hop");
-	bool is_server = question_kind_from_name(kind) == QUESTION_INTERACTIVE;
 	struct strbuf text = { 0 };
 
 	if (json_is_true(json_object_get(question, "again")))
 		strbuf_addf(&text, "%s: that was not right; once more\n", d->name);
-	if (*hop || is_server)
-		add_speaker(&text, d, question, is_server ? " asks" : "");
+	add_asker(&text, d, question);
 	add_line(&text, get_text(question, "name"));
 	add_line(&text, get_text(question, "instruction"));
 	return strbuf_take(&text);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/worker/path.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,18 +14,43 @@ static size_t last_hop(const struct path *p)
 	return p->route->hop_count - 1;
 }
 
+/* Where text speaks of that server, and not of one whose port only begins like its port; NULL: nowhere. */
+static const char *find_name(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	if (!at || (at > text && at[-1] != ' ') || isdigit((unsigned char)at[strlen(name)]))
+		return NULL;
+	return at;
+}
+
+/* "hop 2 of 3, me@db:22: it is closed", "hop 2 of 3, me@db:22 wants a password": the server once. */
+static void name_one_of_several(size_t hop, size_t count, const struct connection_settings *c,
+				struct err *why)
+{
+	char name[CONNECTION_NAME_MAX], text[sizeof(why->msg)];
+	const char *at = find_name(why->msg, connection_name(name, c));
+
+	if (at == why->msg) {
+		strcpy(text, why->msg);
+		snprintf(why->msg, sizeof(why->msg), "hop %zu of %zu, %s", hop + 1, count, text);
+		return;
+	}
+	if (at)
+		err_replace(why, name, "the server");
+	err_prefix(why, "hop %zu of %zu, %s", hop + 1, count, name);
+}
+
 /* A server that stands alone is named where the message does not; of several it is said which. */
 void path_name_hop(const struct path *p, size_t hop, struct err *why)
 {
 	const struct connection_settings *c = &p->route->hops[hop].connection;
 	char text[ENDPOINT_TEXT_MAX];
 
-	endpoint_format(text, c->host, (uint16_t)c->port);
 	if (p->route->hop_count > 1)
-		err_prefix(why, "hop %zu of %zu, %s@%s", hop + 1, p->route->hop_count, c->user,
-			   text);
+		name_one_of_several(hop, p->route->hop_count, c, why);
 	else if (!strstr(why->msg, c->host))
-		err_prefix(why, "%s", text);
+		err_prefix(why, "%s", endpoint_format(text, c->host, (uint16_t)c->port));
 }
 
 /* When a jump goes, what is behind it notices too, and may be heard first: the jump is the reason. */

@@ -17,7 +17,7 @@ QUICK = {"connect_timeout": "2s", "reconnect": {"min": "100ms", "max": "300ms"}}
 
 def hop(chain, index):
     """How messages begin that are about a server of the chain."""
-    return f"hop {index + 1} of {len(chain.servers)}, {chain.servers[index].label}: "
+    return f"hop {index + 1} of {len(chain.servers)}, {chain.servers[index].label}"
 
 
 def states(daemon, name="t"):
@@ -164,7 +164,7 @@ def test_a_bastion_that_answered_once_more_before_it_froze(lab):
     chain.jumps[0].sshd.freeze()
     daemon.wait_log(r"t: .*nothing heard", 10)
     lost = next(e for e in daemon.inspect("t")["events"] if e["state"] == "backoff")
-    assert lost["error"]["message"].startswith(hop(chain, 0) + "nothing heard"), lost
+    assert lost["error"]["message"].startswith(hop(chain, 0) + ": nothing heard"), lost
     chain.target.sshd.thaw()
     chain.jumps[0].sshd.thaw()
     daemon.wait_state("t", "up", 10)
@@ -176,7 +176,7 @@ def test_a_bastion_without_keepalive_is_blamed_as_well(lab):
     tunnel = chain.tunnel(lab.port(), keepalive={"interval": "300ms", "count": 3})
     daemon = chain.up(defaults=QUICK, t=tunnel)
     chain.jumps[0].sshd.freeze()
-    daemon.wait_log(re.escape(hop(chain, 0)) + "nothing heard", 10)
+    daemon.wait_log(re.escape(hop(chain, 0)) + ": nothing heard", 10)
     chain.jumps[0].sshd.thaw()
 
 
@@ -187,7 +187,7 @@ def test_a_frozen_server_behind_a_living_bastion_is_named(lab):
         t=chain.tunnel(lab.port()),
     )
     chain.target.sshd.freeze()
-    daemon.wait_log(re.escape(hop(chain, 1)) + "nothing heard", 10)
+    daemon.wait_log(re.escape(hop(chain, 1)) + ": nothing heard", 10)
     assert states(daemon)[0] == "up"
     chain.target.sshd.thaw()
 

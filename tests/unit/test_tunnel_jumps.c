@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/worker/path.h"
 #include "lib/util.h"
 #include "tests/unit/tunnel_fixture.h"
 
@@ -113,6 +114,36 @@ static void test_a_jump_that_is_up_is_used_at_once(void **state)
 }
 
 /* ---- failures ---- */
+
+static void test_who_is_named_is_named_once(void **state)
+{
+	static const struct {
+		const char *text, *named;
+	} cases[] = {
+		{ "scripted", "hop 2 of 2, me@db:22: scripted" },
+		{ "me@db:22 wants a password", "hop 2 of 2, me@db:22 wants a password" },
+		{ "me@db:22: closed", "hop 2 of 2, me@db:22: closed" },
+		{ "/key is locked, and me@db:22 would take it",
+		  "hop 2 of 2, me@db:22: /key is locked, and the server would take it" },
+		{ "before me@db:22", "hop 2 of 2, me@db:22: before the server" },
+		/* others */
+		{ "me@db:2222 is another", "hop 2 of 2, me@db:22: me@db:2222 is another" },
+		{ "acme@db:22 too", "hop 2 of 2, me@db:22: acme@db:22 too" },
+		{ "db:22 is no name", "hop 2 of 2, me@db:22: db:22 is no name" },
+	};
+	struct config_tunnel *spec = tunnel_spec("jump>db");
+	struct path p = { .route = &spec->routes[0] };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct err err;
+
+		err_set(&err, ERR_PASSWORD, "%s", cases[i].text);
+		path_name_hop(&p, 1, &err);
+		assert_string_equal(err.msg, cases[i].named);
+		assert_int_equal(err.code, ERR_PASSWORD);
+	}
+	config_tunnel_free(spec);
+}
 
 static void test_a_jump_that_fails_is_named(void **state)
 {
@@ -258,6 +289,7 @@ int main(void)
 		TEST(test_the_server_waits_for_the_jump),
 		TEST(test_the_deadline_begins_when_the_jump_is_up),
 		TEST(test_a_jump_that_is_up_is_used_at_once),
+		TEST(test_who_is_named_is_named_once),
 		TEST(test_a_jump_that_fails_is_named),
 		TEST(test_a_jump_that_only_a_person_can_mend),
 		TEST(test_a_lost_jump_ends_the_session),
