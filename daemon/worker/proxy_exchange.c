@@ -4,6 +4,7 @@
  * they are; only where they end is followed. A response that breaks off is never made to look
  * complete: before its head has gone out it becomes a 502, after that the client is reset.
  */
+#include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -221,13 +222,14 @@ static bool pass_end(struct flow *f, int to, bool *ended)
 static bool end_stream(struct proxy *p)
 {
 	struct exchange *x = &p->exchange;
+	bool server_ended = p->down.eof && flow_is_clear(&p->down);
 	bool up_ended, down_ended;
 
-	if (x->is_deaf || (x->is_cut && p->down.eof && flow_is_clear(&p->down)))
+	if (x->is_cut && server_ended)
 		return end_broken(p, NULL);
 	up_ended = pass_end(&p->up, x->fd, &x->up_ended);
 	down_ended = pass_end(&p->down, p->fd, &x->down_ended);
-	if (!up_ended || !down_ended)
+	if (!down_ended || !(up_ended || x->is_deaf))
 		return true;
 	proxy_finish(p, false, NULL);
 	return false;
@@ -288,6 +290,22 @@ void proxy_exchange_step(struct proxy *p)
 		want_more(p);
 }
 
+static bool is_pair(int fd)
+{
+	socklen_t size = sizeof(int);
+	int domain = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+/* The server was closed with something unread. That is no news when all that was wanted of it has come,
+ * or when it reads no more; and of a pair the owner knows what the end means. */
+static bool is_only_the_end(const struct exchange *x, int sys)
+{
+	return sys == ECONNRESET &&
+	       ((x->has_head && x->body.is_over) || (x->is_stream && x->is_deaf) || is_pair(x->fd));
+}
+
 static void on_server(void *data, unsigned ready)
 {
 	struct proxy *p = data;
@@ -296,9 +314,12 @@ static void on_server(void *data, unsigned ready)
 	if (ready & LOOP_WRITE)
 		p->up.full = false;
 	if (ready & LOOP_READ && flow_read(&p->down, p->exchange.fd, FLOW_SIZE) < 0) {
-		err_set(&err, ERR_LOST, "the server reset the connection");
-		end_failed(p, &err);
-		return;
+		if (!is_only_the_end(&p->exchange, errno)) {
+			err_set(&err, ERR_LOST, "the server reset the connection");
+			end_failed(p, &err);
+			return;
+		}
+		p->down.eof = true;
 	}
 	proxy_exchange_step(p);
 }

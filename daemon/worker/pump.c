@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/worker/pump.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -98,8 +99,10 @@ static int take(struct pump_end *e)
 {
 	if (flow_read(&e->out, e->fd, FLOW_SIZE) == 0)
 		return 0;
-	e->out.eof = e->deaf; /* who takes nothing does not say good-bye either */
-	return e->deaf ? 0 : -1;
+	if (!e->deaf || errno != ECONNRESET)
+		return -1;
+	e->out.eof = true; /* who takes nothing does not say good-bye either */
+	return 0;
 }
 
 static bool is_done(const struct pump *p)

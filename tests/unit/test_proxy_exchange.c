@@ -406,6 +406,60 @@ static void test_a_cut_after_the_answer(void **state)
 	hear_end();
 }
 
+/* It has been read to its end: how the server leaves then is its own business. */
+static void test_a_reset_after_the_answer(void **state)
+{
+	enum { SIZE = 48000 };
+	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 48000\r\n\r\n";
+	static char body[SIZE], got[SIZE];
+
+	start_small();
+	SAY(GET);
+	attach();
+	send_text(server, head);
+	assert_int_equal(send(server, body, SIZE, MSG_NOSIGNAL), SIZE);
+	turns();
+	server_resets();
+	HEAR("HTTP/1.1 200 OK\r\nContent-Length: 48000\r\n\r\n");
+	for (size_t size = 0; size < SIZE; turns()) {
+		ssize_t n = recv(fix.client, got, 4096, 0);
+
+		assert_true(n > 0);
+		size += (size_t)n;
+	}
+	SAY(GET);
+	assert_int_equal(fix.requests, 2);
+}
+
+/* The end of a pair is a reset as well when something was not read there. */
+static void test_an_early_answer_through_a_pair(void **state)
+{
+	start();
+	SAY("POST http://h/ HTTP/1.1\r\nContent-Length: 100\r\n\r\nab");
+	attach_with(unix_pair);
+	send_text(server, "HTTP/1.0 413 Too Large\r\n\r\nno");
+	closep(&server);
+	turns();
+	HEAR("HTTP/1.1 413 Too Large\r\nConnection: close\r\n\r\nno");
+	hear_end();
+}
+
+/* After an upgrade: it takes no more, and what it has said is heard all the same. */
+static void test_last_words_of_a_deaf_server(void **state)
+{
+	start();
+	SAY("GET http://h/ HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+	attach_with(unix_pair);
+	answer("HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n");
+	HEAR("HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+	send_text(fix.client, "more");
+	send_text(server, "last words");
+	closep(&server);
+	turns();
+	HEAR("last words");
+	hear_end();
+}
+
 static void test_malformed_chunks(void **state)
 {
 	ask("POST http://h/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -574,6 +628,9 @@ int main(void)
 		TEST(test_a_cut_answer_is_reset),
 		TEST(test_a_cut_stream_is_reset),
 		TEST(test_a_cut_after_the_answer),
+		TEST(test_a_reset_after_the_answer),
+		TEST(test_an_early_answer_through_a_pair),
+		TEST(test_last_words_of_a_deaf_server),
 		TEST(test_malformed_chunks),
 		TEST(test_a_request_that_breaks_off_resets_the_server),
 		TEST(test_a_client_that_resets),
