@@ -102,6 +102,11 @@ void forwards_go_on(struct forwards *fs)
 	}
 }
 
+bool forwards_is_turn_of(const struct forwards *fs, const struct forward *f)
+{
+	return !fs->others_wait || lets_server_choose(f);
+}
+
 void forwards_hold(struct forwards *fs)
 {
 	struct forward *f;

@@ -26,6 +26,8 @@ struct forward *forwards_find(const struct forwards *fs, uint64_t id);
  * that came, whatever that was. */
 void forwards_serve(struct forwards *fs, struct session *s);
 void forwards_go_on(struct forwards *fs);
+/* One that has come since may be served; if not, forwards_go_on() will do it. */
+bool forwards_is_turn_of(const struct forwards *fs, const struct forward *f);
 void forwards_hold(struct forwards *fs);
 void forwards_refuse(struct forwards *fs);
 void forwards_take_leave(struct forwards *fs);

@@ -51,7 +51,7 @@ static const struct forward_ops forward_ops = {
 
 static void put_to_work(struct tunnel *t, struct forward *f)
 {
-	if (t->serving && !t->forwards.others_wait)
+	if (t->serving && forwards_is_turn_of(&t->forwards, f))
 		forward_serve(f, path_session(t->path));
 	else if (t->state == TUNNEL_FAILED)
 		forward_refuse(f);

@@ -99,6 +99,24 @@ static unsigned wait_ms(void)
 
 /* ---- tests ---- */
 
+/* Among those whose port the server chooses is one that comes while another is being asked for. */
+static void test_a_forward_that_comes_while_others_wait(void **state)
+{
+	struct stage *stage = *state;
+	struct config_forward spec = { .name = strdup("late"), .type = FORWARD_REMOTE };
+	struct wire_forward about = { .tunnel = 7, .forward = 2 };
+	struct fake_forward *first = heard.forward, *late;
+	struct err err;
+
+	first->opening = true;
+	start(stage);
+	assert_int_equal(tunnel_set_forward(stage->tunnel, &about, &spec, NULL, 0, &err), 0);
+	late = heard.forward;
+	forward_changes(first, NULL);
+	fake_loop_advance(the_loop, 0);
+	assert_int_equal(late->told, TOLD_SERVE);
+}
+
 static void test_way_to_up(void **state)
 {
 	start(*state);
@@ -533,6 +551,7 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, tunnel_teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(test_a_forward_that_comes_while_others_wait),
 		TEST(test_way_to_up),
 		TEST(test_each_phase_has_its_deadline),
 		TEST(test_one_deadline_covers_the_whole_way),
