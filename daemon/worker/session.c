@@ -55,6 +55,7 @@ struct session {
 	unsigned last_channel; /* libssh's number of it */
 	struct list attention, blocked; /* session_member.queue */
 	bool touched; /* since blocked members were last asked */
+	bool stuffed; /* since then, somebody was blocked because TCP took no more */
 	bool in_handshake; /* inside a turn of it, which looks after itself */
 	struct session_requests requests;
 	struct list listeners; /* struct session_listener */
@@ -175,7 +176,7 @@ static void ask_blocked(struct session *s)
 
 	if (!s->touched || !session_can_send(s))
 		return;
-	s->touched = false;
+	s->touched = s->stuffed = false;
 	while ((m = list_first(&s->blocked, struct session_member, queue))) {
 		list_remove(&m->queue);
 		m->attended = true;
@@ -236,8 +237,9 @@ static void turn_up(struct session *s)
 	/* libssh asks for POLLOUT after every send; take it now, an epoll round costs more. */
 	if (!s->closed && (ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING))
 		ssh_event_dopoll(s->event, 0);
-	if (packets != s->raw_counter.in_packets)
-		session_touch(s); /* a nested poll has read something for somebody served before */
+	/* A nested poll has read something for somebody served before, or made room for him. */
+	if (packets != s->raw_counter.in_packets || (s->stuffed && session_can_send(s)))
+		session_touch(s);
 }
 
 static void turn_handshake(struct session *s)
@@ -629,14 +631,17 @@ void session_attend(struct session_member *m)
 {
 	if (!m->session)
 		return;
-	list_remove(&m->queue);
+	if (!m->attended) { /* or it keeps its place */
+		list_remove(&m->queue);
+		list_append(&m->session->attention, &m->queue);
+	}
 	m->attended = true;
-	list_append(&m->session->attention, &m->queue);
 	session_touch(m->session);
 }
 
 void session_block(struct session_member *m)
 {
+	m->session->stuffed |= !session_can_send(m->session);
 	if (m->attended)
 		return; /* it has news already */
 	list_remove(&m->queue);

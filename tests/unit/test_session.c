@@ -257,6 +257,60 @@ static void test_room_in_the_buffer(void **state)
 	assert_int_equal(io->interest, LOOP_READ);
 }
 
+static void fill(struct session_member *m)
+{
+	full = true;
+}
+
+static void empty(struct session_member *m)
+{
+	full = false;
+}
+
+/* Who opens a channel writes and polls, and that can be all it takes: the socket is never waited for. */
+static void test_room_that_comes_and_goes_within_a_turn(void **state)
+{
+	static struct session_member filler, emptier;
+
+	filler = member(fill);
+	emptier = member(empty);
+	session_join(session, &filler);
+	session_join(session, &emptier);
+	session_attend(&filler);
+	session_attend(&waiter);
+	session_attend(&emptier);
+	ready();
+	assert_int_equal(asked, 2);
+	assert_asked(3);
+	assert_int_equal(io->interest, LOOP_READ);
+	session_leave(&filler);
+	session_leave(&emptier);
+}
+
+static void go_on(struct session_member *m)
+{
+	session_attend(m);
+}
+
+/* More than a turn serves, and one of them has news each time before it is its turn. */
+static void test_news_cost_nobody_his_place(void **state)
+{
+	static struct session_member crowd[300];
+
+	for (size_t i = 0; i < ARRAY_SIZE(crowd); i++) {
+		crowd[i] = member(go_on);
+		session_join(session, &crowd[i]);
+		session_attend(&crowd[i]);
+	}
+	for (int turn = 0; turn < 3; turn++) {
+		session_attend(&waiter);
+		ready();
+	}
+	assert_int_equal(asked, 2);
+	for (size_t i = 0; i < ARRAY_SIZE(crowd); i++)
+		session_leave(&crowd[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +320,8 @@ int main(void)
 		TEST(test_what_a_last_look_finds),
 		TEST(test_what_another_member_reads),
 		TEST(test_room_in_the_buffer),
+		TEST(test_room_that_comes_and_goes_within_a_turn),
+		TEST(test_news_cost_nobody_his_place),
 #undef TEST
 	};
 
