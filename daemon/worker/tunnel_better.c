@@ -2,11 +2,16 @@
 /*
  * The way back to a better server. While another is in use, better ones are tried in the background from
  * time to time, the best first. One that has let us in waits until no connection is open on the session
- * in use, so that a move cuts nobody; should that session break meanwhile, it takes over at once.
+ * in use, and the last words of those that were have been passed on, so that a move cuts nobody; should
+ * that session break meanwhile, it takes over at once.
  */
 #include "daemon/common/log.h"
+#include "daemon/worker/session.h"
 #include "daemon/worker/tunnel_parts.h"
 #include "lib/util.h"
+
+#define LAST_WORDS_MS 1000 /* for a server to close the channels of those who have left, */
+#define LOOK_AGAIN_MS 10 /* and how often it is asked whether it has */
 
 void tunnel_better_drop(struct tunnel *t)
 {
@@ -57,7 +62,11 @@ static void on_failback(void *data)
 {
 	struct tunnel *t = data;
 
-	if (!t->serving || t->better)
+	if (t->better) { /* it was ready, but for last words */
+		tunnel_better_consider(t);
+		return;
+	}
+	if (!t->serving)
 		return;
 	t->better = path_new(t->parts, t->id, t->path->ops, t);
 	if (t->better)
@@ -84,11 +93,28 @@ void tunnel_better_up(struct tunnel *t)
 	loop_defer_schedule(&t->settle);
 }
 
+/* A server that is told good-bye forgets what it has not passed on yet. */
+static bool is_still_passing(struct tunnel *t)
+{
+	uint64_t now = loop_now_ms(t->parts->loop);
+
+	t->idle_ms = t->idle_ms ? t->idle_ms : now;
+	if (session_member_count(path_session(t->path)) == 0 || now - t->idle_ms >= LAST_WORDS_MS)
+		return false;
+	loop_timer_set(&t->failback, LOOK_AGAIN_MS);
+	return true;
+}
+
 void tunnel_better_consider(struct tunnel *t)
 {
 	if (!t->better || !path_session(t->better) || !t->serving ||
-	    !tunnel_state_is_connected(t->state) || forwards_have_connections(&t->forwards))
+	    !tunnel_state_is_connected(t->state) || forwards_have_connections(&t->forwards)) {
+		t->idle_ms = 0;
 		return;
+	}
+	if (is_still_passing(t))
+		return;
+	t->idle_ms = 0;
 	tunnel_drop_session(t, false);
 	tunnel_tell_route(t, t->path->index, ROUTE_IDLE, NULL);
 	forwards_hold(&t->forwards);

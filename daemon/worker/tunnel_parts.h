@@ -33,7 +33,8 @@ struct tunnel {
 	struct forward *direct; /* of `tunctl nc`; NULL: nobody asked yet */
 	struct loop_timer retry;
 	struct loop_timer stable;
-	struct loop_timer failback; /* until a better server is looked for */
+	struct loop_timer failback; /* until a better server is looked for, or looked at again */
+	uint64_t idle_ms; /* since when only last words keep it from moving; 0: it is not so */
 	struct agent_watch agent; /* whose keys may help a server that failed in this round */
 	bool agent_changed; /* it has others, which have not been tried */
 	size_t served_route; /* the last that carried the forwards; SIZE_MAX: none yet */

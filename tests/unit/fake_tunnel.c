@@ -128,6 +128,11 @@ void attempt_explain(const struct attempt *a, struct err *err)
 {
 }
 
+unsigned session_member_count(const struct session *s)
+{
+	return script.channels;
+}
+
 bool session_is_cancelling(const struct session *s)
 {
 	return heard.cancelling;

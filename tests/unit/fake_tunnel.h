@@ -27,6 +27,7 @@ struct script {
 	bool fails[CONFIG_ROUTES_MAX]; /* TCP to that server, whatever answers says */
 	struct err why_route[CONFIG_ROUTES_MAX];
 	unsigned started;
+	unsigned channels; /* of every session */
 
 	bool jump_is_up;
 	struct err jump_failure; /* ERR_NONE: none */

@@ -375,6 +375,47 @@ static void test_no_move_while_a_connection_is_open(void **state)
 	assert_int_equal(heard.forward->cut, 0);
 }
 
+/* A server that is told good-bye forgets what clients that have left had sent: its channels are open. */
+static void test_a_move_waits_for_last_words(void **state)
+{
+	struct list one;
+
+	list_init(&one);
+	start_with(*state, B);
+	connection_begins(&one);
+	turn(300000);
+	progress(A);
+	script.channels = 1;
+	connection_ends(&one);
+	turn(500);
+	assert_int_equal(heard.last.route, B);
+	script.channels = 0;
+	turn(10);
+	assert_int_equal(heard.last.route, A);
+}
+
+static void test_a_move_waits_for_no_server_for_ever(void **state)
+{
+	struct list one;
+
+	list_init(&one);
+	start_with(*state, B);
+	connection_begins(&one);
+	turn(300000);
+	progress(A);
+	script.channels = 1;
+	connection_ends(&one);
+	turn(900);
+	connection_begins(&one); /* anew for each who comes meanwhile */
+	turn(60 * 1000);
+	assert_int_equal(heard.last.route, B);
+	connection_ends(&one);
+	turn(900);
+	assert_int_equal(heard.last.route, B);
+	turn(110);
+	assert_int_equal(heard.last.route, A);
+}
+
 static void test_the_ready_one_takes_over_when_the_other_breaks(void **state)
 {
 	struct list one;
@@ -583,6 +624,8 @@ int main(void)
 		TEST(test_up_tries_the_mended_server_while_another_is_used),
 		TEST(test_back_after_a_while),
 		TEST(test_no_move_while_a_connection_is_open),
+		TEST(test_a_move_waits_for_last_words),
+		TEST(test_a_move_waits_for_no_server_for_ever),
 		TEST(test_the_ready_one_takes_over_when_the_other_breaks),
 		TEST(test_an_attempt_under_way_becomes_the_tunnels),
 		TEST(test_better_ones_are_tried_in_order_and_then_left_alone),
