@@ -72,7 +72,7 @@ static int accept_fd(int fd, struct sockaddr_storage *from)
 
 /* Nobody waits for longer than `hold`, whatever for: without descriptors, the one kept in reserve
  * takes the first in the queue and tells him. */
-static void reset_one_with_spare(struct acceptor *a, int fd)
+static bool reset_one_with_spare(struct acceptor *a, int fd)
 {
 	struct sockaddr_storage from;
 	int client;
@@ -82,6 +82,12 @@ static void reset_one_with_spare(struct acceptor *a, int fd)
 	if (client >= 0)
 		local_socket_reset(client);
 	*a->parts->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return client >= 0;
+}
+
+static bool is_short(int sys)
+{
+	return sys == EMFILE || sys == ENFILE;
 }
 
 static void run_short(struct acceptor *a, int fd)
@@ -102,25 +108,39 @@ static int accept_one(struct acceptor *a, int fd, struct sockaddr_storage *from)
 	if (client >= 0) {
 		a->short_since_ms = 0;
 	} else if (sys != EAGAIN) {
-		if (sys == EMFILE || sys == ENFILE)
+		if (is_short(sys))
 			run_short(a, fd);
 		pause_accepting(a, sys);
 	}
 	return client;
 }
 
+/* Who is only taken to be reset needs a descriptor for a moment: the spare one will do. False: nothing
+ * there (or no more for now). */
+static bool reset_one(struct acceptor *a, int fd)
+{
+	struct sockaddr_storage from;
+	int client = accept_fd(fd, &from), sys = errno;
+
+	if (client >= 0) {
+		local_socket_reset(client);
+		return true;
+	}
+	if (is_short(sys) && reset_one_with_spare(a, fd))
+		return true;
+	if (sys != EAGAIN)
+		pause_accepting(a, sys);
+	return false;
+}
+
 static void reset_backlog(struct acceptor *a)
 {
 	for (size_t i = 0; i < a->count; i++) {
-		struct sockaddr_storage from;
-		int client = 0;
+		int n = 0;
 
-		for (int n = 0; n < ACCEPT_BATCH && client >= 0; n++) {
-			client = accept_one(a, a->listeners[i].fd, &from);
-			if (client >= 0)
-				local_socket_reset(client);
-		}
-		if (client >= 0)
+		while (n < ACCEPT_BATCH && reset_one(a, a->listeners[i].fd))
+			n++;
+		if (n == ACCEPT_BATCH)
 			loop_defer_schedule(&a->reset_more);
 	}
 }

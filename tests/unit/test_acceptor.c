@@ -347,6 +347,38 @@ static void test_held_in_vain(void **state)
 	assert_int_equal(clients, 0);
 }
 
+/* Descriptors are not what they wait for. */
+static void in_vain_without_descriptors(enum acceptor_mode mode)
+{
+	int first, second;
+
+	start(ACCEPTOR_HOLDS, SHORT_MS);
+	first = connect_to(port);
+	second = connect_to(port);
+	run_until_change();
+	exhaust_descriptors();
+	if (mode == ACCEPTOR_HOLDS)
+		run_until_change();
+	else
+		acceptor_set_mode(&acceptor, mode);
+	turns();
+	restore_descriptors();
+	assert_false(acceptor_has_waiting(&acceptor));
+	see_reset(first);
+	see_reset(second);
+	assert_true(fcntl(spare_fd, F_GETFD) >= 0);
+}
+
+static void test_held_in_vain_without_descriptors(void **state)
+{
+	in_vain_without_descriptors(ACCEPTOR_HOLDS);
+}
+
+static void test_refused_without_descriptors(void **state)
+{
+	in_vain_without_descriptors(ACCEPTOR_REFUSES);
+}
+
 /* A session that is lost again does not give clients that wait more time. */
 static void test_holding_goes_on(void **state)
 {
@@ -462,6 +494,8 @@ int main(void)
 		CASE(test_the_last_place),
 		CASE(test_descriptors_that_come_back),
 		CASE(test_the_spare_descriptor),
+		CASE(test_held_in_vain_without_descriptors),
+		CASE(test_refused_without_descriptors),
 		CASE(test_held_until_there_is_a_session),
 		CASE(test_held_in_vain),
 		CASE(test_holding_goes_on),
