@@ -28,7 +28,7 @@ char *fingerprint_of(char out[FINGERPRINT_MAX], const void *blob, size_t size)
 	return out;
 }
 
-bool fingerprint_hashed_name_is(const char *hashed, const char *name)
+int fingerprint_hashed_name_is(const char *hashed, const char *name)
 {
 	unsigned char salt[SALT_MAX], hash[SHA_DIGEST_LENGTH], digest[SHA_DIGEST_LENGTH];
 	const char *salt_text = hashed + strlen("|1|"), *hash_text;
@@ -36,15 +36,17 @@ bool fingerprint_hashed_name_is(const char *hashed, const char *name)
 	int salt_size;
 
 	if (strncmp(hashed, "|1|", 3) != 0)
-		return false;
+		return 0;
 	hash_text = strchr(salt_text, '|');
 	if (!hash_text)
-		return false;
+		return 0;
 	salt_size = base64_decode(salt_text, (size_t)(hash_text - salt_text), salt, sizeof(salt));
 	hash_text++;
-	return salt_size >= 0 &&
-	       base64_decode(hash_text, strlen(hash_text), hash, sizeof(hash)) == sizeof(hash) &&
-	       HMAC(EVP_sha1(), salt, salt_size, (const unsigned char *)name, strlen(name), digest,
-		    &size) &&
-	       CRYPTO_memcmp(digest, hash, sizeof(digest)) == 0;
+	if (salt_size < 0 ||
+	    base64_decode(hash_text, strlen(hash_text), hash, sizeof(hash)) != sizeof(hash))
+		return 0;
+	if (!HMAC(EVP_sha1(), salt, salt_size, (const unsigned char *)name, strlen(name), digest,
+		  &size))
+		return -1;
+	return CRYPTO_memcmp(digest, hash, sizeof(digest)) == 0;
 }

@@ -5,7 +5,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #define FINGERPRINT_PREFIX "SHA256:"
@@ -15,5 +14,6 @@
  * fails. */
 char *fingerprint_of(char out[FINGERPRINT_MAX], const void *blob, size_t size);
 
-/* "|1|salt|hash" of known_hosts: whether hash is the HMAC-SHA1 of name under salt. */
-bool fingerprint_hashed_name_is(const char *hashed, const char *name);
+/* "|1|salt|hash" of known_hosts: whether hash is the HMAC-SHA1 of name under salt. 1: yes, 0: no, -1: that
+ * cannot be told, because libcrypto fails. */
+int fingerprint_hashed_name_is(const char *hashed, const char *name);

@@ -62,6 +62,11 @@ static int read_line(struct known_hosts *kh, char *text, const char *file, unsig
 		matched = known_hosts_patterns_match(line.patterns, kh->host);
 		entry.portless = true;
 	}
+	if (matched == MATCH_UNSURE)
+		return err_set(err, ERR_KNOWN_HOSTS,
+			       "%s:%u: whether the hashed name there is the server's cannot be "
+			       "computed; is there memory left?",
+			       file, number);
 	if (matched != MATCH_YES)
 		return 0;
 	if (line.marker == MARKER_AUTHORITY) {
@@ -125,7 +130,8 @@ static int read_file(struct known_hosts *kh, const char *path, struct err *err)
 		if (n < KNOWN_HOSTS_LINE_MAX)
 			rc = read_line(kh, text, path, line, err);
 	}
-	if (rc == 0 && ferror(f))
+	/* Nor may a lack of memory look like the end of a file: the rest could revoke the key. */
+	if (rc == 0 && !feof(f))
 		rc = err_set_errno(err, ERR_KNOWN_HOSTS, errno, "cannot read known hosts %s", path);
 	fclose(f);
 	return rc;

@@ -17,17 +17,23 @@ static size_t line_length(const char *text, size_t length)
 	return end ? (size_t)(end - text) + 1 : length;
 }
 
-/* What a line says, in *ret_copy, which line points into. False: nothing about label, or it is too
- * long for whoever reads the file. */
-static bool read_line(const char *text, size_t length, const char *label,
-		      struct known_hosts_line *line, char **ret_copy)
+/* What a line says, in *ret_copy, which line points into. 1: it is about label, 0: it is not, or too long
+ * for whoever reads the file, -1: that cannot be told for lack of memory. */
+static int read_line(const char *text, size_t length, const char *label,
+		     struct known_hosts_line *line, char **ret_copy)
 {
+	enum known_hosts_match matched;
+
 	*ret_copy = NULL;
 	if (length >= KNOWN_HOSTS_LINE_MAX)
-		return false;
+		return 0;
 	*ret_copy = strndup(text, length);
-	return *ret_copy && known_hosts_line_read(line, *ret_copy) && line->marker == MARKER_NONE &&
-	       known_hosts_patterns_match(line->patterns, label) == MATCH_YES;
+	if (!*ret_copy)
+		return -1;
+	if (!known_hosts_line_read(line, *ret_copy) || line->marker != MARKER_NONE)
+		return 0;
+	matched = known_hosts_patterns_match(line->patterns, label);
+	return matched == MATCH_UNSURE ? -1 : matched == MATCH_YES;
 }
 
 static bool line_has(const struct known_hosts_line *line, const struct public_key *key)
@@ -50,7 +56,7 @@ bool known_hosts_text_has(const char *text, size_t length, const char *label,
 		CLEANUP(freep) char *copy = NULL;
 		struct known_hosts_line line;
 
-		found = read_line(text, size, label, &line, &copy) && line_has(&line, key);
+		found = read_line(text, size, label, &line, &copy) > 0 && line_has(&line, key);
 		text += size;
 		length -= size;
 	}
@@ -144,9 +150,11 @@ static void edit_line(struct editing *e, const char *text, size_t size)
 {
 	CLEANUP(freep) char *copy = NULL;
 	struct known_hosts_line line;
+	int rc = read_line(text, size, e->label, &line, &copy);
 
-	if (read_line(text, size, e->label, &line, &copy) && strcmp(line.type, e->key->type) == 0 &&
-	    !line_has(&line, e->key))
+	if (rc < 0)
+		e->out.failed = true;
+	else if (rc > 0 && strcmp(line.type, e->key->type) == 0 && !line_has(&line, e->key))
 		replace_line(e, text, size, &line, copy);
 	else
 		strbuf_add_bytes(&e->out, text, size);

@@ -5,7 +5,6 @@
 
 #include "lib/fingerprint.h"
 #include "lib/str.h"
-#include "lib/util.h"
 
 #define BLANKS " \t"
 
@@ -48,20 +47,25 @@ bool known_hosts_line_read(struct known_hosts_line *ret, char *text)
 	return ret->marker != MARKER_UNKNOWN && ret->base64;
 }
 
+static enum known_hosts_match hash_match(const char *hashed, const char *name)
+{
+	int rc = fingerprint_hashed_name_is(hashed, name);
+
+	return rc < 0 ? MATCH_UNSURE : rc > 0 ? MATCH_YES : MATCH_NO;
+}
+
 enum known_hosts_match known_hosts_patterns_match(const char *patterns, const char *name)
 {
-	CLEANUP(freep) char *copy = NULL;
 	enum known_hosts_match matched = MATCH_NO;
-	char *save = NULL;
+	size_t length;
 
 	if (patterns[0] == '|')
-		return fingerprint_hashed_name_is(patterns, name) ? MATCH_YES : MATCH_NO;
-	copy = strdup(patterns);
-	for (char *p = copy ? strtok_r(copy, ",", &save) : NULL; p;
-	     p = strtok_r(NULL, ",", &save)) {
+		return hash_match(patterns, name);
+	for (const char *p = patterns; *p; p += length + (p[length] == ',')) {
 		bool negated = p[0] == '!';
 
-		if (!str_glob(p + negated, name))
+		length = strcspn(p, ",");
+		if (!str_glob_bytes(p + negated, length - negated, name))
 			continue;
 		if (negated)
 			return MATCH_NEGATED;

@@ -27,8 +27,9 @@ struct known_hosts_line {
 /* Cuts text, which has no newline, into words. False: it is empty, a comment, or no such line. */
 bool known_hosts_line_read(struct known_hosts_line *ret, char *text);
 
-enum known_hosts_match { MATCH_NO, MATCH_YES, MATCH_NEGATED };
+/* MATCH_UNSURE: it cannot be told (there is no memory for a hash), and the line may be a @revoked one. */
+enum known_hosts_match { MATCH_NO, MATCH_YES, MATCH_NEGATED, MATCH_UNSURE };
 
 /* Comma-separated patterns, of which a negated one that matches wins; or one salted hash. The name
- * is in lower case. */
+ * is in lower case. Allocates nothing by itself. */
 enum known_hosts_match known_hosts_patterns_match(const char *patterns, const char *name);

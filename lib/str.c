@@ -99,14 +99,21 @@ void strbuf_fini(struct strbuf *b)
 
 bool str_glob(const char *pattern, const char *text)
 {
-	const char *star = NULL, *retry = NULL;
+	return str_glob_bytes(pattern, strlen(pattern), text);
+}
+
+bool str_glob_bytes(const char *pattern, size_t length, const char *text)
+{
+	const char *end = pattern + length, *star = NULL, *retry = NULL;
 
 	while (*text) {
-		if (*pattern == '*') {
+		char next = pattern < end ? *pattern : '\0';
+
+		if (next == '*') {
 			star = ++pattern;
 			retry = text;
-		} else if (*pattern == '?' ||
-			   tolower((unsigned char)*pattern) == tolower((unsigned char)*text)) {
+		} else if (next == '?' ||
+			   tolower((unsigned char)next) == tolower((unsigned char)*text)) {
 			pattern++;
 			text++;
 		} else if (star) {
@@ -116,7 +123,9 @@ bool str_glob(const char *pattern, const char *text)
 			return false;
 		}
 	}
-	return pattern[strspn(pattern, "*")] == '\0';
+	while (pattern < end && *pattern == '*')
+		pattern++;
+	return pattern == end;
 }
 
 char *str_printf(const char *fmt, ...)

@@ -34,6 +34,7 @@ const char *str_suggest(const char *word, const char *const *candidates, size_t 
 /* Whether pattern, in which "*" and "?" stand for any text and any character, is the whole of text,
  * without regard to case. */
 bool str_glob(const char *pattern, const char *text);
+bool str_glob_bytes(const char *pattern, size_t length, const char *text);
 
 /* asprintf() that returns the text or NULL. */
 char *str_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

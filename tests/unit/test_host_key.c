@@ -101,13 +101,13 @@ static void test_hashed_names(void **state)
 	/* HMAC-SHA1 of host.example.com under the bytes 0 to 19 */
 	static const char good[] = "|1|AAECAwQFBgcICQoLDA0ODxAREhM=|/pE4peaossRYDRp6bEWa348eFLI=";
 
-	assert_true(fingerprint_hashed_name_is(good, "host.example.com"));
-	assert_false(fingerprint_hashed_name_is(good, "host.example.org"));
-	assert_false(fingerprint_hashed_name_is(good + 1, "host.example.com"));
-	assert_false(fingerprint_hashed_name_is("|1|", "host.example.com"));
-	assert_false(fingerprint_hashed_name_is("|1||", "host.example.com"));
-	assert_false(fingerprint_hashed_name_is("|1|AAAA|AAAA", "host.example.com"));
-	assert_false(fingerprint_hashed_name_is("|2|AAAA|AAAA", "host.example.com"));
+	assert_int_equal(fingerprint_hashed_name_is(good, "host.example.com"), 1);
+	assert_int_equal(fingerprint_hashed_name_is(good, "host.example.org"), 0);
+	assert_int_equal(fingerprint_hashed_name_is(good + 1, "host.example.com"), 0);
+	assert_int_equal(fingerprint_hashed_name_is("|1|", "host.example.com"), 0);
+	assert_int_equal(fingerprint_hashed_name_is("|1||", "host.example.com"), 0);
+	assert_int_equal(fingerprint_hashed_name_is("|1|AAAA|AAAA", "host.example.com"), 0);
+	assert_int_equal(fingerprint_hashed_name_is("|2|AAAA|AAAA", "host.example.com"), 0);
 }
 
 /* ---- host_key ---- */
