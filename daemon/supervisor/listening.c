@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/supervisor/listening.h"
 
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/common/log.h"
 #include "daemon/supervisor/listen_lookup.h"
+#include "daemon/supervisor/listen_set.h"
 #include "lib/util.h"
 
 /* A port that becomes free is taken within RETRY_MS + TICK_MS. */
@@ -14,14 +14,9 @@
 #define RETRY_MS 1000
 #define ASK_AGAIN_MS 5000 /* who has a port is looked up not more often than that */
 #define PENDING_MAX_MS 1000 /* a name that takes longer to resolve counts as failed meanwhile */
-#define POLL_BATCH 64
-#define LOOK_MS 2000 /* at each file of a Unix socket */
-#define LOOK_SLICE_US 2000 /* spent in one go; to look takes a few, to make anew some hundred */
-#define LOOK_PAUSE_MS 50 /* between two */
-#define BIND_BATCH 128 /* sockets bound in one go; some 2 ms */
 
 struct listening {
-	struct list link; /* listen_service.unbound while not bound; a bound Unix socket: .files */
+	struct list link; /* listen_service.unbound while not bound */
 	struct listen_service *service;
 	const char *holder;
 	char *host; /* or the path of a Unix socket */
@@ -33,15 +28,11 @@ struct listening {
 	enum listening_state state;
 	struct err error;
 	uint64_t opened_ms, next_try_ms;
-	uint64_t looked_ms; /* after its file */
+	struct unix_watched watched; /* its file, while it is a bound Unix socket */
 
 	struct offload_job *looking; /* NULL: not now */
 	bool must_look, has_looked; /* up a name or a group */
-	bool lenient; /* an address this machine lacks is skipped */
-	struct address *wanted;
-	struct listener **sockets; /* NULL: not taken yet; by index of wanted until bound */
-	size_t count; /* of both; once bound, of sockets */
-	size_t first; /* where taking begins: with what was busy last time */
+	struct listen_set set; /* what it wants, and has */
 	bool is_unfinished; /* goes on with the next turn */
 	struct port_question question; /* who has the address that is busy */
 	uint64_t asked_ms;
@@ -49,22 +40,12 @@ struct listening {
 
 static void try_bind(struct listening *l);
 
-static bool is_file(const struct listening *l)
-{
-	return l->count == 1 && l->sockets[0] && address_is_unix(&l->sockets[0]->address);
-}
-
 static void watch_file(struct listening *l)
 {
-	struct listen_service *s = l->service;
+	struct listener **sockets = l->set.sockets;
 
-	list_remove(&l->link);
-	if (!is_file(l))
-		return;
-	list_append(&s->files, &l->link);
-	l->looked_ms = monotonic_ms();
-	if (!loop_timer_is_set(&s->look))
-		loop_timer_set(&s->look, LOOK_MS);
+	if (l->set.count == 1 && sockets[0] && address_is_unix(&sockets[0]->address))
+		unix_watch_add(&l->service->files, &l->watched, l->host, &sockets[0]->file);
 }
 
 /* The only writer of l->state. */
@@ -79,25 +60,19 @@ static void set_state(struct listening *l, enum listening_state state, const str
 		l->error = *error;
 	else
 		err_clear(&l->error);
-	if (state == LISTENING_BOUND)
+	if (state == LISTENING_BOUND) {
+		list_remove(&l->link);
 		watch_file(l);
-	else if (!loop_timer_is_set(&l->service->retry))
+	} else if (!loop_timer_is_set(&l->service->retry)) {
 		loop_timer_set(&l->service->retry, TICK_MS);
+	}
 	if (!same && l->owner)
 		l->service->on_change(l->service->data, l->owner);
 }
 
-static void drop_sockets(struct listening *l)
-{
-	for (size_t i = 0; i < l->count; i++) {
-		if (l->sockets[i])
-			listener_close(TAKE(l->sockets[i]));
-	}
-}
-
 static void fail(struct listening *l, const struct err *error)
 {
-	drop_sockets(l);
+	listen_set_drop(&l->set);
 	l->next_try_ms = monotonic_ms() + RETRY_MS;
 	set_state(l, LISTENING_FAILED, error);
 }
@@ -112,23 +87,9 @@ static void fail_nomem(struct listening *l)
 	fail(l, &err);
 }
 
-/* Every port on every one of these addresses. */
 static int want(struct listening *l, const struct address *hosts, size_t count)
 {
-	free(TAKE(l->wanted));
-	free(TAKE(l->sockets));
-	l->count = l->first = 0;
-	l->wanted = calloc(count * l->port_count, sizeof(*l->wanted));
-	l->sockets = calloc(count * l->port_count, sizeof(struct listener *));
-	if (!l->wanted || !l->sockets)
-		return -1;
-	for (size_t i = 0; i < count; i++) {
-		for (unsigned port = 0; port < l->port_count; port++) {
-			l->wanted[l->count] = hosts[i];
-			address_set_port(&l->wanted[l->count++], (uint16_t)(l->port + port));
-		}
-	}
-	return 0;
+	return listen_set_want(&l->set, hosts, count, l->port, l->port_count);
 }
 
 static void on_looked_up(void *asker, const struct listen_answer *answer)
@@ -163,35 +124,28 @@ static int decide_wanted(struct listening *l, const struct config_forward *spec)
 	if (spec->listen.kind == END_UNIX)
 		address_of_path(&hosts[0], l->host);
 	else
-		count = address_of_listen(hosts, l->host, l->port, &l->lenient);
+		count = address_of_listen(hosts, l->host, l->port, &l->set.is_lenient);
 	l->must_look = count == 0 || l->group;
-	l->lenient |= count == 0;
+	l->set.is_lenient |= count == 0;
 	return count > 0 ? want(l, hosts, count) : 0;
 }
 
 /* ---- binding ---- */
-
-/* A port the kernel chose for the first socket is the port of the others as well. */
-static void share_port(struct listening *l, const struct listener *chosen)
-{
-	for (size_t i = 0; l->port == 0 && i < l->count; i++)
-		address_set_port(&l->wanted[i], address_port(&chosen->address));
-}
 
 /* Who it was when it was last looked up is good enough for a while. */
 static void ask_owner(struct listening *l, size_t busy)
 {
 	uint64_t now = monotonic_ms();
 	bool is_known = l->state == LISTENING_FAILED && l->error.code == ERR_PORT_IN_USE &&
-			l->first == busy && now - l->asked_ms < ASK_AGAIN_MS;
+			l->set.first == busy && now - l->asked_ms < ASK_AGAIN_MS;
 
-	drop_sockets(l);
-	l->first = busy;
+	listen_set_drop(&l->set);
+	l->set.first = busy;
 	l->next_try_ms = now + RETRY_MS;
 	if (is_known || port_question_is_open(&l->question))
 		return;
 	l->asked_ms = now;
-	port_search_ask(&l->service->search, &l->question, &l->wanted[busy]);
+	port_search_ask(&l->service->search, &l->question, &l->set.wanted[busy]);
 }
 
 static void on_owner(struct port_question *q, const struct err *why)
@@ -201,73 +155,32 @@ static void on_owner(struct port_question *q, const struct err *why)
 	set_state(l, LISTENING_FAILED, why);
 }
 
-/* Takes one. 1: wait for a socket of ours to become free, 0: taken, or not needed, -1: no (then
- * everything is dropped again and the reason on its way). */
-static int take_one(struct listening *l, size_t i, struct err *err)
+/* 0: it has all it can have, 1: not yet, -1: it cannot (then everything is dropped again and the reason on
+ * its way). */
+static int take_all(struct listening *l, struct err *err)
 {
-	switch (listeners_take(&l->service->sockets, &l->wanted[i], &l->rights, l->holder,
-			       &l->sockets[i], err)) {
-	case LISTENER_TAKEN:
-		share_port(l, l->sockets[i]);
+	size_t at = 0;
+	enum listen_take taken =
+		listen_set_take(&l->set, &l->service->sockets, &l->rights, l->holder, &at, err);
+
+	l->is_unfinished = taken == LISTEN_TAKE_MORE;
+	switch (taken) {
+	case LISTEN_TAKE_ALL:
 		return 0;
-	case LISTENER_BUSY_LEAVING:
+	case LISTEN_TAKE_MORE:
+		loop_defer_schedule(&l->service->more);
 		return 1;
-	case LISTENER_UNSUPPORTED:
-		if (l->lenient)
-			return 0;
-		break;
-	case LISTENER_BUSY_OTHER:
-		ask_owner(l, i);
+	case LISTEN_TAKE_LEAVING:
+		return 1;
+	case LISTEN_TAKE_BUSY:
+		ask_owner(l, at);
 		return -1;
-	case LISTENER_BUSY_OURS:
-	case LISTENER_ERROR:
+	case LISTEN_TAKE_FAILED:
 		break;
 	}
 	fail(l, err);
-	l->first = i;
+	l->set.first = at;
 	return -1;
-}
-
-/* Takes what is not taken yet, or a good part of it; as take_one(). */
-static int take_all(struct listening *l, struct err *err)
-{
-	int rc = 0, tried = 0;
-
-	l->is_unfinished = false;
-	for (size_t n = 0; n < l->count && rc == 0; n++) {
-		size_t i = (l->first + n) % l->count;
-
-		if (l->sockets[i])
-			continue;
-		if (tried++ == BIND_BATCH) {
-			l->is_unfinished = true;
-			loop_defer_schedule(&l->service->more);
-			return 1;
-		}
-		rc = take_one(l, i, err);
-	}
-	return rc;
-}
-
-/* Closes the gaps of addresses that were skipped. */
-static size_t compact(struct listening *l)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < l->count; i++) {
-		if (l->sockets[i])
-			l->sockets[kept++] = l->sockets[i];
-	}
-	return kept;
-}
-
-static bool has_sockets(const struct listening *l)
-{
-	for (size_t i = 0; i < l->count; i++) {
-		if (l->sockets[i])
-			return true;
-	}
-	return false;
 }
 
 static void try_bind(struct listening *l)
@@ -280,8 +193,8 @@ static void try_bind(struct listening *l)
 	port_question_forget(&l->question);
 	if (rc > 0) {
 		set_state(l, LISTENING_PENDING, NULL);
-	} else if (has_sockets(l)) {
-		l->count = compact(l);
+	} else if (listen_set_has_sockets(&l->set)) {
+		listen_set_compact(&l->set);
 		set_state(l, LISTENING_BOUND, NULL);
 	} else {
 		fail(l, &err);
@@ -372,11 +285,12 @@ static void on_retry(void *data)
 
 /* The socket that nobody can find any more is closed, and its worker gets the next one. Connections are not
  * concerned. */
-static void replace_lost(struct listening *l)
+static void on_lost(struct unix_watched *w)
 {
-	list_remove(&l->link);
+	struct listening *l = list_entry(w, struct listening, watched);
+
 	list_append(&l->service->unbound, &l->link);
-	drop_sockets(l);
+	listen_set_drop(&l->set);
 	set_state(l, LISTENING_PENDING, NULL);
 	try_bind(l);
 	if (l->state == LISTENING_BOUND)
@@ -386,49 +300,16 @@ static void replace_lost(struct listening *l)
 			    l->host, l->error.msg);
 }
 
-static void look(struct listening *l, uint64_t now)
-{
-	list_remove(&l->link);
-	list_append(&l->service->files, &l->link);
-	l->looked_ms = now;
-	if (unix_socket_is_lost(l->host, &l->sockets[0]->file))
-		replace_lost(l);
-}
-
-/* The one that was not looked at for the longest time; NULL: there is none. */
-static struct listening *next_file(const struct listen_service *s, uint64_t *ret_wait_ms,
-				   uint64_t now)
-{
-	struct listening *l = list_first(&s->files, struct listening, link);
-
-	*ret_wait_ms = l && l->looked_ms + LOOK_MS > now ? l->looked_ms + LOOK_MS - now : 0;
-	return l;
-}
-
-static void on_look(void *data)
-{
-	struct listen_service *s = data;
-	uint64_t now = monotonic_ms(), until_us = monotonic_us() + LOOK_SLICE_US, wait_ms;
-	struct listening *l = next_file(s, &wait_ms, now);
-
-	while (l && wait_ms == 0 && monotonic_us() < until_us) {
-		look(l, now);
-		l = next_file(s, &wait_ms, now);
-	}
-	if (l)
-		loop_timer_set(&s->look, (unsigned)MAX(wait_ms, (uint64_t)LOOK_PAUSE_MS));
-}
-
 /* ---- claims ---- */
 
 static void listening_free(struct listening *l)
 {
 	l->service->pending -= l->state == LISTENING_PENDING;
 	list_remove(&l->link);
+	unix_watch_remove(&l->watched);
 	offload_cancel(l->looking);
 	port_question_forget(&l->question);
-	free(l->wanted);
-	free(l->sockets);
+	listen_set_fini(&l->set);
 	free(l->host);
 	free(l->group);
 	free(l);
@@ -447,6 +328,7 @@ static struct listening *listening_new(struct listen_service *s, const char *hol
 				 .port_count = MAX(spec->port_count, 1) };
 	l->opened_ms = monotonic_ms();
 	list_init(&l->link);
+	unix_watched_init(&l->watched);
 	port_question_init(&l->question);
 	s->pending++;
 	l->host = strdup(spec->listen.host);
@@ -494,9 +376,12 @@ void listening_close(struct listening *l)
 
 struct listener **listening_detach(struct listening *l, size_t *ret_count)
 {
-	size_t count = compact(l);
-	struct listener **sockets = TAKE(l->sockets);
+	struct listener **sockets;
+	size_t count;
 
+	listen_set_compact(&l->set);
+	count = l->set.count;
+	sockets = TAKE(l->set.sockets);
 	for (size_t i = 0; i < count; i++)
 		listener_leave(sockets[i]);
 	listening_free(l);
@@ -533,25 +418,16 @@ const struct err *listening_error(const struct listening *l)
 
 struct listener *const *listening_sockets(const struct listening *l, size_t *ret_count)
 {
-	*ret_count = l->state == LISTENING_BOUND ? l->count : 0;
-	return l->sockets;
+	*ret_count = l->state == LISTENING_BOUND ? l->set.count : 0;
+	return l->set.sockets;
 }
 
 bool listening_has_waiting(const struct listening *l)
 {
-	struct pollfd fds[POLL_BATCH];
-	size_t count, used = 0;
+	size_t count;
 	struct listener *const *sockets = listening_sockets(l, &count);
 
-	for (size_t i = 0; i < count; i++) {
-		fds[used++] = (struct pollfd){ .fd = sockets[i]->fd, .events = POLLIN };
-		if (used < POLL_BATCH && i + 1 < count)
-			continue;
-		if (poll(fds, used, 0) > 0)
-			return true;
-		used = 0;
-	}
-	return false;
+	return listen_set_has_waiting(sockets, count);
 }
 
 int listen_service_init(struct listen_service *s, struct loop *loop, struct offload *names,
@@ -564,11 +440,10 @@ int listen_service_init(struct listen_service *s, struct loop *loop, struct offl
 	port_search_init(&s->search, loop, disk, on_owner);
 	listeners_init(&s->sockets);
 	list_init(&s->unbound);
-	list_init(&s->files);
 	loop_defer_open(&s->recheck, loop, on_recheck, s);
 	loop_defer_open(&s->more, loop, on_more, s);
 	if (loop_timer_open(&s->retry, loop, on_retry, s) < 0 ||
-	    loop_timer_open(&s->look, loop, on_look, s) < 0)
+	    unix_watch_open(&s->files, loop, on_lost) < 0)
 		return err_nomem(err);
 	return 0;
 }
@@ -577,7 +452,7 @@ void listen_service_fini(struct listen_service *s)
 {
 	port_search_fini(&s->search);
 	loop_timer_close(&s->retry);
-	loop_timer_close(&s->look);
+	unix_watch_close(&s->files);
 	loop_defer_close(&s->recheck);
 	loop_defer_close(&s->more);
 	listeners_fini(&s->sockets);

@@ -3,16 +3,14 @@
  * What one forward wants to listen on: a host, which may be a name or stand for several addresses,
  * with a port or a range of ports, or the path of a Unix socket. It has all of its sockets or none;
  * until it has them it knows why, and tries again every second. Names and the search for who has a
- * port run on offload threads.
- *
- * The file of a Unix socket may be removed by anybody who has the directory, and then nobody can connect any
- * more although the socket lives. So these files are looked at every two seconds, and a lost one is made anew.
+ * port run on offload threads. A Unix socket whose file is lost is made anew.
  */
 #pragma once
 
 #include "daemon/common/offload.h"
 #include "daemon/supervisor/listeners.h"
 #include "daemon/supervisor/port_search.h"
+#include "daemon/supervisor/unix_watch.h"
 #include "lib/config.h"
 
 struct listening;
@@ -29,10 +27,9 @@ struct listen_service {
 	struct offload *names; /* borrowed */
 	struct listeners sockets;
 	struct list unbound; /* struct listening: pending or failed */
-	struct list files; /* bound Unix sockets, the next to be looked at first */
+	struct unix_watch files; /* of bound Unix sockets */
 	unsigned pending; /* of them */
 	struct loop_timer retry;
-	struct loop_timer look; /* after the files; set while there are any */
 	struct loop_defer recheck; /* after a socket of ours became free */
 	struct loop_defer more; /* for who wants more sockets than are bound in one go */
 	bool has_released; /* the recheck has not run yet */
