@@ -97,11 +97,34 @@ bool value_identities(struct config_decoder *d, const struct schema_key *key,
 	return value_each(d, key, node, value, add_identity);
 }
 
+/* What does not look like a place at first sight may be the secret itself. */
+static bool is_place(const char *text)
+{
+	static const char *const beginnings[] = { CREDENTIAL_PREFIX, "/", "~/", "./", "../" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++) {
+		if (strncmp(text, beginnings[i], strlen(beginnings[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The text of one that is refused gets into no message, and so into no log. */
 bool value_secret(struct config_decoder *d, const struct schema_key *key, const struct node *node,
 		  void *value)
 {
-	CLEANUP(freep) char *file = expand_file(d, node);
+	CLEANUP(freep) char *file = NULL;
 
+	if (!value_is_text(d, node))
+		return false;
+	if (!is_place(node->text)) {
+		config_complain(
+			d, node,
+			"the secret itself does not stand here, but in a file of its own: write "
+			"credential:NAME, or a path that begins with '/', '~/' or './'");
+		return false;
+	}
+	file = expand_file(d, node);
 	return file && value_set_text(d, node, value, file);
 }
 

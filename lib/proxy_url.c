@@ -170,7 +170,18 @@ static int check_login(const struct proxy_url *url, bool has_password, struct er
 	}
 }
 
-static int take_address(const char *text, size_t length, struct proxy_url *ret, struct err *err)
+/* "me:secret", with the rest forgotten: what looks like a port to others must not be repeated. */
+static bool is_login(const char *authority)
+{
+	const char *port = strchr(authority, ':');
+	uint16_t ignored;
+
+	return port && authority[0] != '[' && port_parse(port + 1, &ignored, NULL) < 0 &&
+	       port[1 + strspn(port + 1, "0123456789")] != '\0';
+}
+
+static int take_address(const char *text, size_t length, bool has_login, struct proxy_url *ret,
+			struct err *err)
 {
 	char authority[ENDPOINT_TEXT_MAX];
 	struct endpoint endpoint;
@@ -182,6 +193,11 @@ static int take_address(const char *text, size_t length, struct proxy_url *ret, 
 	if (authority[0] != '[' && endpoint_is_ipv6(authority))
 		return err_set(err, ERR_CONFIG, "in a URL an IPv6 address has brackets: [%s]",
 			       authority);
+	if (!has_login && is_login(authority))
+		return err_set(
+			err, ERR_CONFIG,
+			"what stands behind the ':' is no port; a user and password are followed by "
+			"@host:port");
 	if (endpoint_parse(authority, &endpoint, err) < 0)
 		return -1;
 	ret->port = endpoint.port ? endpoint.port : kinds[ret->kind].port;
@@ -208,7 +224,7 @@ int proxy_url_parse(const char *text, struct proxy_url *ret, struct err *err)
 			       "a proxy is host:port, with nothing after it; '/', '?' and '#' in a "
 			       "password are written %%2F, %%3F and %%23");
 	if (take_login(&text, &length, ret, &has_password, err) < 0 ||
-	    take_address(text, length, ret, err) < 0)
+	    take_address(text, length, ret->user[0] != '\0', ret, err) < 0)
 		return -1;
 	return check_login(ret, has_password, err);
 }

@@ -59,6 +59,10 @@ static const struct {
 	{ "identity: credential:../x", 15, "is the name of a credential" },
 	{ "identity: 'credential:..'", 15, "is the name of a credential" },
 	{ "passphrase: credential:a/b", 17, "is the name of a credential" },
+	{ "passphrase: ~me", 17, "the secret itself does not stand here" },
+	{ "password: ''", 15, "the secret itself does not stand here" },
+	{ "password: 12345", 15, "the secret itself does not stand here" },
+	{ "password: 'credential:'", 15, "is the name of a credential" },
 	{ "passphrase: [a, b]", 17, "a single value is expected" },
 	{ "identity_agent: ''", 21, "the path is empty" },
 	{ "host_key: loose", 15, "'loose' is not strict, accept-new, { pin: SHA256:... }" },
@@ -173,6 +177,45 @@ static void test_paths(void **state)
 	config_free(config);
 }
 
+/* What may be a password is in no message. */
+static void test_a_secret_is_not_repeated(void **state)
+{
+	static const char *const keys[] = { "password", "passphrase" };
+	static const char *const texts[] = { "geheim", "geheim/+x=", "~geheim", ".geheim",
+					     "'geheim words'" };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys) * ARRAY_SIZE(texts); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "tunnels: { t: { host: h, local: 1:h:2, %s: %s } }\n",
+			 keys[i / ARRAY_SIZE(texts)], texts[i % ARRAY_SIZE(texts)]);
+		assert_null(fixture_load_text(f, text));
+		fixture_expect(f, 0, 0, "the secret itself does not stand here");
+		assert_int_equal(f->problems.count, 1);
+		assert_null(strstr(f->problems.items[0].message, "geheim"));
+	}
+}
+
+static void test_where_secrets_are(void **state)
+{
+	struct fixture *f = *state;
+	struct config *config = fixture_load_good(
+		f, "tunnels:\n"
+		   "  a: { host: h, local: 1:h:2, password: ~/p, passphrase: ./p }\n"
+		   "  b: { host: h, local: 2:h:2, password: ../p, passphrase: /p }\n"
+		   "  c: { host: h, local: 3:h:2, password: credential:p }\n");
+
+	assert_string_equal(config_server(config->tunnels[0], 0)->password, "/home/me/p");
+	assert_string_equal(config_server(config->tunnels[0], 0)->passphrase,
+			    fixture_path(f, "./p"));
+	assert_string_equal(config_server(config->tunnels[1], 0)->password,
+			    fixture_path(f, "../p"));
+	assert_string_equal(config_server(config->tunnels[1], 0)->passphrase, "/p");
+	assert_string_equal(config_server(config->tunnels[2], 0)->password, "credential:p");
+	config_free(config);
+}
+
 static void test_zero_has_a_word(void **state)
 {
 	struct config *config = fixture_load_good(
@@ -231,8 +274,13 @@ static void test_forward_forms(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_bad_values),      TEST(test_bad_forwards),  TEST(test_paths),
-		TEST(test_zero_has_a_word), TEST(test_forward_forms),
+		TEST(test_bad_values),
+		TEST(test_bad_forwards),
+		TEST(test_paths),
+		TEST(test_a_secret_is_not_repeated),
+		TEST(test_where_secrets_are),
+		TEST(test_zero_has_a_word),
+		TEST(test_forward_forms),
 	};
 
 	return cmocka_run_group_tests_name("config_value", tests, NULL, NULL);
