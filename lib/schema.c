@@ -21,6 +21,13 @@ enum {
 	HOUR = 60 * MINUTE,
 };
 
+/* Of what a host of ssh_config may have (readconf.h of OpenSSH), nothing is left out here. */
+enum {
+	SSH_KEYS_MAX =
+		100, /* SSH_MAX_IDENTITY_FILES, _CERTIFICATE_FILES; the agent comes behind them */
+	SSH_KNOWN_HOSTS_MAX = 32, /* SSH_MAX_HOSTS_FILES, of the user's and of the system's each */
+};
+
 static const char *start_word(unsigned index)
 {
 	return start_mode_name((enum start_mode)index);
@@ -133,14 +140,14 @@ const struct schema_key schema_keys[] = {
 		  "number, or none; of two the second counts" },
 	{ .name = "identity", .places = CONNECTION, .type = SCHEMA_IDENTITIES,
 	  .fallback = "[~/.ssh/id_ed25519, ~/.ssh/id_ecdsa, ~/.ssh/id_rsa]", .system_fallback = "",
-	  .min = 1, .max = 16, .offset = IN_LAYER(connection.identities),
+	  .min = 1, .max = SSH_KEYS_MAX + 1, .offset = IN_LAYER(connection.identities),
 	  .help = "private key files, tried in this order; credential:NAME is one of systemd's "
 		  "credentials, agent is what the agent has" },
 	{ .name = "identities_only", .places = CONNECTION, .type = SCHEMA_BOOLEAN,
 	  .fallback = "no", .offset = IN_LAYER(connection.identities_only),
 	  .help = "whether of the agent's keys only those named by identity are used" },
 	{ .name = "certificate_file", .places = CONNECTION, .type = SCHEMA_FILES,
-	  .fallback_text = "KEY-cert.pub beside each key", .min = 1, .max = 16,
+	  .fallback_text = "KEY-cert.pub beside each key", .min = 1, .max = SSH_KEYS_MAX,
 	  .offset = IN_LAYER(connection.certificate_files),
 	  .help = "certificates for the identities" },
 	{ .name = "identity_agent", .places = CONNECTION, .type = SCHEMA_AGENT,
@@ -157,7 +164,7 @@ const struct schema_key schema_keys[] = {
 	  .fallback = "[~/.ssh/known_hosts, /etc/ssh/ssh_known_hosts]",
 	  .system_fallback = "[/etc/tunneld/known_hosts, /var/lib/tunneld/known_hosts, "
 			     "/etc/ssh/ssh_known_hosts]",
-	  .min = 1, .max = 16, .offset = IN_LAYER(connection.known_hosts),
+	  .min = 1, .max = 2 * SSH_KNOWN_HOSTS_MAX, .offset = IN_LAYER(connection.known_hosts),
 	  .help = "files with the host keys of servers, as OpenSSH writes them" },
 	{ .name = "host_key", .places = CONNECTION, .type = SCHEMA_HOST_KEY,
 	  .fallback = "strict", .min = 1, .max = 16, .offset = IN_LAYER(connection.host_key),

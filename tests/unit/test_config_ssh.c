@@ -18,6 +18,20 @@
 #include "lib/util.h"
 #include "tests/unit/config_fixture.h"
 
+#define KEYS_5                                                                                     \
+	"identityfile ~/.ssh/a\nidentityfile ~/.ssh/b\nidentityfile ~/.ssh/c\n"                    \
+	"identityfile ~/.ssh/d\nidentityfile ~/.ssh/e\n"
+#define KEYS_20 KEYS_5 KEYS_5 KEYS_5 KEYS_5
+#define KEYS_100 KEYS_20 KEYS_20 KEYS_20 KEYS_20 KEYS_20
+#define CERTIFICATES_5                                                                             \
+	"certificatefile /a\ncertificatefile /b\ncertificatefile /c\ncertificatefile /d\n"         \
+	"certificatefile /e\n"
+#define CERTIFICATES_20 CERTIFICATES_5 CERTIFICATES_5 CERTIFICATES_5 CERTIFICATES_5
+#define CERTIFICATES_100                                                                           \
+	CERTIFICATES_20 CERTIFICATES_20 CERTIFICATES_20 CERTIFICATES_20 CERTIFICATES_20
+#define FILES_8 " /a /b /c /d /e /f /g /h"
+#define FILES_32 FILES_8 FILES_8 FILES_8 FILES_8
+
 /* ssh as it might be: what it says about each host, and what it was asked. */
 static const struct {
 	const char *host, *says; /* says NULL: it fails with complaint */
@@ -34,6 +48,14 @@ static const struct {
 	{ "odd",
 	  "user me\nhostname odd\nport 22\nforwardagent no\nserveralivecountmax 999\n"
 	  "connecttimeout 5\n",
+	  "" },
+	{ "many",
+	  "user me\nhostname many\nport 22\nforwardagent no\n" KEYS_5 KEYS_5 KEYS_5
+	  "identityfile /last\n",
+	  "" },
+	{ "most",
+	  "user me\nhostname most\nport 22\nforwardagent no\n" KEYS_100 CERTIFICATES_100
+	  "userknownhostsfile" FILES_32 "\nglobalknownhostsfile" FILES_32 "\n",
 	  "" },
 	{ "circle", "user me\nhostname circle\nport 22\nforwardagent no\nproxyjump back\n", "" },
 	{ "back", "user me\nhostname back\nport 22\nforwardagent no\nproxyjump circle\n", "" },
@@ -275,6 +297,25 @@ static void test_no_forwards(void **state)
 	expect_problem(f, 4, "15432");
 }
 
+/* As many files as ssh takes itself, and its agent behind them. */
+static void test_many_files(void **state)
+{
+	struct config *config = fixture_load_good(*state, TOP "tunnels:\n"
+							      "  a: { host: many, dynamic: 1 }\n"
+							      "  b: { host: most, dynamic: 2 }\n");
+	const struct connection_settings *many = &hop(config, "a", 0)->connection;
+	const struct connection_settings *most = &hop(config, "b", 0)->connection;
+
+	assert_int_equal(many->identities.count, 17);
+	assert_string_equal(many->identities.items[15], "/last");
+	assert_string_equal(many->identities.items[16], "agent");
+	assert_int_equal(most->identities.count, 101);
+	assert_int_equal(most->certificate_files.count, 100);
+	assert_int_equal(most->known_hosts.count, 64);
+	assert_int_equal(config->notes.count, 0);
+	config_free(config);
+}
+
 static void test_odd_values(void **state)
 {
 	struct config *config =
@@ -464,10 +505,19 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_layers),           TEST(test_asked_once),  TEST(test_users),
-		TEST(test_switched_off),     TEST(test_forwards),    TEST(test_no_forwards),
-		TEST(test_odd_values),       TEST(test_command),     TEST(test_notes_of_added),
-		TEST(test_mistakes),         TEST(test_without_ssh), cmocka_unit_test(test_manual),
+		TEST(test_layers),
+		TEST(test_asked_once),
+		TEST(test_users),
+		TEST(test_switched_off),
+		TEST(test_forwards),
+		TEST(test_no_forwards),
+		TEST(test_many_files),
+		TEST(test_odd_values),
+		TEST(test_command),
+		TEST(test_notes_of_added),
+		TEST(test_mistakes),
+		TEST(test_without_ssh),
+		cmocka_unit_test(test_manual),
 		cmocka_unit_test(test_keys),
 	};
 

@@ -87,7 +87,7 @@ static const struct {
 	{ "proxy_command: []", 20, "the list is empty" },
 	{ "identity: ~you/key", 15, "only '~/' is known" },
 	{ "identity: [a, \"b\\tc\"]", 19, "cannot contain control characters" },
-	{ "identity: [a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a]", 15,
+	{ "host_key: [a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a]", 15,
 	  "the list has 17 items; 16 are allowed" },
 	{ "idnetity: a", 5, "tunnels.t: unknown key 'idnetity'; did you mean 'identity'?" },
 	{ "IdentityFile: a", 5, "unknown key 'IdentityFile'; write 'identity'" },
