@@ -309,8 +309,8 @@ static void on_connected(void *data, int fd)
 			connection_end(c, true);
 			return;
 		}
-		c->pump = pump_new(c->home->parts->loop, near, fd, early, early_size, &pump_ops, c,
-				   &err);
+		c->pump = pump_new(c->home->parts->loop, near, fd, early, early_size,
+				   &c->traffic.active_ms, &pump_ops, c, &err);
 		if (!c->pump) {
 			give_up(c, &err);
 			return;

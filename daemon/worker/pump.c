@@ -25,7 +25,7 @@ struct pump {
 	const struct pump_ops *ops;
 	void *data;
 	struct pump_end ends[2];
-	uint64_t active_ms; /* CLOCK_MONOTONIC of the last byte */
+	uint64_t *active_ms;
 	bool over;
 	struct loop_grave grave;
 };
@@ -140,7 +140,7 @@ static void on_ready(void *data, unsigned ready)
 	struct pump *p = e->pump;
 	struct pump_end *changed = ready & LOOP_READ ? e : other(e);
 
-	p->active_ms = loop_now_ms(p->loop);
+	*p->active_ms = loop_now_ms(p->loop);
 	if (ready & LOOP_WRITE)
 		changed->out.full = false;
 	if ((ready & LOOP_READ && take(e) < 0) || push(changed) < 0)
@@ -151,7 +151,7 @@ static void on_ready(void *data, unsigned ready)
 
 void pump_leave(struct pump *p)
 {
-	p->active_ms = loop_now_ms(p->loop);
+	*p->active_ms = loop_now_ms(p->loop);
 	p->ends[0].deaf = true;
 	flow_drop(&p->ends[1].out);
 	settle(p);
@@ -160,7 +160,7 @@ void pump_leave(struct pump *p)
 bool pump_is_stuck(const struct pump *p)
 {
 	return (p->ends[0].deaf || p->ends[1].deaf) &&
-	       loop_now_ms(p->loop) - p->active_ms >= RELAY_STUCK_MS;
+	       loop_now_ms(p->loop) - *p->active_ms >= RELAY_STUCK_MS;
 }
 
 static int open_end(struct pump *p, int i, int fd)
@@ -185,13 +185,14 @@ static struct pump *refuse(struct pump *p, int a, int b, char *early, struct err
 }
 
 struct pump *pump_new(struct loop *loop, int a, int b, char *early, size_t early_size,
-		      const struct pump_ops *ops, void *data, struct err *err)
+		      uint64_t *active_ms, const struct pump_ops *ops, void *data, struct err *err)
 {
 	struct pump *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return refuse(p, a, b, early, err);
 	p->loop = loop;
+	p->active_ms = active_ms;
 	p->ops = ops;
 	p->data = data;
 	if (open_end(p, 0, a) < 0 || open_end(p, 1, b) < 0)

@@ -17,11 +17,11 @@ struct pump_ops {
 };
 
 /* Takes both sockets (connected, non-blocking) and early (malloced, may be NULL: what a has sent
- * already), also on failure. */
+ * already), also on failure. active_ms is the owner's: CLOCK_MONOTONIC of when something passed. */
 struct pump *pump_new(struct loop *loop, int a, int b, char *early, size_t early_size,
-		      const struct pump_ops *ops, void *data, struct err *err);
+		      uint64_t *active_ms, const struct pump_ops *ops, void *data, struct err *err);
 /* Whoever is at a has gone: what he has sent is passed on, and that is the end. May call on_end. */
 void pump_leave(struct pump *p);
-/* It waits for nothing else, and the other side takes none of it. */
+/* Of one that has gone something is left, and for RELAY_STUCK_MS the other side has taken none of it. */
 bool pump_is_stuck(const struct pump *p);
 void pump_free(struct pump *p, bool reset); /* on_end is not called; NULL is fine */

@@ -18,6 +18,7 @@
 
 #include "daemon/worker/local_socket.h"
 #include "daemon/worker/pump.h"
+#include "daemon/worker/relay.h"
 #include "lib/util.h"
 #include "tests/unit/real_loop.h"
 #include "tests/unit/sockets.h"
@@ -26,6 +27,7 @@ static struct loop *loop;
 static struct pump *pump; /* NULL: ended */
 static int left, right; /* the far ends */
 static unsigned ended;
+static uint64_t active_ms;
 static bool was_reset;
 
 static void on_end(void *data, bool reset)
@@ -55,7 +57,7 @@ static void start_between(make_pair_fn make_left, make_pair_fn make_right, const
 	left = a[1];
 	right = b[1];
 	pump = pump_new(loop, a[0], b[0], early ? strdup(early) : NULL, early ? strlen(early) : 0,
-			&ops, NULL, &err);
+			&active_ms, &ops, NULL, &err);
 	assert_non_null(pump);
 }
 
@@ -173,7 +175,7 @@ static void test_broken_from_the_start(void **state)
 	tcp_pair(b);
 	left = a[1];
 	local_socket_reset(b[1]);
-	pump = pump_new(loop, a[0], b[0], strdup("early"), 5, &ops, NULL, &err);
+	pump = pump_new(loop, a[0], b[0], strdup("early"), 5, &active_ms, &ops, NULL, &err);
 	assert_non_null(pump);
 	assert_int_equal(ended, 0);
 	turns();
@@ -321,6 +323,20 @@ static void test_told_that_the_left_has_gone(void **state)
 	assert_false(was_reset);
 }
 
+static void test_nobody_waits_for_ever(void **state)
+{
+	start_between(unix_pair, tcp_pair_small, NULL);
+	fill(left);
+	active_ms -= RELAY_STUCK_MS;
+	assert_false(pump_is_stuck(pump)); /* only slow */
+	closep(&left);
+	turns();
+	pump_leave(pump);
+	assert_false(pump_is_stuck(pump));
+	active_ms -= RELAY_STUCK_MS;
+	assert_true(pump_is_stuck(pump));
+}
+
 static void test_told_after_its_end(void **state)
 {
 	start_between(unix_pair, tcp_pair, NULL);
@@ -361,6 +377,7 @@ int main(void)
 		TEST(test_left_after_its_end),
 		TEST(test_told_that_the_left_has_gone),
 		TEST(test_told_after_its_end),
+		TEST(test_nobody_waits_for_ever),
 		TEST(test_both_are_reset),
 	};
 #undef TEST
