@@ -197,7 +197,8 @@ static void on_lost(void *data, const struct err *err)
 	lose(data, err);
 }
 
-/* Nobody can be hurried; with the answer, time begins anew. */
+/* Nobody can be hurried; with the answer, time begins anew. The place at the gate is kept: to the server this
+ * is one more that has not logged in, whoever it waits for, and at MaxStartups it would drop others. */
 static void on_asking(void *data, bool is_asking)
 {
 	struct hop *hop = data;
