@@ -33,7 +33,8 @@ static void name_one_of_several(size_t hop, size_t count, const struct connectio
 
 	if (at == why->msg) {
 		strcpy(text, why->msg);
-		snprintf(why->msg, sizeof(why->msg), "hop %zu of %zu, %s", hop + 1, count, text);
+		why->msg[0] = '\0';
+		err_append(why, "hop %zu of %zu, %s", hop + 1, count, text);
 		return;
 	}
 	if (at)
