@@ -94,7 +94,7 @@ def test_a_hundred_rounds_do_not_stall(case):
 
 
 def test_decryption_that_takes_too_long(case):
-    path = case.locked(rounds=600)
+    path = case.locked(rounds=250)
     daemon = case.run(path, passphrase=case.secret(), connect_timeout="1s")
     row = daemon.wait_state("t", "backoff", 20, code="timeout")
     assert f"the decryption of {path}" in row["error"]["message"]
@@ -102,8 +102,8 @@ def test_decryption_that_takes_too_long(case):
 
 
 def test_not_decrypted_for_a_server_that_does_not_want_it(case):
-    path = case.locked(authorized=False, rounds=400)
-    daemon = case.run(path, passphrase=case.secret(), connect_timeout="5s")
+    path = case.locked(authorized=False, rounds=250)
+    daemon = case.run(path, passphrase=case.secret(), connect_timeout="2s")
     daemon.wait_state("t", "failed", code="auth-refused")
 
 
