@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/newborn.h"
 #include "lib/util.h"
 
 /* What the child needs; between fork and exec only calls that are safe in a signal handler. */
@@ -17,17 +17,6 @@ struct birth {
 	int report; /* closed by the exec; before that the errno of what failed */
 	pid_t parent;
 };
-
-static void reset_signals(void)
-{
-	struct sigaction action = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int signo = 1; signo < NSIG; signo++)
-		sigaction(signo, &action, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
 
 static int place_descriptors(const struct birth *b)
 {
@@ -40,29 +29,13 @@ static int place_descriptors(const struct birth *b)
 	return dup2(b->out, STDOUT_FILENO) < 0 ? -1 : dup2(b->complaint, STDERR_FILENO);
 }
 
-/* The parent may have died before we asked to die with it. */
-static int die_with(pid_t parent)
-{
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return -1;
-	if (getppid() == parent)
-		return 0;
-	errno = ESRCH;
-	return -1;
-}
-
 __attribute__((noreturn)) static void be_born(const struct birth *b)
 {
-	int sys;
-
-	if (setpgid(0, 0) == 0 && die_with(b->parent) == 0 && place_descriptors(b) >= 0) {
-		reset_signals();
+	if (setpgid(0, 0) == 0 && newborn_dies_with(b->parent) && place_descriptors(b) >= 0) {
+		newborn_reset_signals();
 		execvp(b->argv[0], (char *const *)b->argv);
 	}
-	sys = errno;
-	if (write(b->report, &sys, sizeof(sys)) < 0)
-		_exit(126);
-	_exit(127);
+	newborn_fail(b->report);
 }
 
 /* 0: it runs. Else the errno that the child told, which is collected. */

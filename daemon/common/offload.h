@@ -6,8 +6,6 @@
  */
 #pragma once
 
-#include <stdnoreturn.h>
-
 #include "daemon/common/loop.h"
 
 struct offload; /* a pool */
@@ -23,7 +21,7 @@ void offload_free(struct offload *pool);
 
 /* exit(); but with threads left behind, nothing is torn down that they still work with (libcrypto takes
  * its state away at exit, and a key under way would end the process with a crash). */
-noreturn void offload_exit(int status);
+__attribute__((noreturn)) void offload_exit(int status);
 
 /* NULL when out of memory (then free_fn was not called and data stays the caller's). */
 struct offload_job *offload_submit(struct offload *pool, offload_work_fn work, offload_done_fn done,

@@ -13,10 +13,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "lib/newborn.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -78,17 +78,6 @@ char **process_environment(void)
 
 /* ---- in the child ---- */
 
-static void reset_signals(void)
-{
-	struct sigaction action = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int signo = 1; signo < NSIG; signo++)
-		sigaction(signo, &action, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* We raised it for ourselves. */
 static void reset_limits(void)
 {
@@ -111,30 +100,20 @@ static int place_descriptors(const struct birth *b)
 	return 0;
 }
 
-/* The parent may have died before we asked to die with it. */
-static bool dies_with(pid_t parent)
-{
-	return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent;
-}
-
 __attribute__((noreturn)) static void be_born(const struct birth *b)
 {
 	const struct process_plan *plan = b->plan;
-	int sys;
 
-	if (setpgid(0, 0) == 0 && (plan->is_ours || dies_with(b->parent)) &&
+	if (setpgid(0, 0) == 0 && (plan->is_ours || newborn_dies_with(b->parent)) &&
 	    place_descriptors(b) == 0) {
 		/* What was inherited, or opened by a library without the flag. Linux 5.11. */
 		close_range((unsigned)plan->fd_count, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 		if (!plan->is_ours)
 			reset_limits();
-		reset_signals();
+		newborn_reset_signals();
 		execve(plan->path, plan->argv, b->environment);
 	}
-	sys = errno;
-	if (write(b->report, &sys, sizeof(sys)) < 0)
-		_exit(126);
-	_exit(127);
+	newborn_fail(b->report);
 }
 
 /* ---- in the parent ---- */
