@@ -35,6 +35,11 @@ class Upgrade:
         self.talk, self.first = talk, first
 
 
+def an_hour_ago():
+    """Shown as 1h01m, also where half a minute passes until it is shown."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3690))
+
+
 def forward(listen="127.0.0.1:5432", target="db:5432", **changes):
     return {
         "name": f"local:{listen}",
@@ -64,7 +69,6 @@ def dynamic(listen="localhost:1080", **changes):
 
 
 def connection(number=1, tunnel_name="db-prod", **changes):
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 200))
     return {
         "id": number if isinstance(number, str) else f"1-{number}",
         "tunnel": tunnel_name,
@@ -72,7 +76,7 @@ def connection(number=1, tunnel_name="db-prod", **changes):
         "state": "open",
         "from": "127.0.0.1:50000",
         "to": "db:5432",
-        "since": since,
+        "since": an_hour_ago(),
         "idle_ms": 65000,
         "bytes_in": 1234567,
         "bytes_out": 4096,
@@ -80,11 +84,10 @@ def connection(number=1, tunnel_name="db-prod", **changes):
 
 
 def tunnel(name="db-prod", state="up", **changes):
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3700))
     return {
         "name": name,
         "state": state,
-        "since": since,
+        "since": an_hour_ago(),
         "host": "deploy@internal",
         "server": "deploy@internal",
         "hops": [{"host": "10.0.0.50:22", "state": state}],

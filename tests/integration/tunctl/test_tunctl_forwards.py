@@ -250,7 +250,7 @@ def test_connections_are_a_sorted_table(server):
             "more": True,
         }
     ]
-    rest = "3m20s 1m05s 1.2 MiB 4.0 KiB"
+    rest = "1h01m 1m05s 1.2 MiB 4.0 KiB"
     assert out == [
         "ID TUNNEL FORWARD FROM TO AGE IDLE IN OUT",
         f"1-9 db-prod local:127.0.0.1:5432 127.0.0.1:50000 db:5432 {rest}",
