@@ -14,12 +14,21 @@ def become_subreaper():
 
 
 def _stat(pid):
-    """(state, parent) or None. The name in parentheses may hold anything, so read from the end."""
+    """(state, parent) or None. The name in parentheses may hold anything, so read from the end.
+
+    A test asks this of all processes many times a second: hence os, where a pathlib.Path and a text
+    file take five times as long."""
     try:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
-    return fields[0], int(fields[1])
+    try:
+        state, parent = os.read(fd, 4096).rpartition(b")")[2].split(maxsplit=2)[:2]
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return state.decode(), int(parent)
 
 
 def is_alive(pid):

@@ -1,6 +1,7 @@
 """A Varlink client of a few lines: for polling without a process each time, and for speaking
 nonsense."""
 
+import functools
 import json
 import socket
 
@@ -16,6 +17,7 @@ class VarlinkError(Exception):
         self.error, self.parameters = error, parameters
 
 
+@functools.cache
 def interface():
     return Interface(build.INTERFACE.read_text())
 
