@@ -75,6 +75,7 @@ bool routes_reopen(struct routes *r, size_t route)
 	bool was_closed = item->closed && item->awaits_agent;
 
 	item->closed &= !item->awaits_agent;
+	item->awaits_agent = false;
 	return was_closed;
 }
 

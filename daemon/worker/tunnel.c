@@ -294,6 +294,7 @@ static void on_path_start(void *data, struct path *p)
 {
 	struct tunnel *t = data;
 
+	tunnel_agent_tried(t, p->index);
 	if (p == t->path)
 		retry_admitted(&t->policy, loop_now_ms(t->parts->loop));
 }
@@ -377,7 +378,6 @@ static void begin_attempt(struct tunnel *t, const struct err *why_not_another)
 
 static void begin_round(struct tunnel *t)
 {
-	tunnel_agent_forget(t);
 	routes_begin(&t->routes);
 	begin_attempt(t, NULL);
 }
@@ -537,6 +537,7 @@ void tunnel_restart(struct tunnel *t)
 {
 	t->stopping = false;
 	t->afresh = t->state == TUNNEL_BACKOFF || t->state == TUNNEL_FAILED;
+	tunnel_agent_forget(t);
 	tunnel_drop_all(t);
 	forwards_hold(&t->forwards);
 	retry_reset(&t->policy);

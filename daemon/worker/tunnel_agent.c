@@ -27,42 +27,62 @@ static bool may_help(const struct connection_settings *c, enum err_code code)
 
 static void on_change(void *data)
 {
-	struct tunnel *t = data;
-
-	t->agent_changed = true;
-	tunnel_agent_consider(t);
+	tunnel_agent_consider(data);
 }
 
-/* The first of a round counts: mostly all servers are for the same agent. */
+/* What waits is watched for, until there is something else to try. */
+static bool has_changed(const struct tunnel *t, size_t route)
+{
+	return t->routes.items[route].awaits_agent && !t->agents[route].watch.agent;
+}
+
 void tunnel_agent_await(struct tunnel *t, const struct path *p, enum err_code code)
 {
 	const struct connection_settings *c = &p->route->hops[p->failed_hop].connection;
 	const char *agent = may_help(c, code) ? connection_agent(c) : NULL;
-	uint64_t since_ms = p == t->path ? t->policy.started_ms : loop_now_ms(t->parts->loop);
+	struct tunnel_agent *a = &t->agents[p->index];
+	bool is_there;
 
 	if (!agent)
 		return;
-	t->routes.items[p->index].awaits_agent = true;
-	if (t->agent.agent)
-		return;
-	t->agent.on_change = on_change;
-	t->agent.data = t;
-	t->agent_changed |= agents_watch(t->parts->agents, &t->agent, agent, since_ms);
+	a->watch.on_change = on_change;
+	a->watch.data = t;
+	is_there = agents_watch(t->parts->agents, &a->watch, agent, a->tried_ms);
+	t->routes.items[p->index].awaits_agent = is_there || a->watch.agent;
+}
+
+static void forget(struct tunnel *t, size_t route)
+{
+	agents_unwatch(&t->agents[route].watch);
+	t->routes.items[route].awaits_agent = false;
+}
+
+void tunnel_agent_tried(struct tunnel *t, size_t route)
+{
+	forget(t, route);
+	t->agents[route].tried_ms = loop_now_ms(t->parts->loop);
 }
 
 void tunnel_agent_forget(struct tunnel *t)
 {
-	agents_unwatch(&t->agent);
-	t->agent_changed = false;
+	for (size_t i = 0; i < t->routes.count; i++)
+		forget(t, i);
 }
 
-/* Those that wait for a key, and no others: a changed host key is for a person to judge. */
-static void reopen_routes(struct tunnel *t)
+/* Those that wait for this key, and no others: a changed host key is for a person to judge. False:
+ * there are none. */
+static bool reopen_routes(struct tunnel *t)
 {
+	bool any = false;
+
 	for (size_t i = 0; i < t->routes.count; i++) {
+		if (!has_changed(t, i))
+			continue;
+		any = true;
 		if (routes_reopen(&t->routes, i))
 			tunnel_tell_route(t, i, ROUTE_IDLE, NULL);
 	}
+	return any;
 }
 
 static void try_again(struct tunnel *t)
@@ -83,10 +103,10 @@ void tunnel_agent_consider(struct tunnel *t)
 {
 	bool waits = t->state == TUNNEL_BACKOFF || t->state == TUNNEL_FAILED;
 
-	if (!t->agent_changed || (!waits && !t->serving))
+	if (!waits && !t->serving)
 		return; /* at the end of the round that is under way */
-	t->agent_changed = false;
-	reopen_routes(t);
+	if (!reopen_routes(t))
+		return;
 	if (waits)
 		try_again(t);
 	else

@@ -13,6 +13,12 @@
 #include "daemon/worker/routes.h"
 #include "daemon/worker/tunnel.h"
 
+/* Servers may be for different agents, and wait for them at different times. */
+struct tunnel_agent {
+	struct agent_watch watch; /* over: the agent has other keys, which have not been tried */
+	uint64_t tried_ms; /* when the server was last knocked at */
+};
+
 struct tunnel {
 	struct list link; /* worker.tunnels */
 	const struct worker_parts *parts;
@@ -35,8 +41,7 @@ struct tunnel {
 	struct loop_timer stable;
 	struct loop_timer failback; /* until a better server is looked for, or looked at again */
 	uint64_t idle_ms; /* since when only last words keep it from moving; 0: it is not so */
-	struct agent_watch agent; /* whose keys may help a server that failed in this round */
-	bool agent_changed; /* it has others, which have not been tried */
+	struct tunnel_agent agents[CONFIG_ROUTES_MAX]; /* by route; see route_result.awaits_agent */
 	size_t served_route; /* the last that carried the forwards; SIZE_MAX: none yet */
 
 	struct retry policy;
@@ -66,6 +71,7 @@ void tunnel_apply_bounds(struct tunnel *t); /* of the waits between attempts */
 /* A server failed; if a key in the agent may help, it is waited for. */
 void tunnel_agent_await(struct tunnel *t, const struct path *p, enum err_code code);
 void tunnel_agent_consider(struct tunnel *t); /* it may have come, and nothing else be going on */
+void tunnel_agent_tried(struct tunnel *t, size_t route); /* it hears now of what the agent has */
 void tunnel_agent_forget(struct tunnel *t);
 
 /* ---- tunnel_better.c ---- */

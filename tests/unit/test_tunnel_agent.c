@@ -19,13 +19,14 @@
 #include "tests/unit/tunnel_fixture.h"
 
 #define SOCKET "/nonexistent/agent"
+#define OTHER_SOCKET "/nonexistent/other"
 
 enum { A, B };
 
 /* ---- the stage ---- */
 
 /* What an attempt would have seen: a letter for each key. */
-static void agent_has(struct stage *stage, const char *keys)
+static void agent_at(struct stage *stage, const char *path, const char *keys)
 {
 	struct strbuf answer = { 0 };
 
@@ -39,8 +40,13 @@ static void agent_has(struct stage *stage, const char *keys)
 		ssh_write_string(&answer, sample_text(""));
 		strbuf_fini(&key);
 	}
-	agents_note(stage->parts.agents, SOCKET, sample_span(&answer));
+	agents_note(stage->parts.agents, path, sample_span(&answer));
 	strbuf_fini(&answer);
+}
+
+static void agent_has(struct stage *stage, const char *keys)
+{
+	agent_at(stage, SOCKET, keys);
 }
 
 static void breaks(unsigned route, enum err_code code)
@@ -237,6 +243,71 @@ static void test_a_better_server_lacks_a_key(void **state)
 	assert_int_equal(heard.last.state, TUNNEL_UP);
 }
 
+/* The second server has an agent of its own. */
+static void two_agents(struct stage *stage)
+{
+	struct config_tunnel *spec = tunnel_spec("a.example b.example");
+
+	spec->routes[B].hops[0].connection.identity_agent = strdup(OTHER_SOCKET);
+	tunnel_set(stage->tunnel, spec, true);
+	agent_at(stage, SOCKET, "");
+	agent_at(stage, OTHER_SOCKET, "");
+}
+
+static void test_each_server_has_its_own_agent(void **state)
+{
+	struct stage *stage = *state;
+
+	two_agents(stage);
+	breaks(A, ERR_PASSPHRASE);
+	breaks(B, ERR_PASSPHRASE);
+	tunnel_start(stage->tunnel);
+	fake_loop_advance(the_loop, 0);
+	progress(A);
+	progress(B);
+	assert_int_equal(heard.last.state, TUNNEL_FAILED);
+	script.fails[B] = false;
+	agent_at(stage, OTHER_SOCKET, "b");
+	fake_loop_advance(the_loop, 11000);
+	assert_int_equal(script.started, 3);
+	assert_null(script.to[A]); /* its agent has nothing else */
+	progress(B);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+	assert_int_equal(heard.last.route, B);
+	script.fails[A] = false;
+	agent_at(stage, SOCKET, "a");
+	fake_loop_advance(the_loop, 11000);
+	progress(A);
+	assert_int_equal(heard.last.route, A);
+}
+
+/* Rounds go by, in which only the other server is tried. */
+static void test_it_is_waited_for_over_rounds(void **state)
+{
+	struct stage *stage = *state;
+
+	agent_has(stage, "");
+	breaks(A, ERR_PASSPHRASE);
+	breaks(B, ERR_REFUSED);
+	tunnel_start(stage->tunnel);
+	fake_loop_advance(the_loop, 0);
+	progress(A);
+	for (int i = 0; i < 3; i++) {
+		progress(B);
+		assert_int_equal(heard.last.state, TUNNEL_BACKOFF);
+		for (int ms = 0; ms < 60000 && !script.to[B]; ms += 100)
+			fake_loop_advance(the_loop, 100);
+		assert_null(script.to[A]);
+	}
+	agent_has(stage, "a");
+	script.fails[A] = false;
+	progress(B);
+	fake_loop_advance(the_loop, 11000);
+	progress(A);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+	assert_int_equal(heard.last.route, A);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -251,6 +322,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_it_comes_in_the_middle_of_a_round, set_up_two,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_a_better_server_lacks_a_key, set_up_two,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_each_server_has_its_own_agent, set_up_two,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_it_is_waited_for_over_rounds, set_up_two,
 						tear_down),
 	};
 
