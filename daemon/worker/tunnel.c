@@ -1,26 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/worker/tunnel.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/common/log.h"
-#include "daemon/worker/hostkey.h"
 #include "daemon/worker/parting.h"
 #include "daemon/worker/tunnel_parts.h"
-#include "lib/str.h"
 #include "lib/util.h"
 
-static void begin_round(struct tunnel *t);
-static void fail(struct tunnel *t, const struct err *why);
-
 /* ---- the state ---- */
-
-static const struct config_route *route_of(const struct tunnel *t)
-{
-	return &t->spec->routes[t->routes.current];
-}
 
 static bool is_at_rest(const struct tunnel *t)
 {
@@ -47,8 +36,7 @@ void tunnel_report(struct tunnel *t)
 	report_tunnel(t->parts->report, &state);
 }
 
-/* The only writer of t->state: no change goes unlogged or untold. why is kept for the new state. */
-static void enter(struct tunnel *t, enum tunnel_state next, const struct err *why)
+void tunnel_enter(struct tunnel *t, enum tunnel_state next, const struct err *why)
 {
 	log_debug("tunnel '%s': %s -> %s", t->spec->name, tunnel_state_name(t->state),
 		  tunnel_state_name(next));
@@ -94,7 +82,7 @@ static void settle_connected(struct tunnel *t)
 	why = forwards_failure(&t->forwards);
 	next = why ? TUNNEL_DEGRADED : TUNNEL_UP;
 	if (t->state != next || (why && strcmp(why->msg, t->error.msg) != 0))
-		enter(t, next, why);
+		tunnel_enter(t, next, why);
 }
 
 static void on_settle(void *data)
@@ -145,74 +133,10 @@ void tunnel_drop_all(struct tunnel *t)
 		tunnel_tell_route(t, t->path->index, ROUTE_IDLE, NULL);
 }
 
-static void begin_attempt(struct tunnel *t, const struct err *why_not_another);
-
-/* A message about a host key has the command that accepts it. */
-static void name_command(const struct tunnel *t, struct err *why)
-{
-	CLEANUP(freep) char *named = str_printf(HOSTKEY_COMMAND "%s", t->spec->name);
-
-	if (named)
-		err_replace(why, HOSTKEY_COMMAND HOSTKEY_NAME, named);
-}
-
-/* A server, in use or in the background, cannot be reached (any more); why learns what to do about it. */
-void tunnel_note_failure(struct tunnel *t, size_t route, struct err *why)
-{
-	if (err_wants_answer(why->code))
-		err_append(why, "; to answer: tunctl auth %s", t->spec->name);
-	name_command(t, why);
-	routes_failed(&t->routes, route, why);
-	tunnel_agent_await(t, t->better && t->better->index == route ? t->better : t->path,
-			   why->code);
-	tunnel_tell_route(t, route, t->routes.items[route].closed ? ROUTE_FAILED : ROUTE_DOWN, why);
-}
-
-/* No server is left to try in this round. */
-static void end_round(struct tunnel *t, const struct err *why)
-{
-	struct err error = *why;
-	unsigned wait;
-
-	if (t->routes.count > 1)
-		routes_explain(&t->routes, &error);
-	if (routes_are_closed(&t->routes)) {
-		path_leave_jumps(t->path);
-		forwards_refuse(&t->forwards);
-		enter(t, TUNNEL_FAILED, &error);
-		tunnel_agent_consider(t);
-		return;
-	}
-	forwards_hold(&t->forwards);
-	wait = retry_wait(&t->policy, error.code, forwards_have_waiting(&t->forwards),
-			  loop_now_ms(t->parts->loop));
-	loop_timer_set(&t->retry, wait);
-	enter(t, TUNNEL_BACKOFF, &error);
-	tunnel_agent_consider(t);
-}
-
-/* The session has gone, and why says what happens next. The jumps stay while it will be tried again: who
- * has logged in there with trouble is glad of it, and they tell the truth about themselves. */
-static void fall_back(struct tunnel *t, const struct err *why)
-{
-	struct err error = *why;
-
-	tunnel_note_failure(t, t->path->index, &error);
-	if (t->better) {
-		forwards_hold(&t->forwards);
-		tunnel_take_better(t);
-	} else if (routes_next(&t->routes)) {
-		forwards_hold(&t->forwards);
-		begin_attempt(t, &error);
-	} else {
-		end_round(t, &error);
-	}
-}
-
 static void fail(struct tunnel *t, const struct err *why)
 {
 	tunnel_drop_session(t, true);
-	fall_back(t, why);
+	tunnel_round_failed(t, why);
 }
 
 static void give_up_on_forward(struct tunnel *t, const struct err *why)
@@ -222,23 +146,10 @@ static void give_up_on_forward(struct tunnel *t, const struct err *why)
 	err_prefix(&error, "exit_on_forward_failure");
 	path_name_hop(t->path, t->path->route->hop_count - 1, &error);
 	tunnel_drop_session(t, false);
-	fall_back(t, &error);
-}
-
-static void on_retry(void *data)
-{
-	begin_round(data);
+	tunnel_round_failed(t, &error);
 }
 
 /* ---- the path ---- */
-
-static void on_stable(void *data)
-{
-	struct tunnel *t = data;
-
-	retry_stable(&t->policy);
-	routes_stable(&t->routes);
-}
 
 /* What one server has done says nothing of another. */
 static void note_server(struct tunnel *t)
@@ -285,7 +196,7 @@ void tunnel_take_better(struct tunnel *t)
 	retry_begin(&t->policy);
 	if (forwards_have_waiting(&t->forwards))
 		path_hurry(t->path);
-	enter(t, state_of_path(t), NULL);
+	tunnel_enter(t, state_of_path(t), NULL);
 	if (t->state == TUNNEL_OPENING && !t->parting)
 		serve(t);
 }
@@ -306,7 +217,7 @@ static void on_path_change(void *data, struct path *p)
 	if (p != t->path)
 		return;
 	if (p->started && !t->serving && t->state != state_of_path(t))
-		enter(t, state_of_path(t), NULL);
+		tunnel_enter(t, state_of_path(t), NULL);
 	else if (p->route->hop_count > 1)
 		tunnel_report(t);
 }
@@ -319,7 +230,7 @@ static void on_path_up(void *data, struct path *p)
 		tunnel_better_up(t);
 		return;
 	}
-	enter(t, TUNNEL_OPENING, NULL);
+	tunnel_enter(t, TUNNEL_OPENING, NULL);
 	if (!t->parting)
 		serve(t);
 }
@@ -350,58 +261,11 @@ static const struct path_ops path_ops = {
 	.on_lost = on_path_lost,
 };
 
-static enum jump_haste haste_of(const struct tunnel *t)
-{
-	if (t->afresh)
-		return JUMP_AFRESH;
-	return forwards_have_waiting(&t->forwards) ? JUMP_URGENT : JUMP_USUAL;
-}
-
-static void set_out(struct tunnel *t)
-{
-	enum jump_haste haste = haste_of(t);
-
-	t->afresh = false;
-	path_start(t->path, &t->spec->upkeep, haste);
-}
-
-/* why_not_another: what the server before this one said in this round, or NULL. */
-static void begin_attempt(struct tunnel *t, const struct err *why_not_another)
-{
-	retry_begin(&t->policy);
-	path_choose(t->path, route_of(t), t->routes.current);
-	tunnel_tell_route(t, t->routes.current, ROUTE_CONNECTING, NULL);
-	enter(t, TUNNEL_CONNECTING, why_not_another);
-	if (!t->parting)
-		set_out(t);
-}
-
-static void begin_round(struct tunnel *t)
-{
-	routes_begin(&t->routes);
-	begin_attempt(t, NULL);
-}
-
-/* Somebody waits: shorten the wait when the network was the reason, never otherwise. */
-void tunnel_hurry(struct tunnel *t)
-{
-	uint64_t now_ms = loop_now_ms(t->parts->loop);
-	unsigned wait = retry_hurried(&t->policy, now_ms);
-
-	path_hurry(t->path);
-	if (t->state != TUNNEL_BACKOFF || !retry_is_of_network(t->error.code) ||
-	    t->retry.due_ms <= now_ms + wait)
-		return;
-	loop_timer_set(&t->retry, wait);
-	tunnel_report(t);
-}
-
 /* ---- what the supervisor asks for ---- */
 
 static void open_timers(struct tunnel *t)
 {
-	loop_timer_open(&t->retry, t->parts->loop, on_retry, t);
-	loop_timer_open(&t->stable, t->parts->loop, on_stable, t);
+	tunnel_round_open(t);
 	tunnel_better_open(t);
 	loop_defer_open(&t->settle, t->parts->loop, on_settle, t);
 }
@@ -421,12 +285,6 @@ static void destroy(void *data)
 	config_tunnel_free(t->spec);
 	routes_fini(&t->routes);
 	free(t);
-}
-
-void tunnel_apply_bounds(struct tunnel *t)
-{
-	retry_set_bounds(&t->policy, t->spec->upkeep.reconnect_min_ms,
-			 t->spec->upkeep.reconnect_max_ms);
 }
 
 struct tunnel *tunnel_new(const struct worker_parts *parts, uint64_t id, struct config_tunnel *spec,
@@ -464,7 +322,7 @@ struct tunnel *tunnel_new(const struct worker_parts *parts, uint64_t id, struct 
 static void enter_stopped(struct tunnel *t)
 {
 	t->stopping = false;
-	enter(t, TUNNEL_STOPPED, NULL);
+	tunnel_enter(t, TUNNEL_STOPPED, NULL);
 }
 
 static void bury(struct tunnel *t)
@@ -496,19 +354,9 @@ static void on_parted(void *data)
 	else if (t->stopping)
 		enter_stopped(t);
 	else if (t->state == TUNNEL_CONNECTING && !t->path->started)
-		set_out(t);
+		tunnel_round_set_out(t);
 	else if (t->state == TUNNEL_OPENING && !t->serving)
 		serve(t);
-}
-
-/* All may be tried again. */
-static void forgive(struct tunnel *t)
-{
-	for (size_t i = 0; i < t->routes.count; i++) {
-		if (t->routes.items[i].closed)
-			tunnel_tell_route(t, i, ROUTE_IDLE, NULL);
-	}
-	routes_forgive(&t->routes);
 }
 
 void tunnel_start(struct tunnel *t)
@@ -517,7 +365,7 @@ void tunnel_start(struct tunnel *t)
 		tunnel_restart(t);
 		return;
 	}
-	forgive(t);
+	tunnel_round_forgive(t);
 	tunnel_better_hurry(t, 0);
 }
 
@@ -541,22 +389,8 @@ void tunnel_restart(struct tunnel *t)
 	tunnel_drop_all(t);
 	forwards_hold(&t->forwards);
 	retry_reset(&t->policy);
-	forgive(t);
-	begin_round(t);
-}
-
-void tunnel_wake(struct tunnel *t)
-{
-	path_ask(t->path);
-	if (t->better)
-		path_ask(t->better);
-	else
-		tunnel_better_hurry(t, retry_woken(&t->policy, loop_now_ms(t->parts->loop)));
-	if (t->state != TUNNEL_BACKOFF || !retry_is_of_network(t->error.code))
-		return;
-	retry_reset(&t->policy);
-	loop_timer_set(&t->retry, retry_woken(&t->policy, loop_now_ms(t->parts->loop)));
-	tunnel_report(t);
+	tunnel_round_forgive(t);
+	tunnel_round_begin(t);
 }
 
 /* ---- looking ---- */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a tunnel is made of, for the files that are it: tunnel.c is the machine that gets and keeps a
- * session, tunnel_better.c looks for a better server meanwhile, tunnel_agent.c waits for a key, tunnel_settings.c
- * takes other settings, and tunnel_work.c is what is done with a session.
+ * What a tunnel is made of, for the files that are it: tunnel.c has its state, its session and its end,
+ * tunnel_round.c tries one server after the other, tunnel_better.c looks for a better one while a session
+ * lives, tunnel_agent.c waits for a key, tunnel_settings.c takes other settings, and tunnel_work.c is what is
+ * done with a session.
  */
 #pragma once
 
@@ -50,20 +51,31 @@ struct tunnel {
 	struct loop_grave grave;
 };
 
-void tunnel_hurry(struct tunnel *t); /* a client waits */
-void tunnel_connection_ended(struct tunnel *t);
-
 /* ---- tunnel.c ---- */
 
+/* The only writer of t->state: no change goes unlogged or untold. why is kept for the new state. */
+void tunnel_enter(struct tunnel *t, enum tunnel_state next, const struct err *why);
 void tunnel_report(struct tunnel *t);
 void tunnel_tell_route(struct tunnel *t, size_t route, enum route_state state,
 		       const struct err *why);
-void tunnel_note_failure(struct tunnel *t, size_t route, struct err *why);
 /* The path that is in use gives way to the better one. */
 void tunnel_take_better(struct tunnel *t);
 /* Ends the session in use; nobody is on it. */
 void tunnel_drop_session(struct tunnel *t, bool reset);
 void tunnel_drop_all(struct tunnel *t); /* the better one as well */
+
+/* ---- tunnel_round.c ---- */
+
+void tunnel_round_open(struct tunnel *t); /* -1 is seen in retry.event and stable.event */
+void tunnel_round_begin(struct tunnel *t);
+/* The attempt that was entered begins, now that the last session has said goodbye. */
+void tunnel_round_set_out(struct tunnel *t);
+/* The session or the attempt has gone, and why says what happens next. */
+void tunnel_round_failed(struct tunnel *t, const struct err *why);
+/* A server, in use or in the background, cannot be reached (any more); why learns what to do about it. */
+void tunnel_note_failure(struct tunnel *t, size_t route, struct err *why);
+void tunnel_round_forgive(struct tunnel *t); /* all servers may be tried again */
+void tunnel_hurry(struct tunnel *t); /* a client waits */
 void tunnel_apply_bounds(struct tunnel *t); /* of the waits between attempts */
 
 /* ---- tunnel_agent.c ---- */
@@ -85,3 +97,4 @@ void tunnel_better_up(struct tunnel *t);
 void tunnel_better_lost(struct tunnel *t, const struct err *why);
 /* Moves there, if there is one that is ready and nobody would notice. */
 void tunnel_better_consider(struct tunnel *t);
+void tunnel_connection_ended(struct tunnel *t);
