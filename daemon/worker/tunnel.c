@@ -60,41 +60,6 @@ void tunnel_tell_route(struct tunnel *t, size_t route, enum route_state state,
 	report_route(t->parts->report, &report);
 }
 
-static void give_up_on_forward(struct tunnel *t, const struct err *why);
-
-/* Connected: `up` unless a forward does not work; and neither before all have been answered. */
-static void settle_connected(struct tunnel *t)
-{
-	const struct err *why;
-	enum tunnel_state next;
-
-	if (!t->serving)
-		return;
-	if (t->state == TUNNEL_OPENING) {
-		if (forwards_are_opening(&t->forwards))
-			return;
-		why = forwards_setup_failure(&t->forwards);
-		if (why && t->spec->upkeep.exit_on_forward_failure) {
-			give_up_on_forward(t, why);
-			return;
-		}
-	}
-	why = forwards_failure(&t->forwards);
-	next = why ? TUNNEL_DEGRADED : TUNNEL_UP;
-	if (t->state != next || (why && strcmp(why->msg, t->error.msg) != 0))
-		tunnel_enter(t, next, why);
-}
-
-static void on_settle(void *data)
-{
-	struct tunnel *t = data;
-
-	if (t->serving)
-		forwards_go_on(&t->forwards);
-	settle_connected(t);
-	tunnel_better_consider(t);
-}
-
 /* ---- the end of an attempt or a session ---- */
 
 static void on_parted(void *data);
@@ -149,7 +114,40 @@ static void give_up_on_forward(struct tunnel *t, const struct err *why)
 	tunnel_round_failed(t, &error);
 }
 
-/* ---- the path ---- */
+/* ---- the session ---- */
+
+/* Connected: `up` unless a forward does not work; and neither before all have been answered. */
+static void settle_connected(struct tunnel *t)
+{
+	const struct err *why;
+	enum tunnel_state next;
+
+	if (!t->serving)
+		return;
+	if (t->state == TUNNEL_OPENING) {
+		if (forwards_are_opening(&t->forwards))
+			return;
+		why = forwards_setup_failure(&t->forwards);
+		if (why && t->spec->upkeep.exit_on_forward_failure) {
+			give_up_on_forward(t, why);
+			return;
+		}
+	}
+	why = forwards_failure(&t->forwards);
+	next = why ? TUNNEL_DEGRADED : TUNNEL_UP;
+	if (t->state != next || (why && strcmp(why->msg, t->error.msg) != 0))
+		tunnel_enter(t, next, why);
+}
+
+static void on_settle(void *data)
+{
+	struct tunnel *t = data;
+
+	if (t->serving)
+		forwards_go_on(&t->forwards);
+	settle_connected(t);
+	tunnel_better_consider(t);
+}
 
 /* What one server has done says nothing of another. */
 static void note_server(struct tunnel *t)
@@ -173,6 +171,8 @@ static void serve(struct tunnel *t)
 	settle_connected(t);
 	tunnel_agent_consider(t);
 }
+
+/* ---- the path ---- */
 
 /* The state that leads to up, as far as the path got. */
 static enum tunnel_state state_of_path(const struct tunnel *t)
@@ -304,7 +304,7 @@ struct tunnel *tunnel_new(const struct worker_parts *parts, uint64_t id, struct 
 	t->served_route = SIZE_MAX;
 	list_init(&t->link);
 	forwards_init(&t->forwards);
-	tunnel_apply_bounds(t);
+	tunnel_round_set_bounds(t);
 	open_timers(t);
 	t->path = path_new(parts, id, &path_ops, t);
 	if (!t->retry.event || !t->stable.event || !t->failback.event || !t->path) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine that keeps one tunnel alive. It is the only source of truth about a tunnel's state:
- * every change is made in one place, reported once, with its reason. Steps come from attempt.c,
- * time (one deadline to `up`, one for each phase, the wait between attempts) is decided here.
+ * every change is made in one place, reported once, with its reason. How a server is reached is known to
+ * path.h; which of several, and the wait between attempts, is decided here.
  */
 #pragma once
 
@@ -19,8 +19,8 @@ void tunnel_free(struct tunnel *t);
 /* Takes spec. reconnect: the session has to be a new one; otherwise only upkeep may differ. */
 void tunnel_set(struct tunnel *t, struct config_tunnel *spec, bool reconnect);
 
-void tunnel_start(
-	struct tunnel *t); /* a person wants it: no more waiting, whatever was the reason */
+/* A person wants it: no more waiting, whatever was the reason. */
+void tunnel_start(struct tunnel *t);
 void tunnel_stop(struct tunnel *t);
 void tunnel_restart(struct tunnel *t); /* a new session, at once */
 

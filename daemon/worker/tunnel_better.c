@@ -81,7 +81,7 @@ void tunnel_better_lost(struct tunnel *t, const struct err *why)
 	struct err error = *why; /* may be the path's own */
 
 	log_debug("tunnel '%s': the better server: %s", t->spec->name, error.msg);
-	tunnel_note_failure(t, route, &error);
+	tunnel_round_note_failure(t, route, &error);
 	path_stop(t->better);
 	try_from(t, route + 1);
 }
@@ -123,7 +123,7 @@ void tunnel_better_consider(struct tunnel *t)
 }
 
 /* So that it is ready at the right moment. */
-void tunnel_connection_ended(struct tunnel *t)
+void tunnel_better_note_idle(struct tunnel *t)
 {
 	if (t->better && path_session(t->better))
 		loop_defer_schedule(&t->settle);

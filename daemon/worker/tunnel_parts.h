@@ -73,10 +73,10 @@ void tunnel_round_set_out(struct tunnel *t);
 /* The session or the attempt has gone, and why says what happens next. */
 void tunnel_round_failed(struct tunnel *t, const struct err *why);
 /* A server, in use or in the background, cannot be reached (any more); why learns what to do about it. */
-void tunnel_note_failure(struct tunnel *t, size_t route, struct err *why);
+void tunnel_round_note_failure(struct tunnel *t, size_t route, struct err *why);
 void tunnel_round_forgive(struct tunnel *t); /* all servers may be tried again */
-void tunnel_hurry(struct tunnel *t); /* a client waits */
-void tunnel_apply_bounds(struct tunnel *t); /* of the waits between attempts */
+void tunnel_round_hurry(struct tunnel *t); /* a client waits */
+void tunnel_round_set_bounds(struct tunnel *t); /* of the waits between attempts */
 
 /* ---- tunnel_agent.c ---- */
 
@@ -97,4 +97,4 @@ void tunnel_better_up(struct tunnel *t);
 void tunnel_better_lost(struct tunnel *t, const struct err *why);
 /* Moves there, if there is one that is ready and nobody would notice. */
 void tunnel_better_consider(struct tunnel *t);
-void tunnel_connection_ended(struct tunnel *t);
+void tunnel_better_note_idle(struct tunnel *t); /* a forward's last connection has ended */

@@ -4,13 +4,21 @@
  * that routes.c knows. After the last one there is a wait, as long as retry.c says, unless every server
  * has to be seen to by a person first: then the tunnel is `failed`.
  */
-#include "daemon/common/log.h"
 #include "daemon/worker/hostkey.h"
 #include "daemon/worker/tunnel_parts.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
 /* ---- the beginning ---- */
+
+void tunnel_round_forgive(struct tunnel *t)
+{
+	for (size_t i = 0; i < t->routes.count; i++) {
+		if (t->routes.items[i].closed)
+			tunnel_tell_route(t, i, ROUTE_IDLE, NULL);
+	}
+	routes_forgive(&t->routes);
+}
 
 static const struct config_route *route_of(const struct tunnel *t)
 {
@@ -73,7 +81,7 @@ static void name_command(const struct tunnel *t, struct err *why)
 		err_replace(why, HOSTKEY_COMMAND HOSTKEY_NAME, named);
 }
 
-void tunnel_note_failure(struct tunnel *t, size_t route, struct err *why)
+void tunnel_round_note_failure(struct tunnel *t, size_t route, struct err *why)
 {
 	if (err_wants_answer(why->code))
 		err_append(why, "; to answer: tunctl auth %s", t->spec->name);
@@ -113,7 +121,7 @@ void tunnel_round_failed(struct tunnel *t, const struct err *why)
 {
 	struct err error = *why;
 
-	tunnel_note_failure(t, t->path->index, &error);
+	tunnel_round_note_failure(t, t->path->index, &error);
 	if (t->better) {
 		forwards_hold(&t->forwards);
 		tunnel_take_better(t);
@@ -127,15 +135,20 @@ void tunnel_round_failed(struct tunnel *t, const struct err *why)
 
 /* ---- the wait ---- */
 
+/* A wait that another network, or a client, may end sooner. */
+static bool waits_for_network(const struct tunnel *t)
+{
+	return t->state == TUNNEL_BACKOFF && retry_is_of_network(t->error.code);
+}
+
 /* Somebody waits: shorten the wait when the network was the reason, never otherwise. */
-void tunnel_hurry(struct tunnel *t)
+void tunnel_round_hurry(struct tunnel *t)
 {
 	uint64_t now_ms = loop_now_ms(t->parts->loop);
 	unsigned wait = retry_hurried(&t->policy, now_ms);
 
 	path_hurry(t->path);
-	if (t->state != TUNNEL_BACKOFF || !retry_is_of_network(t->error.code) ||
-	    t->retry.due_ms <= now_ms + wait)
+	if (!waits_for_network(t) || t->retry.due_ms <= now_ms + wait)
 		return;
 	loop_timer_set(&t->retry, wait);
 	tunnel_report(t);
@@ -148,26 +161,17 @@ void tunnel_wake(struct tunnel *t)
 		path_ask(t->better);
 	else
 		tunnel_better_hurry(t, retry_woken(&t->policy, loop_now_ms(t->parts->loop)));
-	if (t->state != TUNNEL_BACKOFF || !retry_is_of_network(t->error.code))
+	if (!waits_for_network(t))
 		return;
 	retry_reset(&t->policy);
 	loop_timer_set(&t->retry, retry_woken(&t->policy, loop_now_ms(t->parts->loop)));
 	tunnel_report(t);
 }
 
-void tunnel_apply_bounds(struct tunnel *t)
+void tunnel_round_set_bounds(struct tunnel *t)
 {
 	retry_set_bounds(&t->policy, t->spec->upkeep.reconnect_min_ms,
 			 t->spec->upkeep.reconnect_max_ms);
-}
-
-void tunnel_round_forgive(struct tunnel *t)
-{
-	for (size_t i = 0; i < t->routes.count; i++) {
-		if (t->routes.items[i].closed)
-			tunnel_tell_route(t, i, ROUTE_IDLE, NULL);
-	}
-	routes_forgive(&t->routes);
 }
 
 void tunnel_round_open(struct tunnel *t)

@@ -86,7 +86,7 @@ void tunnel_set(struct tunnel *t, struct config_tunnel *spec, bool reconnect)
 		reconnect = change_routes(t, spec);
 	else
 		replace_upkeep(t, spec);
-	tunnel_apply_bounds(t);
+	tunnel_round_set_bounds(t);
 	forwards_set_hold(&t->forwards, t->spec->upkeep.hold_ms);
 	if (reconnect && !stopped)
 		tunnel_restart(t);

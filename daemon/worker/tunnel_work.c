@@ -27,7 +27,7 @@ static void on_forward_change(void *data, struct forward *f)
 
 static void on_forward_waiting(void *data, struct forward *f)
 {
-	tunnel_hurry(data);
+	tunnel_round_hurry(data);
 }
 
 static void on_forward_gone(void *data, struct forward *f)
@@ -39,7 +39,7 @@ static void on_forward_gone(void *data, struct forward *f)
 
 static void on_forward_idle(void *data, struct forward *f)
 {
-	tunnel_connection_ended(data);
+	tunnel_better_note_idle(data);
 }
 
 static const struct forward_ops forward_ops = {
