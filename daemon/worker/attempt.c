@@ -346,6 +346,11 @@ void attempt_explain(const struct attempt *a, struct err *err)
 	way_explain(a->way, err);
 }
 
+bool attempt_lacks_key(const struct attempt *a)
+{
+	return a->auth.lacks_key;
+}
+
 void attempt_facts(struct attempt *a, struct wire_session *ret)
 {
 	*ret = a->facts;

@@ -48,6 +48,8 @@ struct session *attempt_take_session(struct attempt *a); /* hands it over, with 
 void attempt_describe(const struct attempt *a, char *out, size_t size);
 /* The session broke, or never came: if the way knows better why, that becomes the error. */
 void attempt_explain(const struct attempt *a, struct err *err);
+/* It was not let in, and another key in the agent might be all that it takes. */
+bool attempt_lacks_key(const struct attempt *a);
 void attempt_facts(struct attempt *a, struct wire_session *ret);
 /* Dead TCP is noticed by the kernel as well, even when only we have something to say. */
 void attempt_set_tcp_timeout(struct attempt *a, unsigned timeout_ms);

@@ -105,12 +105,23 @@ void auth_forget_password(struct auth *a)
 	auth_question_wrong(&a->asker, QUESTION_PASSWORD, a->server);
 }
 
+/* Whoever was declined by a person at the agent is not asked again because of other keys. */
+static void note_lack(struct auth *a, const struct err *why)
+{
+	bool takes_keys = offered(a) & SSH_AUTH_METHOD_PUBLICKEY;
+
+	a->lacks_key =
+		takes_keys && why->code != ERR_AGENT_REFUSED && auth_publickey_could_go_on(a);
+}
+
 void auth_ended(struct auth *a, struct err *err)
 {
 	if (!a->session)
 		return; /* that was over, or had not begun */
 	if (!auth_password_ended(a, err) && !auth_kbdint_ended(a, err))
 		auth_explain_end(a, err);
+	if (err->code == ERR_AUTH || err_wants_answer(err->code))
+		note_lack(a, err);
 	auth_explain_said(a, err);
 }
 
@@ -151,6 +162,7 @@ static enum step fail_refused(struct auth *a, struct err *err)
 	     err->code == ERR_AGENT_REFUSED) &&
 	    is_asking)
 		err_append(err, "; or give it a password (tunctl auth)");
+	note_lack(a, err);
 	auth_explain_said(a, err);
 	return STEP_FAIL;
 }

@@ -97,6 +97,7 @@ struct auth {
 	bool is_trying;
 	const char *accepted; /* what was, for people; borrowed */
 	struct err lacking; /* what might have helped, first of all */
+	bool lacks_key; /* it has failed, and another key in the agent might be all that it takes */
 	char said[256]; /* by the server, and by nobody asked for; safe to print */
 
 	struct auth_question question; /* one at a time, of any method */
@@ -143,6 +144,8 @@ enum auth_result auth_password_step(struct auth *a, struct err *err);
 bool auth_password_ended(struct auth *a, struct err *err);
 /* auth_publickey.c */
 enum auth_result auth_publickey_step(struct auth *a, struct err *err);
+/* What the agent does not have yet might have helped. */
+bool auth_publickey_could_go_on(const struct auth *a);
 void auth_publickey_fini(struct auth *a);
 /* auth_explain.c: why no key was of use */
 void auth_explain_keys(const struct auth *a, struct err *err);

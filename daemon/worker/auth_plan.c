@@ -249,6 +249,41 @@ int auth_plan_make(struct auth_plan *plan, const struct auth_plan_input *from, s
 	return 0;
 }
 
+/* A key of it, or a certificate for one. */
+static bool may_come_of_agent(const struct auth_plan_input *from, const struct identity *id)
+{
+	if (id->kind == IDENTITY_OF_AGENT)
+		return !from->identities_only;
+	return id->blob && (needs_agent(id) || lists_agent(from->identities));
+}
+
+/* A certificate that nobody here can sign for. */
+static bool lacks_signer(const struct auth_plan_input *from,
+			 const struct identity_certificate *cert)
+{
+	const struct identity *id = find_identity(from->identities, cert->key);
+
+	return (!id || id->kind != IDENTITY_KEY) &&
+	       can_offer((struct ssh_span){ cert->blob, cert->blob_size });
+}
+
+bool auth_plan_could_grow(const struct auth_plan_input *from)
+{
+	const struct identities *ids = from->identities;
+
+	if (!auth_plan_wants_agent(ids))
+		return false;
+	for (size_t i = 0; i < ids->count; i++) {
+		if (may_come_of_agent(from, &ids->items[i]))
+			return true;
+	}
+	for (size_t i = 0; i < ids->certificate_count; i++) {
+		if (lacks_signer(from, &ids->certificates[i]))
+			return true;
+	}
+	return false;
+}
+
 void auth_plan_fini(struct auth_plan *plan)
 {
 	free(plan->items);

@@ -36,6 +36,8 @@ void auth_plan_fini(struct auth_plan *plan);
 
 /* Whether it matters what the agent has. */
 bool auth_plan_wants_agent(const struct identities *ids);
+/* Whether it might be of use what the agent does not have yet. */
+bool auth_plan_could_grow(const struct auth_plan_input *from);
 /* A certificate that was named but is for no key there is; NULL: there is none. */
 const struct identity_certificate *auth_plan_orphan(const struct auth_plan *plan,
 						    const struct identities *ids);

@@ -73,14 +73,19 @@ static enum step take_agent_keys(struct auth *a)
 	return step == STEP_WAIT ? STEP_WAIT : STEP_NEXT;
 }
 
-static int make_plan(struct auth *a, struct err *err)
+static struct auth_plan_input what_there_is(const struct auth *a)
 {
-	const struct auth_plan_input input = {
+	return (struct auth_plan_input){
 		.identities = a->identities,
 		.agent_keys = &a->publickey.agent_keys,
 		.identities_only = a->settings->identities_only,
 		.is_unlocked = a->settings->passphrase != NULL,
 	};
+}
+
+static int make_plan(struct auth *a, struct err *err)
+{
+	const struct auth_plan_input input = what_there_is(a);
 
 	a->publickey.stage = PUBLICKEY_TRY;
 	return auth_plan_make(&a->publickey.plan, &input, err);
@@ -378,6 +383,13 @@ enum auth_result auth_publickey_step(struct auth *a, struct err *err)
 		result = c->agent_key ? by_agent(a, c, err) : by_file(a, c, err);
 	}
 	return result;
+}
+
+bool auth_publickey_could_go_on(const struct auth *a)
+{
+	const struct auth_plan_input input = what_there_is(a);
+
+	return a->publickey.stage == PUBLICKEY_TRY && auth_plan_could_grow(&input);
 }
 
 void auth_publickey_fini(struct auth *a)

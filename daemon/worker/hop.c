@@ -39,6 +39,7 @@ static void lose(struct hop *hop, const struct err *why)
 
 	if (hop->attempt)
 		attempt_explain(hop->attempt, &error);
+	hop->lacks_key = hop->attempt && attempt_lacks_key(hop->attempt);
 	if (error.code == ERR_TIMEOUT || error.code == ERR_KEEPALIVE)
 		jump_blame(hop->purpose.through, hop->doubt_ms);
 	hop->ops->on_lost(hop->data, &error);

@@ -37,6 +37,7 @@ struct hop {
 	struct loop_timer phase; /* of the current step */
 	struct wire_session facts; /* of the last attempt */
 	int64_t rtt_us; /* -1: not yet measured */
+	bool lacks_key; /* after on_lost: another key in the agent might be all that it takes */
 };
 
 /* -1: out of memory; nothing is open then. */

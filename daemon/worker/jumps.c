@@ -431,18 +431,31 @@ struct session *jump_session(const struct jump_user *user)
 	return user->jump && !user->jump->lost ? hop_session(&user->jump->hop) : NULL;
 }
 
+/* The nearest to us that is lost is the reason, also where others have not noticed yet. */
+static const struct jump *find_lost(const struct jump_user *user)
+{
+	const struct jump *lost = NULL;
+
+	for (const struct jump *j = user->jump; j; j = j->via.jump)
+		lost = j->lost ? j : lost;
+	return lost;
+}
+
 const struct err *jump_failure(const struct jump_user *user, size_t *ret_hop)
 {
-	/* The nearest to us that is lost is the reason, also where others have not noticed yet. */
-	const struct err *why = NULL;
+	const struct jump *lost = find_lost(user);
 
-	for (const struct jump *j = user->jump; j; j = j->via.jump) {
-		if (!j->lost)
-			continue;
-		why = &j->error;
-		*ret_hop = j->lost_at;
-	}
-	return why;
+	if (!lost)
+		return NULL;
+	*ret_hop = lost->lost_at;
+	return &lost->error;
+}
+
+bool jump_lacks_key(const struct jump_user *user)
+{
+	const struct jump *lost = find_lost(user);
+
+	return lost && lost->hop.lacks_key;
 }
 
 const char *jump_way(const struct jump_user *user)

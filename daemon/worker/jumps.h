@@ -63,6 +63,8 @@ void jump_blame(struct jump_user *user, uint64_t since_ms);
 struct session *jump_session(const struct jump_user *user);
 /* Why there will never be one (again); NULL: nothing is wrong. ret_hop: which of the jumps, from 0. */
 const struct err *jump_failure(const struct jump_user *user, size_t *ret_hop);
+/* Another key in the agent might have been all that it took. */
+bool jump_lacks_key(const struct jump_user *user);
 /* Its way_name(). */
 const char *jump_way(const struct jump_user *user);
 /* How many jumps there are up to this one, and their states. */

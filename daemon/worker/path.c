@@ -62,6 +62,7 @@ static void lose(struct path *p, const struct err *why)
 	struct err error = before ? *before : *why; /* may be the attempt's own */
 
 	p->failed_hop = hop;
+	p->lacks_key = before ? jump_lacks_key(&p->jump) : p->server.lacks_key;
 	path_name_hop(p, hop, &error);
 	p->ops->on_lost(p->data, p, &error);
 }
@@ -176,6 +177,7 @@ void path_start(struct path *p, const struct upkeep_settings *upkeep, enum jump_
 	p->upkeep = *upkeep;
 	p->urgent = haste == JUMP_URGENT;
 	p->started = true;
+	p->lacks_key = p->server.lacks_key = false;
 	if (p->route->hop_count == 1) {
 		jump_leave(&p->jump);
 		knock(p);

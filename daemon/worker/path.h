@@ -36,6 +36,7 @@ struct path {
 	struct jump_user jump; /* the last one before the server; .jump NULL: none at the moment */
 	struct hop server;
 	size_t failed_hop; /* of the route, after on_lost */
+	bool lacks_key; /* the same: another key in its agent might be all that it takes */
 	struct loop_grave grave;
 };
 

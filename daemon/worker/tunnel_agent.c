@@ -7,24 +7,6 @@
 #include "daemon/worker/tunnel_parts.h"
 #include "lib/util.h"
 
-/* Whether another key in the agent may be all that it takes. Who was refused, or asked for a password,
- * would use one only where the agent's keys belong to the list. */
-static bool may_help(const struct connection_settings *c, enum err_code code)
-{
-	switch (code) {
-	case ERR_AGENT:
-	case ERR_AGENT_LACKS:
-	case ERR_PASSPHRASE:
-		return true;
-	case ERR_AUTH:
-	case ERR_PASSWORD:
-	case ERR_ANSWER:
-		return c->identities_implied || strv_contains(&c->identities, IDENTITY_AGENT);
-	default:
-		return false;
-	}
-}
-
 static void on_change(void *data)
 {
 	tunnel_agent_consider(data);
@@ -36,10 +18,10 @@ static bool has_changed(const struct tunnel *t, size_t route)
 	return t->routes.items[route].awaits_agent && !t->agents[route].watch.agent;
 }
 
-void tunnel_agent_await(struct tunnel *t, const struct path *p, enum err_code code)
+void tunnel_agent_await(struct tunnel *t, const struct path *p)
 {
 	const struct connection_settings *c = &p->route->hops[p->failed_hop].connection;
-	const char *agent = may_help(c, code) ? connection_agent(c) : NULL;
+	const char *agent = p->lacks_key ? connection_agent(c) : NULL;
 	struct tunnel_agent *a = &t->agents[p->index];
 	bool is_there;
 

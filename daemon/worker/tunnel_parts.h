@@ -81,7 +81,7 @@ void tunnel_round_set_bounds(struct tunnel *t); /* of the waits between attempts
 /* ---- tunnel_agent.c ---- */
 
 /* A server failed; if a key in the agent may help, it is waited for. */
-void tunnel_agent_await(struct tunnel *t, const struct path *p, enum err_code code);
+void tunnel_agent_await(struct tunnel *t, const struct path *p);
 void tunnel_agent_consider(struct tunnel *t); /* it may have come, and nothing else be going on */
 void tunnel_agent_tried(struct tunnel *t, size_t route); /* it hears now of what the agent has */
 void tunnel_agent_forget(struct tunnel *t);

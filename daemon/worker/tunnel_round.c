@@ -87,8 +87,7 @@ void tunnel_round_note_failure(struct tunnel *t, size_t route, struct err *why)
 		err_append(why, "; to answer: tunctl auth %s", t->spec->name);
 	name_command(t, why);
 	routes_failed(&t->routes, route, why);
-	tunnel_agent_await(t, t->better && t->better->index == route ? t->better : t->path,
-			   why->code);
+	tunnel_agent_await(t, t->better && t->better->index == route ? t->better : t->path);
 	tunnel_tell_route(t, route, t->routes.items[route].closed ? ROUTE_FAILED : ROUTE_DOWN, why);
 }
 

@@ -284,6 +284,39 @@ def test_another_key_was_added_first(case, lab):
     comes_up_by_itself(case)
 
 
+def test_a_file_was_refused_and_a_public_key_has_no_agent(case, lab):
+    """The agent is in no list, and could have helped all the same."""
+    agent = case.real(lab.key("other"))
+    identities = [str(lab.key("stranger")), f"{lab.keys.client}.pub"]
+    case.fails(agent, "auth-refused", states="failed", identity=identities)
+    agent.add(lab.keys.client)
+    comes_up_by_itself(case)
+
+
+def test_the_passphrase_in_a_file_is_wrong(case, lab):
+    path, copy = lab.key("locked"), lab.path("copy")
+    authorize(case, path)
+    shutil.copy(path, copy)
+    keys.change_passphrase(path, "", "secret words")
+    wrong = lab.write("passphrase", "other words")
+    agent = case.real(lab.key("stranger"))
+    case.fails(
+        agent, "identity-encrypted", states="failed", identity=str(path), passphrase=str(wrong)
+    )
+    agent.add(copy)
+    comes_up_by_itself(case)
+
+
+def test_a_certificate_is_added_later(case, lab):
+    """To the agent that has had the key all the time."""
+    path = certified(case)
+    real = case.lab.keep(agents.Agent(case.lab.path("agent"))).add_key_only(path)
+    public = lab.write("bare.pub", keys.public(path) + "\n")
+    case.fails(real, "auth-refused", states="failed", identity=str(public))
+    real.add(path)
+    comes_up_by_itself(case)
+
+
 def test_a_key_for_the_jump_is_added_later(case, lab):
     agent = case.real(lab.key("stranger"))
     bastion = {

@@ -128,6 +128,11 @@ void attempt_explain(const struct attempt *a, struct err *err)
 {
 }
 
+bool attempt_lacks_key(const struct attempt *a)
+{
+	return script.lacks_key[a->route];
+}
+
 unsigned session_member_count(const struct session *s)
 {
 	return script.channels;
@@ -250,6 +255,11 @@ const struct err *jump_failure(const struct jump_user *user, size_t *ret_hop)
 		return NULL;
 	*ret_hop = script.failing_jump;
 	return &script.jump_failure;
+}
+
+bool jump_lacks_key(const struct jump_user *user)
+{
+	return script.lacks_key[user->route];
 }
 
 void jump_describe(const struct jump_user *user, struct wire_hop *ret)

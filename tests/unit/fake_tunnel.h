@@ -26,6 +26,7 @@ struct script {
 	struct attempt *to[CONFIG_ROUTES_MAX]; /* the living ones by route, of one tunnel */
 	bool fails[CONFIG_ROUTES_MAX]; /* TCP to that server, whatever answers says */
 	struct err why_route[CONFIG_ROUTES_MAX];
+	bool lacks_key[CONFIG_ROUTES_MAX]; /* another one might be all that it takes */
 	unsigned started;
 	unsigned channels; /* of every session */
 

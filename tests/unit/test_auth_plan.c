@@ -230,6 +230,49 @@ static void test_whether_the_agent_matters(void **state)
 	}
 }
 
+/* The same words; "only": identities_only. */
+static const struct {
+	const char *identities, *certs, *rule;
+	bool could_grow;
+} hopes[] = {
+	{ "ka", "", "", false },
+	{ "agent", "", "", true },
+	{ "ka agent", "", "", true },
+	{ "agent", "", "only", false },
+	{ "agent x", "", "only", false },
+	{ "agent xa", "", "only", true },
+	{ "agent pa", "", "only", true },
+	{ "ka pb", "", "", true },
+	{ "ka eb", "", "", true },
+	{ "ka ub", "", "", false },
+	{ "ua agent", "", "only", false },
+	{ "ua", "b", "", true },
+	{ "ka", "b", "", false },
+	{ "ua kb", "b", "", false },
+	{ "", "", "", false },
+};
+
+static void test_whether_more_would_help(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(hopes); i++) {
+		struct world w = { 0 };
+		struct auth_plan_input input = { .identities = &w.identities,
+						 .agent_keys = &w.agent,
+						 .identities_only = *hopes[i].rule };
+		char identities[64], certs[64];
+
+		w.identities.items = w.items;
+		w.identities.certificates = w.certificates;
+		each_word(&w, strcpy(identities, hopes[i].identities), add_identity);
+		each_word(&w, strcpy(certs, hopes[i].certs), add_certificate);
+		if (auth_plan_could_grow(&input) != hopes[i].could_grow)
+			fail_msg("%s, certificates %s, %s", hopes[i].identities, hopes[i].certs,
+				 hopes[i].rule);
+		for (size_t k = 0; k < w.blob_count; k++)
+			strbuf_fini(&w.blobs[k]);
+	}
+}
+
 /* A thousand keys: those that are named are found, and the plan has an end. */
 static void test_an_agent_with_many_keys(void **state)
 {
@@ -288,6 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_whether_the_agent_matters),
+		cmocka_unit_test(test_whether_more_would_help),
 		cmocka_unit_test(test_an_agent_with_many_keys),
 		cmocka_unit_test(test_an_orphan),
 	};

@@ -75,41 +75,50 @@ static void refuse(struct stage *stage, enum err_code code, enum tunnel_state st
 	assert_int_equal(script.started, 1);
 }
 
-static void works_with(struct stage *stage, const char *keys)
+static void works_until(struct stage *stage, const char *keys, enum tunnel_state state)
 {
 	script.fails[A] = false;
 	agent_has(stage, keys);
 	fake_loop_advance(the_loop, 11000);
 	assert_int_equal(script.started, 2);
 	progress(A);
-	assert_int_equal(heard.last.state, TUNNEL_UP);
+	assert_int_equal(heard.last.state, state);
+}
+
+static void works_with(struct stage *stage, const char *keys)
+{
+	works_until(stage, keys, TUNNEL_UP);
+}
+
+static int set_up_servers(void **state, const char *routes)
+{
+	int rc;
+
+	setenv("SSH_AUTH_SOCK", SOCKET, 1);
+	rc = tunnel_setup(state, routes);
+	script.lacks_key[A] = script.lacks_key[B] = true;
+	return rc;
 }
 
 static int set_up(void **state)
 {
-	setenv("SSH_AUTH_SOCK", SOCKET, 1);
-	return tunnel_setup(state, "a.example");
+	return set_up_servers(state, "a.example");
 }
 
 static int set_up_two(void **state)
 {
-	setenv("SSH_AUTH_SOCK", SOCKET, 1);
-	return tunnel_setup(state, "a.example b.example");
+	return set_up_servers(state, "a.example b.example");
+}
+
+static int set_up_jump(void **state)
+{
+	return set_up_servers(state, "jump>a.example");
 }
 
 static int tear_down(void **state)
 {
 	unsetenv("SSH_AUTH_SOCK");
 	return tunnel_teardown(state);
-}
-
-/* The list of the only server. */
-static void identities_are(struct stage *stage, const char *name)
-{
-	struct config_tunnel *spec = tunnel_spec("a.example");
-
-	strv_add(&spec->routes[0].hops[0].connection.identities, name);
-	tunnel_set(stage->tunnel, spec, true);
 }
 
 /* ---- cases ---- */
@@ -136,17 +145,16 @@ static void test_the_wrong_key(void **state)
 {
 	struct stage *stage = *state;
 
-	identities_are(stage, IDENTITY_AGENT);
 	refuse(stage, ERR_AUTH, TUNNEL_FAILED);
 	works_with(stage, "a");
 }
 
-/* With a file for an identity, the agent has nothing to say in this. */
+/* With files for identities, the agent has nothing to say in this. */
 static void test_a_file_that_is_refused(void **state)
 {
 	struct stage *stage = *state;
 
-	identities_are(stage, "/home/me/.ssh/id");
+	script.lacks_key[A] = false;
 	refuse(stage, ERR_AUTH, TUNNEL_FAILED);
 	agent_has(stage, "a");
 	fake_loop_advance(the_loop, 3600000);
@@ -157,6 +165,7 @@ static void test_a_host_key_is_for_a_person(void **state)
 {
 	struct stage *stage = *state;
 
+	script.lacks_key[A] = false;
 	refuse(stage, ERR_HOST_KEY_CHANGED, TUNNEL_FAILED);
 	agent_has(stage, "a");
 	fake_loop_advance(the_loop, 3600000);
@@ -169,7 +178,6 @@ static void test_the_second_key_is_the_right_one(void **state)
 {
 	struct stage *stage = *state;
 
-	identities_are(stage, IDENTITY_AGENT);
 	refuse(stage, ERR_AUTH, TUNNEL_FAILED);
 	fake_loop_advance(the_loop, 60000);
 	agent_has(stage, "a");
@@ -207,6 +215,7 @@ static void test_it_comes_in_the_middle_of_a_round(void **state)
 	agent_has(stage, "");
 	breaks(A, ERR_PASSPHRASE);
 	breaks(B, ERR_HOST_KEY_CHANGED);
+	script.lacks_key[B] = false;
 	tunnel_start(stage->tunnel);
 	fake_loop_advance(the_loop, 0);
 	progress(A);
@@ -241,6 +250,46 @@ static void test_a_better_server_lacks_a_key(void **state)
 	progress(A);
 	assert_int_equal(heard.last.route, A);
 	assert_int_equal(heard.last.state, TUNNEL_UP);
+}
+
+/* It is the jump's agent that counts, when the jump is what failed. */
+static void test_a_jump_lacks_a_key(void **state)
+{
+	struct stage *stage = *state;
+
+	agent_has(stage, "");
+	tunnel_start(stage->tunnel);
+	err_set(&script.jump_failure, ERR_AUTH, "scripted");
+	heard.jump->ops->on_change(heard.jump->data);
+	assert_int_equal(heard.last.state, TUNNEL_FAILED);
+	assert_int_equal(heard.joined, 1);
+	agent_has(stage, "a");
+	script.jump_failure = (struct err){ 0 };
+	fake_loop_advance(the_loop, 11000);
+	assert_int_equal(heard.joined, 2);
+	assert_int_equal(heard.haste, JUMP_AFRESH);
+}
+
+/* The session is there, and it is a forward that ends it: what failed before does not count. */
+static void test_a_session_that_ends_lacks_nothing(void **state)
+{
+	struct stage *stage = *state;
+	struct config_tunnel *spec = tunnel_spec("a.example");
+	struct err why;
+
+	spec->upkeep.exit_on_forward_failure = true;
+	tunnel_set(stage->tunnel, spec, true);
+	refuse(stage, ERR_AGENT_LACKS, TUNNEL_BACKOFF);
+	heard.forward->opening = true;
+	works_until(stage, "a", TUNNEL_OPENING);
+	script.lacks_key[A] = false;
+	err_set(&why, ERR_UNSUPPORTED, "scripted");
+	forward_changes(heard.forward, &why);
+	fake_loop_advance(the_loop, 0);
+	assert_int_equal(heard.last.state, TUNNEL_FAILED);
+	agent_has(stage, "ab");
+	fake_loop_advance(the_loop, 3600000);
+	assert_int_equal(script.started, 2);
 }
 
 /* The second server has an agent of its own. */
@@ -289,6 +338,7 @@ static void test_it_is_waited_for_over_rounds(void **state)
 	agent_has(stage, "");
 	breaks(A, ERR_PASSPHRASE);
 	breaks(B, ERR_REFUSED);
+	script.lacks_key[B] = false;
 	tunnel_start(stage->tunnel);
 	fake_loop_advance(the_loop, 0);
 	progress(A);
@@ -323,6 +373,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_a_better_server_lacks_a_key, set_up_two,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_jump_lacks_a_key, set_up_jump, tear_down),
+		TEST(test_a_session_that_ends_lacks_nothing),
 		cmocka_unit_test_setup_teardown(test_each_server_has_its_own_agent, set_up_two,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_it_is_waited_for_over_rounds, set_up_two,
