@@ -120,15 +120,14 @@ static int read_file(struct known_hosts *kh, const char *path, struct err *err)
 	CLEANUP(freep) char *text = NULL;
 	size_t capacity = 0;
 	unsigned line = 0;
-	ssize_t n;
 	int rc = 0;
 
 	if (!f)
 		return err->code == ERR_NONE ? 0 : -1;
-	while (rc == 0 && (n = getline(&text, &capacity, f)) >= 0) {
+	/* Of any length, as OpenSSH does: one that is passed over may be a @revoked one. */
+	while (rc == 0 && getline(&text, &capacity, f) >= 0) {
 		line++;
-		if (n < KNOWN_HOSTS_LINE_MAX)
-			rc = read_line(kh, text, path, line, err);
+		rc = read_line(kh, text, path, line, err);
 	}
 	/* Nor may a lack of memory look like the end of a file: the rest could revoke the key. */
 	if (rc == 0 && !feof(f))

@@ -17,16 +17,14 @@ static size_t line_length(const char *text, size_t length)
 	return end ? (size_t)(end - text) + 1 : length;
 }
 
-/* What a line says, in *ret_copy, which line points into. 1: it is about label, 0: it is not, or too long
- * for whoever reads the file, -1: that cannot be told for lack of memory. */
+/* What a line says, in *ret_copy, which line points into. 1: it is about label, 0: it is not, -1: that
+ * cannot be told for lack of memory. */
 static int read_line(const char *text, size_t length, const char *label,
 		     struct known_hosts_line *line, char **ret_copy)
 {
 	enum known_hosts_match matched;
 
 	*ret_copy = NULL;
-	if (length >= KNOWN_HOSTS_LINE_MAX)
-		return 0;
 	*ret_copy = strndup(text, length);
 	if (!*ret_copy)
 		return -1;

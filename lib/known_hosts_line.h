@@ -9,8 +9,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { KNOWN_HOSTS_LINE_MAX = 64 * 1024 }; /* bytes; longer ones are passed over */
-
 enum known_hosts_marker {
 	MARKER_NONE,
 	MARKER_REVOKED,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What known_hosts says when memory runs out: never less than there is, for a line that is missed may be
- * a @revoked one. The verdicts themselves: test_hostkey.c.
+ * What known_hosts says when memory runs out, or of lines without an end in sight: never less than there
+ * is, for a line that is missed may be a @revoked one. The verdicts themselves: test_hostkey.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,6 +21,7 @@
 #include "lib/known_hosts.h"
 #include "lib/known_hosts_edit.h"
 #include "lib/known_hosts_line.h"
+#include "lib/str.h"
 
 #define KEY "AAAAC3NzaC1lZDI1NTE5AAAAIO7Km5ZOTWdbmk4yGKn0NHIYrSrJqYSqeVbYSGNfdlWU"
 #define NAME "host.example.com"
@@ -145,6 +146,34 @@ static void test_line(void **state)
 	unlink(path);
 }
 
+/* OpenSSH reads them, too, and honours what they revoke. */
+static void test_long_lines(void **state)
+{
+	struct strbuf text = { 0 };
+	struct known_hosts kh;
+	struct err err = { 0 };
+	char path[32];
+	int fd;
+
+	strbuf_add(&text, "@revoked ");
+	for (int i = 0; i < 20000; i++)
+		strbuf_addf(&text, "other%05d,", i);
+	strbuf_add(&text, NAME " ssh-ed25519 " KEY "\n" NAME " ssh-ed25519 " KEY " ");
+	for (int i = 0; i < 20000; i++)
+		strbuf_add(&text, "comment ");
+	assert_false(text.failed);
+	fd = make_file(path, text.data);
+	assert_int_equal(load(&kh, path, &err), 0);
+	assert_int_equal(kh.count, 2);
+	assert_true(kh.entries[0].revoked);
+	assert_false(kh.entries[1].revoked);
+	assert_int_equal(kh.entries[1].line, 2);
+	known_hosts_fini(&kh);
+	strbuf_fini(&text);
+	close(fd);
+	unlink(path);
+}
+
 static void test_patterns(void **state)
 {
 	static const struct {
@@ -174,9 +203,8 @@ static void test_patterns(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hash),
-		cmocka_unit_test(test_edit),
-		cmocka_unit_test(test_line),
+		cmocka_unit_test(test_hash),     cmocka_unit_test(test_edit),
+		cmocka_unit_test(test_line),     cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_patterns),
 	};
 

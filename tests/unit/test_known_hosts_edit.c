@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "lib/known_hosts_edit.h"
+#include "lib/str.h"
 
 #define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 #define OLD "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP/+/fz7+vn49/b19PPy8fDv7u3s6+rp6Ofm5eTj4uHg"
@@ -110,6 +111,23 @@ static void test_a_label_with_a_port(void **state)
 	free(text);
 }
 
+/* Whoever reads the file afterwards reads it, too. */
+static void test_a_long_line(void **state)
+{
+	struct strbuf before = { 0 };
+	size_t length;
+	char *text;
+
+	strbuf_add(&before, HOST " " OLD " ");
+	for (int i = 0; i < 20000; i++)
+		strbuf_add(&before, "comment ");
+	assert_false(before.failed);
+	text = known_hosts_text_replace(before.data, before.length, HOST, &key, &length);
+	assert_string_equal(text, LINE);
+	free(text);
+	strbuf_fini(&before);
+}
+
 static void test_has(void **state)
 {
 	static const struct {
@@ -141,6 +159,7 @@ int main(void)
 		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_bytes_that_are_no_text_stay),
 		cmocka_unit_test(test_a_label_with_a_port),
+		cmocka_unit_test(test_a_long_line),
 		cmocka_unit_test(test_has),
 	};
 
