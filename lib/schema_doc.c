@@ -16,6 +16,8 @@
 #include "lib/util.h"
 
 #define NAME_PATTERN "^[A-Za-z0-9._-]{1,64}$"
+#define SECRET_PATTERN                                                                             \
+	"^(" CREDENTIAL_PREFIX "[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$|/|~/|\\./|\\.\\./)"
 #define DURATION_PATTERN "^([0-9]+|([0-9]+(h|m|s|ms))+)$"
 
 /* Returns a new reference, NULL when out of memory. */
@@ -70,6 +72,12 @@ static json_t *text_fragment(const struct schema_key *key)
 static json_t *name_fragment(const struct schema_key *key)
 {
 	return json_pack("{s:s, s:s}", "type", "string", "pattern", NAME_PATTERN);
+}
+
+/* So that an editor marks a password that is written where the way to it belongs. */
+static json_t *secret_fragment(const struct schema_key *key)
+{
+	return json_pack("{s:s, s:s}", "type", "string", "pattern", SECRET_PATTERN);
 }
 
 static json_t *map_fragment(const struct schema_key *key)
@@ -198,7 +206,7 @@ static const struct {
 	[SCHEMA_FILES] = { "a path, credential:NAME, or a list of them", texts_fragment },
 	[SCHEMA_IDENTITIES] = { "a path, credential:NAME, agent, or a list of them",
 				texts_fragment },
-	[SCHEMA_SECRET] = { "a path or credential:NAME", text_fragment },
+	[SCHEMA_SECRET] = { "a path or credential:NAME", secret_fragment },
 	[SCHEMA_AGENT] = { "a path, SSH_AUTH_SOCK or none", text_fragment },
 	[SCHEMA_REKEY] = { "a size, and a duration", rekey_fragment },
 	[SCHEMA_HOST_KEY] = { "strict, accept-new, or one or a list of keys", host_key_fragment },

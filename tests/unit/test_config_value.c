@@ -9,6 +9,9 @@
 
 #include <cmocka.h>
 
+#include <regex.h>
+
+#include "lib/schema_doc.h"
 #include "tests/unit/config_fixture.h"
 #include "lib/util.h"
 
@@ -216,6 +219,67 @@ static void test_where_secrets_are(void **state)
 	config_free(config);
 }
 
+/* The pattern of a key in the JSON Schema, compiled. */
+static void compile_pattern(regex_t *ret, const char *key)
+{
+	json_t *schema = schema_json(), *value = json_object_get(schema, "$defs");
+
+	value = json_object_get(json_object_get(value, "defaults"), "properties");
+	value = json_object_get(json_object_get(value, key), "pattern");
+	assert_true(json_is_string(value));
+	assert_int_equal(regcomp(ret, json_string_value(value), REG_EXTENDED | REG_NOSUB), 0);
+	json_decref(schema);
+}
+
+/* What an editor marks and what the daemon refuses are the same. */
+static void test_the_schema_knows_where_secrets_are(void **state)
+{
+	static const char *const keys[] = { "password", "passphrase" };
+	static const struct {
+		const char *text;
+		bool is_good;
+	} cases[] = {
+		{ "/p", true },
+		{ "~/p", true },
+		{ "./p", true },
+		{ "../p", true },
+		{ "credential:p", true },
+		{ "credential:_p.q-1", true },
+		{ "geheim", false },
+		{ "geheim/x", false },
+		{ "~geheim", false },
+		{ ".geheim", false },
+		{ "..geheim", false },
+		{ "a./b", false },
+		{ "", false },
+		{ "credential:", false },
+		{ "credential:.p", false },
+		{ "credential:a/b", false },
+		{ "credential:../x", false },
+		{ "xcredential:p", false },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys) * ARRAY_SIZE(cases); i++) {
+		const char *key = keys[i / ARRAY_SIZE(cases)];
+		size_t n = i % ARRAY_SIZE(cases);
+		struct config *config;
+		char text[256];
+		regex_t pattern;
+
+		snprintf(text, sizeof(text),
+			 "tunnels: { t: { host: h, local: 1:h:2, %s: '%s' } }\n", key,
+			 cases[n].text);
+		config = fixture_load_text(f, text);
+		compile_pattern(&pattern, key);
+		if ((config != NULL) != cases[n].is_good ||
+		    (regexec(&pattern, cases[n].text, 0, NULL, 0) == 0) != cases[n].is_good)
+			fail_msg("%s: '%s'", key, cases[n].text);
+		regfree(&pattern);
+		config_free(config);
+	}
+}
+
 static void test_zero_has_a_word(void **state)
 {
 	struct config *config = fixture_load_good(
@@ -279,6 +343,7 @@ int main(void)
 		TEST(test_paths),
 		TEST(test_a_secret_is_not_repeated),
 		TEST(test_where_secrets_are),
+		TEST(test_the_schema_knows_where_secrets_are),
 		TEST(test_zero_has_a_word),
 		TEST(test_forward_forms),
 	};
