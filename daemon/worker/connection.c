@@ -1,48 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/worker/connection.h"
+#include "daemon/worker/connection_parts.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "daemon/common/log.h"
 #include "daemon/worker/local_socket.h"
-#include "daemon/worker/outgoing.h"
-#include "daemon/worker/proxy.h"
-#include "daemon/worker/pump.h"
 #include "daemon/worker/session.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
-#define COMPLAIN_MS 1000
-
-struct connection {
-	struct list link; /* connection_home.list */
-	struct connection_home *home;
-	uint64_t id;
-	uint64_t opened_ms;
-	enum connection_state state;
-	char from[ENDPOINT_TEXT_MAX], to[ENDPOINT_TEXT_MAX];
-	struct channel_origin origin;
-
-	bool is_remote; /* the client is on the server's side, the far end on ours */
-	int fd; /* the near end, while nobody else has it; -1 */
-	struct channel_pipe *pipe; /* being opened, or not joined with anything yet */
-	struct outgoing outgoing; /* a far end being connected */
-	struct proxy *proxy; /* speaks with the client */
-	bool is_stream; /* what the proxy was asked for last */
-	struct relay *relay; /* joins a socket and a channel */
-	struct pump *pump; /* joins the two sockets of a remote proxy's stream */
-	struct relay_traffic traffic;
-	bool listed, over;
-	struct loop_grave grave;
-};
-
-/* The only writer of c->state: how many are not open yet is limited. */
-static void set_state(struct connection *c, enum connection_state state)
+void connection_set_state(struct connection *c, enum connection_state state)
 {
 	if (c->listed) {
 		c->home->opening -= c->state != CONNECTION_OPEN;
@@ -77,7 +46,7 @@ void connection_end(struct connection *c, bool reset)
 	if (c->over)
 		return;
 	c->over = true;
-	set_state(c, CONNECTION_OPEN);
+	connection_set_state(c, CONNECTION_OPEN);
 	outgoing_stop(&c->outgoing);
 	relay_end(TAKE(c->relay), reset);
 	pump_free(TAKE(c->pump), reset);
@@ -88,14 +57,6 @@ void connection_end(struct connection *c, bool reset)
 	home->counters.connections--;
 	loop_bury(home->parts->loop, &c->grave, free, c);
 	home->ops->on_end(home->data, c);
-}
-
-void connection_end_all(struct connection_home *home, bool reset)
-{
-	struct connection *c;
-
-	while ((c = list_first(&home->list, struct connection, link)))
-		connection_end(c, reset);
 }
 
 /* ---- bytes flow ---- */
@@ -119,8 +80,7 @@ static void on_relay_end(void *data, bool reset)
 
 static const struct relay_ops relay_ops = { .on_end = on_relay_end };
 
-/* Joins fd with the open channel; takes all three on success. */
-static int join(struct connection *c, int fd, char *early, size_t early_size, struct err *err)
+int connection_join(struct connection *c, int fd, char *early, size_t early_size, struct err *err)
 {
 	struct relay_settings settings = { .loop = c->home->parts->loop,
 					   .scratch = c->home->parts->scratch,
@@ -133,31 +93,17 @@ static int join(struct connection *c, int fd, char *early, size_t early_size, st
 	if (!c->relay)
 		return -1;
 	c->pipe = NULL;
-	set_state(c, CONNECTION_OPEN);
+	connection_set_state(c, CONNECTION_OPEN);
 	return 0;
 }
 
-/* What was said last may still be on its way to the channel; nothing more will come. */
-static void end_after_relay(struct connection *c)
+void connection_end_after_relay(struct connection *c)
 {
 	if (c->relay)
 		relay_drain(c->relay);
 	else
 		connection_end(c, false);
 }
-
-static void on_pump_end(void *data, bool reset)
-{
-	struct connection *c = data;
-
-	c->pump = NULL;
-	if (reset && !c->relay)
-		connection_end(c, true);
-	else
-		end_after_relay(c);
-}
-
-static const struct pump_ops pump_ops = { .on_end = on_pump_end };
 
 /* ---- the far end is reached ---- */
 
@@ -169,67 +115,42 @@ static void tell_reached(struct connection *c, const struct err *err)
 	c->home->ops->on_reached(c->home->data, c, err);
 }
 
-/* One end of a pair goes to a relay, the other to whoever talks with the client. -1: returned with
- * err. */
-static int join_pair(struct connection *c, struct err *err)
+static int join_channel(struct connection *c, struct err *err)
 {
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_set_errno(err, ERR_LIMIT, errno, "cannot make a socket pair");
-	if (join(c, pair[0], NULL, 0, err) == 0)
-		return pair[1];
-	close(pair[0]);
-	close(pair[1]);
-	return -1;
+	if (c->proxy)
+		return connection_proxy_join(c, err);
+	if (c->fd < 0)
+		return 0; /* its socket comes later */
+	if (connection_join(c, c->fd, NULL, 0, err) < 0)
+		return -1;
+	c->fd = -1;
+	return 0;
 }
 
-/* The client's stream leaves the proxy, with what it has sent already. */
-static int join_stream(struct connection *c, struct err *err)
+static int join_socket(struct connection *c, int fd, struct err *err)
 {
-	char *early;
-	size_t early_size;
-	int fd = proxy_release(TAKE(c->proxy), &early, &early_size);
-
-	if (fd < 0)
-		return err_set(err, ERR_LOST, "the client has gone");
-	if (join(c, fd, early, early_size, err) == 0)
+	if (c->proxy)
+		return connection_proxy_take(c, fd, err);
+	if (connection_join(c, fd, NULL, 0, err) == 0)
 		return 0;
-	free(early);
 	close(fd);
 	return -1;
 }
 
-static int join_reached_channel(struct connection *c, struct err *err)
+static void turn_away(struct connection *c, const struct err *err)
 {
-	int fd;
-
-	if (c->proxy && c->is_stream)
-		return join_stream(c, err);
-	if (c->proxy) {
-		fd = join_pair(c, err);
-		if (fd >= 0)
-			proxy_attach(c->proxy, fd);
-		return fd < 0 ? -1 : 0;
-	}
-	if (c->fd < 0)
-		return 0; /* its socket comes later */
-	if (join(c, c->fd, NULL, 0, err) < 0)
-		return -1;
-	c->fd = -1;
-	return 0;
+	if (c->proxy)
+		proxy_refuse(c->proxy, err);
+	else
+		connection_end(c, true);
 }
 
 /* The far end is not reached. */
 static void not_reached(struct connection *c, const struct err *err)
 {
 	tell_reached(c, err);
-	if (c->over)
-		return;
-	if (c->proxy)
-		proxy_refuse(c->proxy, err);
-	else
-		connection_end(c, true);
+	if (!c->over)
+		turn_away(c, err);
 }
 
 /* It is, but there is nothing to join it with. */
@@ -237,10 +158,7 @@ static void give_up(struct connection *c, const struct err *err)
 {
 	connection_home_complain(c->home, c->from, err);
 	drop_pipe(c);
-	if (c->proxy)
-		proxy_refuse(c->proxy, err);
-	else
-		connection_end(c, true);
+	turn_away(c, err);
 }
 
 static void on_channel_open(void *data, const struct err *err)
@@ -249,7 +167,7 @@ static void on_channel_open(void *data, const struct err *err)
 	struct err why;
 
 	if (!err) {
-		if (join_reached_channel(c, &why) < 0)
+		if (join_channel(c, &why) < 0)
 			give_up(c, &why);
 		else
 			tell_reached(c, NULL);
@@ -288,35 +206,14 @@ static const struct channel_pipe_ops pipe_ops = {
 static void on_connected(void *data, int fd)
 {
 	struct connection *c = data;
-	char *early;
-	size_t early_size;
 	struct err err;
-	int near;
 
 	local_socket_tune(fd);
-	if (!c->proxy) { /* remote */
-		if (join(c, fd, NULL, 0, &err) < 0) {
-			close(fd);
-			give_up(c, &err);
-			return;
-		}
-	} else if (!c->is_stream) {
-		proxy_attach(c->proxy, fd);
-	} else {
-		near = proxy_release(TAKE(c->proxy), &early, &early_size);
-		if (near < 0) {
-			close(fd);
-			connection_end(c, true);
-			return;
-		}
-		c->pump = pump_new(c->home->parts->loop, near, fd, early, early_size,
-				   &c->traffic.active_ms, &pump_ops, c, &err);
-		if (!c->pump) {
-			give_up(c, &err);
-			return;
-		}
+	if (join_socket(c, fd, &err) < 0) {
+		give_up(c, &err);
+		return;
 	}
-	set_state(c, CONNECTION_OPEN);
+	connection_set_state(c, CONNECTION_OPEN);
 	tell_reached(c, NULL);
 }
 
@@ -343,10 +240,9 @@ static void set_target(struct connection *c, const char *host, uint16_t port)
 		snprintf(c->to, sizeof(c->to), "%s", shown);
 }
 
-/* port 0: host is the path of a Unix socket. */
-static int reach(struct connection *c, const char *host, uint16_t port, struct err *err)
+int connection_reach(struct connection *c, const char *host, uint16_t port, struct err *err)
 {
-	set_state(c, CONNECTION_OPENING);
+	connection_set_state(c, CONNECTION_OPENING);
 	c->home->ops->on_opening(c->home->data);
 	set_target(c, host, port);
 	if (c->is_remote)
@@ -363,74 +259,10 @@ static int reach_end(struct connection *c, const struct config_end *target, unsi
 {
 	uint16_t port = target->kind == END_TCP ? (uint16_t)(target->port + port_offset) : 0;
 
-	return reach(c, target->host, port, err);
-}
-
-/* ---- proxies ---- */
-
-static void on_proxy_request(void *data, const char *host, uint16_t port, bool is_stream)
-{
-	struct connection *c = data;
-	struct err err;
-
-	c->is_stream = is_stream;
-	/* The last request has been answered; its channel may still be saying goodbye. */
-	if (!c->is_remote)
-		relay_end(TAKE(c->relay), false);
-	if (reach(c, host, port, &err) < 0)
-		proxy_refuse(c->proxy, &err);
-}
-
-void connection_home_complain(struct connection_home *home, const char *from, const struct err *err)
-{
-	uint64_t now = loop_now_ms(home->parts->loop);
-
-	if (home->complained_ms && now - home->complained_ms < COMPLAIN_MS) {
-		log_debug("forward '%s': client %s: %s", home->spec->name, from, err->msg);
-		return;
-	}
-	home->complained_ms = now;
-	log_info("forward '%s': client %s: %s", home->spec->name, from, err->msg);
-}
-
-static void on_proxy_end(void *data, const struct err *err)
-{
-	struct connection *c = data;
-
-	c->proxy = NULL;
-	if (err)
-		connection_home_complain(c->home, c->from, err);
-	end_after_relay(c);
-}
-
-static const struct proxy_ops proxy_ops = {
-	.on_request = on_proxy_request,
-	.on_end = on_proxy_end,
-};
-
-static int start_proxy(struct connection *c, int fd, struct err *err)
-{
-	struct proxy_settings settings = { .loop = c->home->parts->loop,
-					   .allow = &c->home->spec->allow,
-					   .user = c->home->spec->user,
-					   .password = c->home->spec->password };
-
-	set_state(c, CONNECTION_HANDSHAKE);
-	c->proxy = proxy_new(&settings, fd, &proxy_ops, c, err);
-	return c->proxy ? 0 : -1;
+	return connection_reach(c, target->host, port, err);
 }
 
 /* ---- the beginning ---- */
-
-void connection_home_init(struct connection_home *home, const struct worker_parts *parts,
-			  const struct config_forward *spec, uint64_t forward,
-			  const struct connection_ops *ops, void *data)
-{
-	*home = (struct connection_home){
-		.parts = parts, .spec = spec, .forward = forward, .ops = ops, .data = data
-	};
-	list_init(&home->list);
-}
 
 static struct connection *new_connection(struct connection_home *home, const char *from,
 					 struct err *err)
@@ -498,7 +330,7 @@ struct connection *connection_open_dynamic(struct connection_home *home, int fd,
 {
 	struct connection *c = new_accepted(home, from, err);
 
-	return c ? begin(c, start_proxy(c, fd, err) == 0) : NULL;
+	return c ? begin(c, connection_proxy_start(c, fd, err) == 0) : NULL;
 }
 
 struct connection *connection_open_direct(struct connection_home *home,
@@ -546,13 +378,11 @@ struct connection *connection_open_remote_dynamic(struct connection_home *home, 
 						  const char *from, struct err *err)
 {
 	struct connection *c = new_incoming(home, ssh, from, err);
-	int fd = c ? join_pair(c, err) : -1;
 
 	if (!c)
 		return NULL;
-	if (fd >= 0 && start_proxy(c, fd, err) == 0)
+	if (connection_proxy_start_behind_pair(c, err) == 0)
 		return begin(c, true);
-	closep(&fd);
 	relay_end(TAKE(c->relay), true);
 	drop_pipe(c);
 	return begin(c, false);
@@ -562,7 +392,7 @@ void connection_attach(struct connection *c, int fd)
 {
 	struct err err;
 
-	if (!c->pipe || join(c, fd, NULL, 0, &err) < 0) {
+	if (!c->pipe || connection_join(c, fd, NULL, 0, &err) < 0) {
 		close(fd);
 		connection_end(c, true);
 	}
@@ -596,17 +426,6 @@ void connection_reap(struct connection *c, bool all)
 		connection_end(c, true);
 	else if (idle_ms > 0 && c->state == CONNECTION_OPEN && now - active_ms(c) >= idle_ms)
 		connection_end(c, true);
-}
-
-struct connection *connection_find(const struct connection_home *home, uint64_t id)
-{
-	struct connection *c;
-
-	list_for_each (c, &home->list, link) {
-		if (c->id == id)
-			return c;
-	}
-	return NULL;
 }
 
 enum connection_state connection_state(const struct connection *c)

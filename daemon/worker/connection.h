@@ -13,7 +13,7 @@
 #pragma once
 
 #include "daemon/worker/channel_pipe.h"
-#include "daemon/worker/parts.h"
+#include "daemon/worker/connection_home.h"
 
 struct connection;
 
@@ -25,24 +25,6 @@ struct connection_ops {
 	/* It is over, has left its list, and is freed after the turn. */
 	void (*on_end)(void *data, struct connection *c);
 };
-
-/* What the connections of a forward share. */
-struct connection_home {
-	const struct worker_parts *parts;
-	const struct config_forward *spec; /* who may go where, for how long */
-	uint64_t forward; /* id on the wire; 0: none */
-	struct session *session; /* to open channels through; NULL: there is none at the moment */
-	struct list list; /* struct connection, oldest first */
-	uint64_t complained_ms; /* when the log last heard of a client that was turned away */
-	unsigned opening; /* of them that are not open yet */
-	struct wire_counters counters;
-	const struct connection_ops *ops;
-	void *data;
-};
-
-void connection_home_init(struct connection_home *home, const struct worker_parts *parts,
-			  const struct config_forward *spec, uint64_t forward,
-			  const struct connection_ops *ops, void *data);
 
 /* All of them count and list the connection, and return NULL with err when there is no memory (or
  * no way to the target); then fd or pipe remain the caller's. from: "127.0.0.1:4711", for lists. */
@@ -66,18 +48,11 @@ void connection_attach(struct connection *c, int fd);
 
 /* Ends it: orderly, or with a reset. on_end is called. */
 void connection_end(struct connection *c, bool reset);
-void connection_end_all(struct connection_home *home, bool reset);
 /* Ends it, if its client has gone while it was opening (all: or later), or nothing has passed for too
  * long. */
 void connection_reap(struct connection *c, bool all);
 
-struct connection *connection_find(const struct connection_home *home, uint64_t id);
 enum connection_state connection_state(const struct connection *c);
 void connection_describe(const struct connection *c, struct wire_connection *ret);
-
-/* A client was turned away: they can do that as often as they like, so the log hears of one a
- * second. */
-void connection_home_complain(struct connection_home *home, const char *from,
-			      const struct err *err);
 
 struct connection *connection_from_link(struct list *link);

@@ -304,7 +304,7 @@ void forward_free(struct forward *f)
 	if (f->retired && f->listens)
 		report_forward_removed(f->parts->report, f->tunnel, f->id);
 	f->retired = f->listens = true; /* nobody frees it a second time */
-	connection_end_all(&f->home, false);
+	connection_home_end_all(&f->home, false);
 	f->kind->free(f);
 	loop_timer_close(&f->reap_timer);
 	list_remove(&f->link);

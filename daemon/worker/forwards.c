@@ -159,9 +159,9 @@ void forwards_end_connections(struct forwards *fs, bool reset)
 
 	/* Direct ones (id 0) have clients who ask how it ended: not by their own doing. */
 	each_forward (f, fs)
-		connection_end_all(&f->home, reset || f->id == 0);
+		connection_home_end_all(&f->home, reset || f->id == 0);
 	each_in (f, &fs->retired)
-		connection_end_all(&f->home, reset);
+		connection_home_end_all(&f->home, reset);
 }
 
 /* ---- what it wants to know ---- */
@@ -257,7 +257,7 @@ static struct connection *find_in(const struct list *head, uint64_t id)
 	struct forward *f;
 
 	each_in (f, head) {
-		c = connection_find(&f->home, id);
+		c = connection_home_find(&f->home, id);
 		if (c)
 			break;
 	}

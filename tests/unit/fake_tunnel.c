@@ -375,7 +375,7 @@ void forward_changes(struct fake_forward *f, const struct err *error)
 
 /* ---- connections: none ---- */
 
-void connection_end_all(struct connection_home *home, bool reset)
+void connection_home_end_all(struct connection_home *home, bool reset)
 {
 	list_entry(home, struct fake_forward, base.home)->cut += reset;
 }
@@ -384,7 +384,7 @@ void connection_end(struct connection *c, bool reset)
 {
 }
 
-struct connection *connection_find(const struct connection_home *home, uint64_t id)
+struct connection *connection_home_find(const struct connection_home *home, uint64_t id)
 {
 	return NULL;
 }

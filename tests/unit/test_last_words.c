@@ -103,7 +103,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	connection_end_all(&home, true);
+	connection_home_end_all(&home, true);
 	assert_null(channel.ops);
 	closep(&client);
 	closep(&service);
