@@ -56,7 +56,7 @@ char *process_find(const char *name, struct err *err)
 	return NULL;
 }
 
-char **process_environment(void)
+static char **borrow_environment(void)
 {
 	static const char *const ours[] = { "NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=" };
 	size_t count = 0, kept = 0;
@@ -64,7 +64,7 @@ char **process_environment(void)
 
 	while (environ[count])
 		count++;
-	copy = calloc(count + 1, sizeof(*copy));
+	copy = calloc(count + 2, sizeof(*copy)); /* and room for one more */
 	for (size_t i = 0; copy && i < count; i++) {
 		bool is_ours = false;
 
@@ -74,6 +74,25 @@ char **process_environment(void)
 			copy[kept++] = environ[i];
 	}
 	return copy;
+}
+
+/* Our environment without what the service manager gave to us alone, and with what the plan adds. The
+ * strings are borrowed, the caller frees the array; NULL: out of memory. */
+static char **environment_for(const struct process_plan *plan)
+{
+	char **environment = borrow_environment();
+	char **end = environment;
+	size_t length;
+
+	if (!environment || !plan->variable)
+		return environment;
+	length = strcspn(plan->variable, "=") + 1;
+	for (; *end; end++) {
+		if (strncmp(*end, plan->variable, length) == 0)
+			return environment;
+	}
+	*end = (char *)plan->variable;
+	return environment;
 }
 
 /* ---- in the child ---- */
@@ -165,7 +184,7 @@ static int fail(int sys, const char *path, struct err *err)
 
 int process_spawn(const struct process_plan *plan, pid_t *ret_pid, int *ret_report, struct err *err)
 {
-	CLEANUP(freep) char **environment = process_environment();
+	CLEANUP(freep) char **environment = environment_for(plan);
 	CLEANUP(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct birth birth = { .plan = plan, .environment = environment, .null = null };
 	int sys;

@@ -16,15 +16,12 @@
  * The caller frees; NULL with err. */
 char *process_find(const char *name, struct err *err);
 
-/* Our environment without what the service manager gave to us alone. The strings are borrowed, the
- * caller frees the array; NULL: out of memory. */
-char **process_environment(void);
-
 struct process_plan {
 	const char *path;
 	char *const *argv; /* [0] is what the program is told it is called */
 	const int *fds; /* become 0, 1, 2 and so on, and stay the caller's; -1 is /dev/null */
 	size_t fd_count; /* at least 3 */
+	const char *variable; /* NAME=value, unless we have a NAME ourselves; NULL: none */
 	bool is_ours; /* keeps our limits, and sees for itself that we are gone */
 };
 

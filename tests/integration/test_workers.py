@@ -1,6 +1,9 @@
 """Workers are killed, stopped, killed again: their tunnels come back, nobody is refused, and the
 other workers' connections go on."""
 
+import pathlib
+import platform
+import re
 import signal
 
 import pytest
@@ -41,6 +44,16 @@ def test_never_more_workers_than_tunnels(lab):
         {"t": {"host": sshd.address, "local": local(lab.port(), 1)}}, daemon={"workers": 4}
     )
     assert len(daemon.workers()) == 1
+
+
+def test_a_worker_is_told_how_to_copy(lab):
+    """On AMD's CPUs, where glibc would choose badly by itself."""
+    sshd = lab.sshd()
+    daemon = lab.up({"t": {"host": sshd.address, "local": local(lab.port(), 1)}})
+    vendor = re.search(r"vendor_id\s*: (\w+)", pathlib.Path("/proc/cpuinfo").read_text())
+    is_amd = platform.machine() == "x86_64" and vendor and vendor[1] == "AuthenticAMD"
+    told = proc.environment(daemon.workers()[0]).get("GLIBC_TUNABLES")
+    assert told == ("glibc.cpu.x86_rep_movsb_threshold=1073741824" if is_amd else None)
 
 
 def test_kill_9_of_a_worker(two):

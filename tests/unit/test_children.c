@@ -55,21 +55,30 @@ static int spawn(const char *path, char *const *argv, int out, int errors, pid_t
 	return process_spawn(&plan, ret_pid, ret_report, err);
 }
 
-static void start(struct run *r, const char *script)
+static void start_with(struct run *r, const char *script, const char *variable)
 {
 	char *argv[] = { (char *)"sh", (char *)"-c", (char *)script, NULL };
+	struct process_plan plan = {
+		.path = "/bin/sh", .argv = argv, .fd_count = 3, .variable = variable
+	};
 	struct err err;
 	int pipe_fds[2], report;
 	pid_t pid;
 
 	*r = (struct run){ .out = -1 };
 	assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
-	if (spawn("/bin/sh", argv, pipe_fds[1], STDERR_FILENO, &pid, &report, &err) < 0)
+	plan.fds = (int[]){ -1, pipe_fds[1], STDERR_FILENO };
+	if (process_spawn(&plan, &pid, &report, &err) < 0)
 		fail_msg("%s", err.msg);
 	close(report);
 	close(pipe_fds[1]);
 	r->out = pipe_fds[0];
 	child_watch(&children, &r->child, pid, on_exit_of, r);
+}
+
+static void start(struct run *r, const char *script)
+{
+	start_with(r, script, NULL);
 }
 
 static void wait_for(unsigned ends)
@@ -233,6 +242,34 @@ static void test_one_of_ours(void **state)
 	setrlimit(RLIMIT_NOFILE, &before);
 }
 
+/* What the environment has already is somebody's will. */
+static void test_variable(void **state)
+{
+	static const struct {
+		const char *variable, *before, *expected;
+	} cases[] = {
+		{ NULL, NULL, "unset kept" },
+		{ "TD_GIVEN=new", NULL, "new kept" },
+		{ "TD_GIVEN=new", "old", "old kept" },
+		{ "TD_GIVEN=new", "", " kept" },
+	};
+
+	setenv("TD_GIVEN_TO_US", "kept", 1); /* longer, and no TD_GIVEN */
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct run r;
+
+		if (cases[i].before)
+			setenv("TD_GIVEN", cases[i].before, 1);
+		else
+			unsetenv("TD_GIVEN");
+		start_with(&r, "echo \"${TD_GIVEN-unset} $TD_GIVEN_TO_US\"", cases[i].variable);
+		wait_for(1);
+		assert_string_equal(output(&r), cases[i].expected);
+	}
+	unsetenv("TD_GIVEN");
+	unsetenv("TD_GIVEN_TO_US");
+}
+
 static void test_find(void **state)
 {
 	struct err err;
@@ -329,6 +366,7 @@ int main(void)
 		CASE(test_signals_reach_the_group),
 		CASE(test_forgotten_ones_are_collected),
 		CASE(test_one_of_ours),
+		CASE(test_variable),
 		CASE(test_find),
 	};
 

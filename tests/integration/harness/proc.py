@@ -105,6 +105,12 @@ def sockets(pid):
     return [one for one in found if "socket:" in one]
 
 
+def environment(pid):
+    """{name: value} as it was at its exec."""
+    found = pathlib.Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return dict(item.split("=", 1) for item in found if "=" in item)
+
+
 def memory_kib(pid, field="VmRSS"):
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(field + ":"):
