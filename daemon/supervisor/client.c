@@ -51,18 +51,22 @@ static void client_destroy(void *p)
 	free(c);
 }
 
-void client_close(struct client *c)
+static void forget_call(struct client *c)
 {
 	struct call *call = TAKE(c->call);
 
+	if (call->on_gone)
+		call->on_gone(call->data);
+	call_free(call);
+}
+
+void client_close(struct client *c)
+{
 	if (c->closed)
 		return;
 	c->closed = true;
-	if (call) {
-		if (call->on_gone)
-			call->on_gone(call->data);
-		call_free(call);
-	}
+	if (c->call)
+		forget_call(c);
 	loop_io_close(&c->io);
 	loop_defer_close(&c->work);
 	loop_timer_close(&c->watch);
@@ -72,10 +76,26 @@ void client_close(struct client *c)
 	loop_bury(c->loop, &c->grave, client_destroy, c);
 }
 
+/* ---- leaving ---- */
+
+/* Nobody hears answers any more; the calls that have come are carried out all the same. */
+static void leave(struct client *c)
+{
+	c->left = true;
+	c->out_sent = c->out_size = 0;
+	loop_defer_schedule(&c->work);
+}
+
+/* A call that only tells, or that somebody wanted to hear about. One that nobody did is waited for: the
+ * next may need what it does. */
+static bool is_in_vain(const struct client *c)
+{
+	return c->left && c->call && (!c->call->request.oneway || is_upgrading(c) || c->call->step);
+}
+
 /* ---- sending ---- */
 
-/* -1: the client is gone. */
-static int flush(struct client *c)
+static void flush(struct client *c)
 {
 	while (c->out_sent < c->out_size) {
 		ssize_t n = send(c->fd, c->out + c->out_sent, c->out_size - c->out_sent,
@@ -84,9 +104,11 @@ static int flush(struct client *c)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
-			return 0;
-		if (n < 0)
-			return -1;
+			return;
+		if (n < 0) {
+			leave(c);
+			break;
+		}
 		c->out_sent += (size_t)n;
 	}
 	c->out_sent = c->out_size = 0;
@@ -94,7 +116,6 @@ static int flush(struct client *c)
 		free(TAKE(c->out));
 		c->out_capacity = 0;
 	}
-	return 0;
 }
 
 static int reserve(struct client *c, size_t size)
@@ -129,7 +150,8 @@ static int queue(struct client *c, const char *bytes, size_t size)
 		return -1;
 	memcpy(c->out + c->out_size, bytes, size);
 	c->out_size += size;
-	return flush(c);
+	flush(c);
+	return 0;
 }
 
 /* bytes: a whole message, NULL when it could not be made or fits none. False: the client was
@@ -139,6 +161,8 @@ static bool send_bytes(struct call *call, const char *bytes, size_t size)
 	struct client *c = call->client;
 	CLEANUP(freep) char *excuse = NULL;
 
+	if (c->left)
+		return true;
 	if (!bytes && !call->request.more) /* pieces of it would fit */
 		bytes = excuse = varlink_encode(varlink_error(VARLINK_EXPECTED_MORE, NULL), &size);
 	if (!bytes || queue(c, bytes, size) < 0) {
@@ -222,7 +246,8 @@ void call_upgrade(struct call *call, json_t *parameters, void (*take)(void *data
 	struct client *c = call->client;
 
 	call->take = take;
-	if (send_message(call, varlink_reply(parameters, false)) && c->out_sent == c->out_size)
+	if (send_message(call, varlink_reply(parameters, false)) && !c->left &&
+	    c->out_sent == c->out_size)
 		hand_over(c);
 }
 
@@ -252,7 +277,8 @@ bool call_is_last(const struct call *call)
 
 bool call_has_room(const struct call *call)
 {
-	return call->client->out_size - call->client->out_sent < CLIENT_UNSENT_ENOUGH;
+	return !call->client->left &&
+	       call->client->out_size - call->client->out_sent < CLIENT_UNSENT_ENOUGH;
 }
 
 /* ---- serving ---- */
@@ -310,12 +336,18 @@ static void on_work(void *data)
 	struct client *c = data;
 	int served = 0;
 
+	if (c->left && is_upgrading(c)) {
+		client_close(c); /* what follows was never for us */
+		return;
+	}
+	if (is_in_vain(c))
+		forget_call(c);
 	if (c->call)
 		step_call(c);
 	else
 		while (served < CALLS_PER_TURN && serve_next(c))
 			served++;
-	if (served == CALLS_PER_TURN)
+	if (served == CALLS_PER_TURN || is_in_vain(c))
 		loop_defer_schedule(&c->work); /* the others have their turn first */
 	update_interest(c);
 }
@@ -332,7 +364,7 @@ static void on_eof(struct client *c)
 {
 	c->eof = true;
 	if (client_has_left(c))
-		client_close(c);
+		leave(c);
 	else
 		loop_defer_schedule(&c->work);
 }
@@ -382,10 +414,8 @@ static void on_readable(struct client *c)
 		c->active_ms = monotonic_ms();
 		varlink_reader_commit(&c->reader, (size_t)n);
 		loop_defer_schedule(&c->work);
-	} else if (n == 0) {
-		on_eof(c);
-	} else if (errno != EAGAIN && errno != EINTR) {
-		client_close(c);
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+		on_eof(c); /* ECONNRESET: it has left replies unread, and all it sent has been read */
 	}
 }
 
@@ -394,11 +424,8 @@ static void on_ready(void *data, unsigned ready)
 	struct client *c = data;
 
 	if (ready & LOOP_WRITE) {
-		if (flush(c) < 0) {
-			client_close(c);
-			return;
-		}
-		if (c->call && c->call->take && c->out_sent == c->out_size) {
+		flush(c);
+		if (c->call && c->call->take && !c->left && c->out_sent == c->out_size) {
 			hand_over(c);
 			return;
 		}

@@ -3,7 +3,8 @@
  * One connection to the control socket. Its calls are served one after the other, so replies keep
  * the order of the calls; a call may be answered at once, later, or in many pieces as the client
  * reads them. Everything is bounded: the size of a call, how many are handled a turn, what may wait
- * to be read. Whoever reads nothing is dropped; nobody else waits for it.
+ * to be read. Whoever reads nothing is dropped; nobody else waits for it. What a client has said before
+ * it left is carried out, though nobody hears the answers.
  *
  * A call with `upgrade` asks for more than an answer: afterwards the connection is something else's.
  * From such a call on nothing is read here, so that what the client says next is found where it
@@ -53,6 +54,7 @@ struct client {
 	struct call *call; /* the one being served */
 	uint64_t active_ms; /* when it last said something */
 	bool eof; /* it sends nothing more, but may still read */
+	bool left; /* it reads nothing more; what it has sent is carried out */
 	bool is_ahead; /* it has said something, or has ended, before its upgrade was answered */
 	bool closed;
 	client_dispatch_fn dispatch;

@@ -257,6 +257,26 @@ def test_a_client_that_leaves_in_the_middle_of_a_stream(daemon):
     until(lambda: proc.fd_count(daemon.pid) < 40, 5, "closed")
 
 
+def test_who_leaves_at_once_has_been_heard(daemon, lab):
+    """More calls than are served in a turn, and each needs the one before."""
+    with Client(daemon.socket) as wire:
+        for i in range(10):
+            tunnel = {"host": "127.0.0.1:1", "local": local(lab.port(), 1), "start": "manual"}
+            added, last = f"new{i}", f"new{i - 1}"
+            calls = [("Add", {"name": added, "tunnel": tunnel})]
+            calls += [("Drop", {"names": [last]})] if i % 2 else []
+            for method, parameters in calls:
+                method = f"{MANAGER}.{method}"
+                wire.send({"method": method, "parameters": parameters, "oneway": True})
+    left = ["new1", "new3", "new5", "new7", "new9", "t0", "t1", "t2"]
+    until(
+        lambda: sorted(t["name"] for t in daemon.call("List")["tunnels"]) == left,
+        30,
+        "the calls are carried out",
+    )
+    daemon.assert_no_stall()
+
+
 def test_thousands_of_connects(daemon):
     before = proc.fd_count(daemon.pid)
     for _ in range(3000):

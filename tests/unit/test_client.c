@@ -166,6 +166,19 @@ static void call(struct fixture *f, const char *text)
 	say(f, text, strlen(text) + 1);
 }
 
+static void hang_up(struct fixture *f)
+{
+	loop_io_close(&f->peer_io);
+	closep(&f->peer);
+}
+
+static void run_until_closed(struct fixture *f)
+{
+	loop_timer_set(&f->patience, PATIENCE_MS);
+	while (!f->closed)
+		assert_int_equal(loop_run(f->loop), 0);
+}
+
 static void test_replies_keep_the_order_of_calls(void **state)
 {
 	struct fixture *f = *state;
@@ -260,12 +273,72 @@ static void test_who_leaves_takes_the_waiting_call_along(void **state)
 	call(f, "{\"method\":\"x.Later\"}");
 	while (!f->later)
 		run(f, 1);
-	loop_io_close(&f->peer_io);
-	closep(&f->peer);
-	loop_timer_set(&f->patience, PATIENCE_MS);
-	assert_int_equal(loop_run(f->loop), 0);
-	assert_true(f->closed);
+	hang_up(f);
+	run_until_closed(f);
 	assert_int_equal(f->gone, 1);
+}
+
+/* More than a turn's worth, and nobody stays to see what becomes of them. */
+static void test_what_came_before_the_end_is_carried_out(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < 50; i++)
+		call(f, "{\"method\":\"x.Echo\",\"oneway\":true}");
+	hang_up(f);
+	run_until_closed(f);
+	assert_int_equal(f->calls, 50);
+}
+
+/* The first answer finds out that nobody reads it. */
+static void test_nor_do_answers_in_vain_end_it(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < 200; i++)
+		call(f, "{\"method\":\"x.Echo\",\"parameters\":{\"text\":\"0123456789\"}}");
+	hang_up(f);
+	run_until_closed(f);
+	assert_int_equal(f->calls, 200);
+}
+
+/* What takes its time is waited for, because the next may need it; ... */
+static void test_calls_of_who_has_left_keep_their_order(void **state)
+{
+	struct fixture *f = *state;
+
+	call(f, "{\"method\":\"x.Later\",\"oneway\":true}");
+	call(f, "{\"method\":\"x.Echo\",\"oneway\":true}");
+	hang_up(f);
+	while (!f->later || !f->client->left) {
+		loop_timer_set(&f->patience, 1);
+		assert_int_equal(loop_run(f->loop), 1);
+	}
+	assert_int_equal(f->calls, 1);
+	call_reply(f->later, NULL);
+	run_until_closed(f);
+	assert_int_equal(f->calls, 2);
+	assert_int_equal(f->gone, 0);
+}
+
+/* ... what only tells, or waits to tell, is not. */
+static void test_nobody_is_told_who_has_left(void **state)
+{
+	struct fixture *f = *state;
+	unsigned all = f->pieces = 1000000;
+
+	call(f, "{\"method\":\"x.Later\"}");
+	call(f, "{\"method\":\"x.Stream\",\"more\":true}");
+	call(f, "{\"method\":\"x.Stream\",\"oneway\":true}");
+	call(f, "{\"method\":\"x.Echo\",\"oneway\":true}");
+	call(f, "{\"method\":\"x.Later\",\"upgrade\":true,\"oneway\":true}");
+	call(f, "what comes then is for somebody else");
+	hang_up(f);
+	run_until_closed(f);
+	assert_int_equal(f->calls, 5);
+	assert_int_equal(f->gone, 4);
+	assert_int_equal(f->pieces, all);
+	assert_int_equal(f->taken, -1);
 }
 
 /* The peer reads nothing: a stream waits for it, and goes on when it does. */
@@ -340,11 +413,8 @@ static void test_who_leaves_before_an_upgrade_is_noticed(void **state)
 	say(f, "early", 5);
 	loop_timer_set(&f->patience, 1);
 	assert_int_equal(loop_run(f->loop), 1);
-	loop_io_close(&f->peer_io);
-	closep(&f->peer);
-	loop_timer_set(&f->patience, PATIENCE_MS);
-	assert_int_equal(loop_run(f->loop), 0);
-	assert_true(f->closed);
+	hang_up(f);
+	run_until_closed(f);
 	assert_int_equal(f->gone, 1);
 }
 
@@ -372,6 +442,10 @@ int main(void)
 		client_test(test_nonsense_closes),
 		client_test(test_who_half_closes_still_gets_the_answer),
 		client_test(test_who_leaves_takes_the_waiting_call_along),
+		client_test(test_what_came_before_the_end_is_carried_out),
+		client_test(test_nor_do_answers_in_vain_end_it),
+		client_test(test_calls_of_who_has_left_keep_their_order),
+		client_test(test_nobody_is_told_who_has_left),
 		client_test(test_a_stream_waits_for_its_reader),
 		client_test(test_who_reads_nothing_is_dropped),
 		client_test(test_an_upgrade_takes_the_connection_along),
