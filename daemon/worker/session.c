@@ -24,7 +24,6 @@
 
 #define PUMP_MAX 64 /* reads of 4 KiB a turn, so that one session cannot hold the loop */
 #define FIRST_CHANNEL 42 /* what libssh counts channels from (channels.h, 0.10 to 0.12) */
-#define SERVICE_MAX 256 /* members a turn */
 
 enum session_phase { SESSION_NEW, SESSION_BANNER, SESSION_SSH, SESSION_UP, SESSION_LOST };
 
@@ -50,12 +49,8 @@ struct session {
 	unsigned rtt_us;
 	struct session_limits limits;
 
-	struct list members;
-	unsigned member_count;
+	struct session_members members;
 	unsigned last_channel; /* libssh's number of it */
-	struct list attention, blocked; /* session_member.queue */
-	bool touched; /* since blocked members were last asked */
-	bool stuffed; /* since then, somebody was blocked because TCP took no more */
 	bool in_handshake; /* inside a turn of it, which looks after itself */
 	struct session_requests requests;
 	struct list listeners; /* struct session_listener */
@@ -103,7 +98,7 @@ static bool is_dead(struct session *s)
 
 void session_touch(struct session *s)
 {
-	s->touched = true;
+	s->members.touched = true;
 	/* A step that only waits must not schedule the next turn, or waiting would take a CPU. */
 	if (!s->closed && !(s->in_handshake && s->phase == SESSION_SSH))
 		loop_defer_schedule(&s->service);
@@ -139,7 +134,7 @@ static bool pump(struct session *s)
 	for (int i = 0; s->event && i < PUMP_MAX && s->phase != SESSION_LOST; i++) {
 		if (ssh_event_dopoll(s->event, 0) != SSH_OK)
 			break;
-		handled = s->touched = true;
+		handled = s->members.touched = true;
 		if (has_failed(s) || session_limits_is_over(started_us, turn_ms))
 			break;
 	}
@@ -168,36 +163,11 @@ static void serve_requests(struct session *s)
 		s->rtt_us = rtt_us;
 }
 
-/* Once for whatever happened, not once a turn: more of them than a turn serves would block again, be
- * asked again, and keep the loop busy for nothing. */
-static void ask_blocked(struct session *s)
-{
-	struct session_member *m;
-
-	if (!s->touched || !session_can_send(s))
-		return;
-	s->touched = s->stuffed = false;
-	while ((m = list_first(&s->blocked, struct session_member, queue))) {
-		list_remove(&m->queue);
-		m->attended = true;
-		list_append(&s->attention, &m->queue);
-	}
-}
-
 static void serve_members(struct session *s)
 {
-	struct session_member *m;
-
-	ask_blocked(s);
-	for (int i = 0; i < SERVICE_MAX && !s->closed; i++) {
-		m = list_first(&s->attention, struct session_member, queue);
-		if (!m)
-			return;
-		list_remove(&m->queue);
-		m->attended = false;
-		m->on_service(m);
-	}
-	if (!s->closed)
+	if (session_can_send(s))
+		session_members_unblock(&s->members);
+	if (session_members_serve(&s->members) && !s->closed)
 		loop_defer_schedule(&s->service);
 }
 
@@ -238,7 +208,7 @@ static void turn_up(struct session *s)
 	if (!s->closed && (ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING))
 		ssh_event_dopoll(s->event, 0);
 	/* A nested poll has read something for somebody served before, or made room for him. */
-	if (packets != s->raw_counter.in_packets || (s->stuffed && session_can_send(s)))
+	if (packets != s->raw_counter.in_packets || (s->members.stuffed && session_can_send(s)))
 		session_touch(s);
 }
 
@@ -290,7 +260,7 @@ static void on_ready(void *data, unsigned ready)
 {
 	struct session *s = data;
 
-	s->touched = true;
+	s->members.touched = true;
 	turn(s);
 }
 
@@ -307,13 +277,17 @@ struct session *session_new(struct loop *loop, const struct session_ops *ops, vo
 	}
 	*s = (struct session){ .loop = loop, .ops = ops, .data = data, .fd = -1, .dup_fd = -1 };
 	s->last_channel = FIRST_CHANNEL;
-	list_init(&s->members);
-	list_init(&s->attention);
-	list_init(&s->blocked);
+	session_members_init(&s->members);
 	list_init(&s->listeners);
 	session_requests_init(&s->requests);
 	loop_defer_open(&s->service, loop, on_service, s);
 	return s;
+}
+
+void session_set_ops(struct session *s, const struct session_ops *ops, void *data)
+{
+	s->ops = ops;
+	s->data = data;
 }
 
 /* Without a callback libssh would queue what the server asks for without bound. */
@@ -321,7 +295,7 @@ static int on_message(ssh_session ssh, ssh_message message, void *data)
 {
 	struct session *s = data;
 
-	if (s->closed || s->member_count >= SESSION_MEMBERS_MAX)
+	if (s->closed || s->members.count >= SESSION_MEMBERS_MAX)
 		return 1;
 	session_touch(s);
 	return session_incoming(&s->listeners, message);
@@ -408,15 +382,10 @@ static void destroy(void *data)
 
 void session_close(struct session *s)
 {
-	struct session_member *m;
-
 	if (!s || s->closed)
 		return;
 	s->closed = true;
-	while ((m = list_first(&s->members, struct session_member, link))) {
-		session_leave(m);
-		m->on_lost(m);
-	}
+	session_members_end(&s->members);
 	while (!list_is_empty(&s->listeners))
 		list_remove(s->listeners.next);
 	session_requests_fini(&s->requests);
@@ -531,9 +500,14 @@ unsigned session_number_channel(struct session *s)
 	return ++s->last_channel;
 }
 
+struct session_members *session_members(struct session *s)
+{
+	return &s->members;
+}
+
 unsigned session_member_count(const struct session *s)
 {
-	return s->member_count;
+	return s->members.count;
 }
 
 bool session_can_send(const struct session *s)
@@ -556,7 +530,7 @@ void session_facts(struct session *s, struct session_facts *ret)
 	copy_shown(ret->kex, sizeof(ret->kex), ssh_get_kex_algo(s->ssh));
 }
 
-/* ---- requests and members ---- */
+/* ---- requests ---- */
 
 void session_probe(struct session *s, struct session_request *request, session_answer_fn on_answer,
 		   void *data)
@@ -601,49 +575,4 @@ bool session_is_cancelling(const struct session *s)
 void session_forget(struct session *s, struct session_request *request)
 {
 	session_requests_forget(&s->requests, request);
-}
-
-void session_set_ops(struct session *s, const struct session_ops *ops, void *data)
-{
-	s->ops = ops;
-	s->data = data;
-}
-
-void session_join(struct session *s, struct session_member *m)
-{
-	m->session = s;
-	list_append(&s->members, &m->link);
-	s->member_count++;
-	list_init(&m->queue);
-}
-
-void session_leave(struct session_member *m)
-{
-	if (!m->session)
-		return;
-	m->session->member_count--;
-	list_remove(&m->link);
-	list_remove(&m->queue);
-	m->session = NULL;
-}
-
-void session_attend(struct session_member *m)
-{
-	if (!m->session)
-		return;
-	if (!m->attended) { /* or it keeps its place */
-		list_remove(&m->queue);
-		list_append(&m->session->attention, &m->queue);
-	}
-	m->attended = true;
-	session_touch(m->session);
-}
-
-void session_block(struct session_member *m)
-{
-	m->session->stuffed |= !session_can_send(m->session);
-	if (m->attended)
-		return; /* it has news already */
-	list_remove(&m->queue);
-	list_append(&m->session->blocked, &m->queue);
 }

@@ -16,6 +16,7 @@
 
 #include "daemon/common/loop.h"
 #include "daemon/worker/session_incoming.h"
+#include "daemon/worker/session_members.h"
 #include "daemon/worker/session_requests.h"
 #include "daemon/worker/step.h"
 #include "lib/connection.h"
@@ -103,22 +104,8 @@ unsigned session_unanswered_ms(const struct session *s); /* of the one that was 
 bool session_is_cancelling(const struct session *s); /* some of these are not answered */
 void session_forget(struct session *s, struct session_request *request);
 
-/* What lives on a session (channels) and takes part in its service pass. */
-struct session_member {
-	struct session *session; /* NULL: not a member (any more) */
-	struct list link; /* session.members */
-	struct list queue; /* session.attention or session.blocked, while it is in one */
-	bool attended; /* the first of these */
-	void (*on_service)(struct session_member *m);
-	void (*on_lost)(struct session_member *m); /* the session ends; it has left already */
-};
-void session_join(struct session *s, struct session_member *m);
-void session_leave(struct session_member *m);
-void session_attend(struct session_member *m); /* serve it in the next pass */
-void session_block(struct session_member *m); /* ... once the server takes bytes again */
 /* libssh numbers the channels of a session in the order they are opened or accepted in, and errors
  * name the number: to be called once for each, right before. */
 unsigned session_number_channel(struct session *s);
-#define SESSION_MEMBERS_MAX 8192 /* more have to wait */
-unsigned session_member_count(const struct session *s);
+unsigned session_member_count(const struct session *s); /* see session_members.h */
 bool session_can_send(const struct session *s); /* TCP has taken everything so far */
