@@ -7,7 +7,6 @@
 #include <libssh/server.h> /* ssh_set_message_callback() */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,6 +18,7 @@
 #include "daemon/worker/session_explain.h"
 #include "daemon/worker/session_incoming.h"
 #include "daemon/worker/session_limits.h"
+#include "daemon/worker/session_options.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
@@ -301,36 +301,6 @@ static int on_message(ssh_session ssh, ssh_message message, void *data)
 	return session_incoming(&s->listeners, message);
 }
 
-static int set_option(struct session *s, enum ssh_options_e option, const void *value,
-		      const char *what, struct err *err)
-{
-	char shown[256];
-
-	if (ssh_options_set(s->ssh, option, value) == SSH_OK)
-		return 0;
-	str_escape(shown, sizeof(shown), value, strlen(value));
-	return err_set(err, ERR_CONFIG, "libssh %s does not accept %s '%s'", ssh_version(0), what,
-		       shown);
-}
-
-static int configure(struct session *s, const struct session_settings *settings, struct err *err)
-{
-	const struct connection_settings *c = settings->connection;
-	int no = 0, port = (int)c->port;
-
-	/* Otherwise ssh_connect() reads ~/.ssh/config and may run commands from it. */
-	ssh_options_set(s->ssh, SSH_OPTIONS_PROCESS_CONFIG, &no);
-	ssh_options_set(s->ssh, SSH_OPTIONS_SSH_DIR, "/nonexistent");
-	ssh_options_set(s->ssh, SSH_OPTIONS_KNOWNHOSTS, "/dev/null"); /* hostkey.c decides */
-	ssh_options_set(s->ssh, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null");
-	ssh_options_set(s->ssh, SSH_OPTIONS_PORT, &port);
-	if (set_option(s, SSH_OPTIONS_HOST, connection_known_name(c), "host", err) < 0 ||
-	    set_option(s, SSH_OPTIONS_USER, c->user, "user", err) < 0)
-		return -1;
-	return session_set_algorithms(s->ssh, c, settings->host_key_algorithms, settings->is_older,
-				      err);
-}
-
 int session_open(struct session *s, int fd, const struct session_settings *settings,
 		 struct err *err)
 {
@@ -339,7 +309,9 @@ int session_open(struct session *s, int fd, const struct session_settings *setti
 	if (!s->ssh)
 		return err_nomem(err);
 	ssh_set_blocking(s->ssh, 0);
-	if (configure(s, settings, err) < 0)
+	if (session_set_target(s->ssh, settings->connection, err) < 0 ||
+	    session_set_algorithms(s->ssh, settings->connection, settings->host_key_algorithms,
+				   settings->is_older, err) < 0)
 		return -1;
 	ssh_set_counters(s->ssh, &s->socket_counter, &s->raw_counter);
 	ssh_set_message_callback(s->ssh, on_message, s);

@@ -2,10 +2,11 @@
 #include "daemon/worker/session_algorithms.h"
 
 #include <stdbool.h>
-#include <string.h>
+#include <stddef.h>
 
+#include "daemon/worker/session_options.h"
 #include "lib/algorithms.h"
-#include "lib/str.h"
+#include "lib/util.h"
 
 #ifdef __aarch64__
 #include <asm/hwcap.h>
@@ -21,18 +22,6 @@ static bool cpu_has_aes(void)
 #else
 	return false;
 #endif
-}
-
-static int set_list(ssh_session ssh, enum ssh_options_e option, const char *list, const char *what,
-		    struct err *err)
-{
-	char shown[256];
-
-	if (ssh_options_set(ssh, option, list) == SSH_OK)
-		return 0;
-	str_escape(shown, sizeof(shown), list, strlen(list));
-	return err_set(err, ERR_CONFIG, "libssh %s does not accept %s '%s'", ssh_version(0), what,
-		       shown);
 }
 
 /* What is the same in both directions. */
@@ -67,9 +56,9 @@ static int set_row(ssh_session ssh, const struct connection_settings *c, size_t 
 
 	if (!offer)
 		return err_nomem(err);
-	if (set_list(ssh, rows[i].options[0], offer, rows[i].what, err) < 0)
+	if (session_set_option(ssh, rows[i].options[0], offer, rows[i].what, err) < 0)
 		return -1;
-	return set_list(ssh, rows[i].options[1], offer, rows[i].what, err);
+	return session_set_option(ssh, rows[i].options[1], offer, rows[i].what, err);
 }
 
 /* "none" stays in the list: a server that does not compress is no reason not to talk to it. Only the
@@ -78,9 +67,9 @@ static int set_compression(ssh_session ssh, bool wanted, struct err *err)
 {
 	const char *list = wanted ? "zlib@openssh.com,none" : "none";
 
-	if (set_list(ssh, SSH_OPTIONS_COMPRESSION_C_S, list, "compression", err) < 0)
+	if (session_set_option(ssh, SSH_OPTIONS_COMPRESSION_C_S, list, "compression", err) < 0)
 		return -1;
-	return set_list(ssh, SSH_OPTIONS_COMPRESSION_S_C, list, "compression", err);
+	return session_set_option(ssh, SSH_OPTIONS_COMPRESSION_S_C, list, "compression", err);
 }
 
 /* Nothing is said where nobody asked: libssh then keeps to the protocol's limits. */
@@ -103,8 +92,9 @@ int session_set_algorithms(ssh_session ssh, const struct connection_settings *c,
 		if (set_row(ssh, c, i, everything, err) < 0)
 			return -1;
 	}
-	if (set_list(ssh, SSH_OPTIONS_HOSTKEYS, host_keys, "host_key_algorithms", err) < 0 ||
-	    set_compression(ssh, c->compression, err) < 0)
+	if (session_set_option(ssh, SSH_OPTIONS_HOSTKEYS, host_keys, "host_key_algorithms", err))
+		return -1;
+	if (set_compression(ssh, c->compression, err) < 0)
 		return -1;
 	return set_rekey(ssh, c, err);
 }
