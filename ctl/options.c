@@ -42,7 +42,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 			 "any key of tunneld.yaml (keepalive.interval=5s), or ssh's name for it" },
 	[OPTION_NAME] = { 0, "name", "NAME", "what the tunnel is called (after its host)" },
 	[OPTION_UNIT] = { 0, "unit", "FILE",
-			  "a systemd unit that runs ssh or autossh; its drop-ins with --unit behind it" },
+			  "a systemd unit that runs ssh or autossh; drop-ins from elsewhere behind it" },
 	[OPTION_SSH_CONFIG] = { 0, "ssh-config", "HOST", "what ~/.ssh/config says about HOST" },
 	[OPTION_FINGERPRINT] = { 0, "fingerprint", "SHA256:...", "of the key that is meant" },
 	[OPTION_FORGET] = { 0, "forget", NULL,

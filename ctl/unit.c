@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl/words.h"
@@ -274,23 +275,81 @@ int unit_parse(const char *name, bool of_user, const char *text, struct unit *re
 	return rc;
 }
 
+/* Whether a drop-in is one that somebody named, and wants read in its place. */
+static bool is_named(const struct strv *paths, const char *path)
+{
+	struct stat found, named;
+
+	for (size_t i = 1; i < paths->count && stat(path, &found) == 0; i++) {
+		if (stat(paths->items[i], &named) == 0 && found.st_dev == named.st_dev &&
+		    found.st_ino == named.st_ino)
+			return true;
+	}
+	return false;
+}
+
+static int add_file(struct strbuf *all, const char *path, struct err *err)
+{
+	CLEANUP(freep) char *text = read_file(path, err);
+
+	if (!text)
+		return -1;
+	strbuf_addf(all, "%s\n", text);
+	return 0;
+}
+
+static int note(struct strv *notes, const char *what, const char *path)
+{
+	CLEANUP(freep) char *text = str_printf("%s%s", what, path);
+
+	return text ? strv_add(notes, text) : -1;
+}
+
+/* One that was found, not named: systemd does without it when it cannot be read. Empty ones only hide
+ * others. */
+static int add_found(struct strbuf *all, const char *path, struct strv *notes, struct err *err)
+{
+	CLEANUP(freep) char *text = read_file(path, err);
+
+	if (text && *text == '\0')
+		return 0;
+	if (note(notes, text ? "with its drop-in " : "not read: its drop-in ", path) < 0)
+		return err_nomem(err);
+	if (text)
+		strbuf_addf(all, "%s\n", text);
+	return 0;
+}
+
+static int add_all_found(struct strbuf *all, const struct strv *paths, struct strv *notes,
+			 struct err *err)
+{
+	struct strv found = { 0 };
+	int rc = unit_find_drop_ins(paths->items[0], &found, err);
+
+	for (size_t i = 0; i < found.count && rc == 0; i++) {
+		if (!is_named(paths, found.items[i]))
+			rc = add_found(all, found.items[i], notes, err);
+	}
+	strv_fini(&found);
+	return rc;
+}
+
 /* The caller frees; NULL with err. */
-static char *read_all(const struct strv *paths, struct err *err)
+static char *read_all(const struct strv *paths, struct strv *notes, struct err *err)
 {
 	const char *path = paths->items[0];
 	CLEANUP(freep) char *template = access(path, F_OK) < 0 ? template_of(path) : NULL;
 	struct strbuf all = { 0 };
 	char *joined;
+	int rc = add_file(&all, template ? template : path, err);
 
-	for (size_t i = 0; i < paths->count; i++) {
-		CLEANUP(freep)
-		char *text = read_file(i == 0 && template ? template : paths->items[i], err);
-
-		if (!text) {
-			strbuf_fini(&all);
-			return NULL;
-		}
-		strbuf_addf(&all, "%s\n", text);
+	if (rc == 0)
+		rc = add_all_found(&all, paths, notes, err);
+	for (size_t i = 1; i < paths->count && rc == 0; i++)
+		rc = add_file(&all, paths->items[i], err);
+	if (rc < 0) {
+		strbuf_fini(&all);
+		return NULL;
 	}
 	joined = strbuf_take(&all);
 	if (!joined)
@@ -301,14 +360,25 @@ static char *read_all(const struct strv *paths, struct err *err)
 int unit_read(const struct strv *paths, struct unit *ret, struct err *err)
 {
 	const char *path = paths->items[0];
-	CLEANUP(freep) char *text = read_all(paths, err);
+	struct strv notes = { 0 };
+	CLEANUP(freep) char *text = read_all(paths, &notes, err);
+	int rc = -1;
 
 	*ret = (struct unit){ 0 };
-	if (!text)
-		return -1;
-	return unit_parse(base_name(path), strstr(path, "/user/") != NULL, text, ret, err) < 0
-		       ? err_prefix(err, "%s", path)
-		       : 0;
+	if (text) {
+		rc = unit_parse(base_name(path), strstr(path, "/user/") != NULL, text, ret, err);
+		if (rc < 0)
+			err_prefix(err, "%s", path);
+	}
+	for (size_t i = 0; i < notes.count && rc == 0; i++) {
+		rc = strv_add(&ret->comments, notes.items[i]);
+		if (rc < 0) {
+			unit_fini(ret);
+			err_nomem(err);
+		}
+	}
+	strv_fini(&notes);
+	return rc;
 }
 
 void unit_fini(struct unit *unit)

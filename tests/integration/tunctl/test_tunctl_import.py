@@ -328,6 +328,59 @@ def test_drop_ins_stand_behind_their_unit(tmp_path):
     run("import", "--unit", unit, "--unit", f"{tmp_path}/none.conf", expect=1)
 
 
+def test_drop_ins_beside_a_unit(tmp_path):
+    """All directories of systemd.unit(5); sorted by name, whatever the directory; the nearest wins."""
+
+    def drop_in(directory, name, *lines):
+        (tmp_path / directory).mkdir(exist_ok=True)
+        path = tmp_path / directory / name
+        path.write_text("[Service]\n" + "".join(f"{line}\n" for line in lines) if lines else "")
+        return path
+
+    unit = tmp_path / "autossh-x@db.service"
+    template = tmp_path / "autossh-x@.service"
+    template.write_text("[Service]\nEnvironment=A=0 B=0 C=0 D=0 E=0\nExecStart=/bin/true\n")
+    read = [
+        drop_in("autossh-x@.service.d", "10.conf", "Environment=A=1 B=1 C=1 D=1"),
+        drop_in("service.d", "20.conf", "Environment=B=2 C=2 D=2"),
+        drop_in("autossh-@db.service.d", "30.conf", "Environment=C=3 D=3"),
+        drop_in(
+            "autossh-x@db.service.d",
+            "40.conf",
+            "Environment=D=4",
+            "ExecStart=",
+            "ExecStart=/usr/bin/ssh -N -i /k -L 1${A}:h${B}:${C} -L 2:h:${D}${E} h",
+        ),
+    ]
+    others = [
+        drop_in("autossh-x@.service.d", "40.conf", "Environment=D=9"),
+        drop_in("autossh-x@other.service.d", "50.conf", "Environment=D=9"),
+        drop_in("autossh-x@db.service.d", ".60.conf", "Environment=D=9"),
+        drop_in("autossh-x@db.service.d", "70.conf~", "Environment=D=9"),
+        drop_in("autossh-x@.service.d", "80.conf", "Environment=D=9"),
+        drop_in("autossh-x@db.service.d", "80.conf"),
+    ]
+    os.mkfifo(tmp_path / "autossh-x@db.service.d" / "90.conf")
+    text, found = imported(tmp_path, "--unit", str(unit))
+    assert found["tunnels"]["x-db"]["local"] == ["11:h2:3", "2:h:40"]
+    notes = [line for line in text.splitlines() if "drop-in" in line]
+    assert [line.strip() for line in notes] == [f"# with its drop-in {path}" for path in read]
+    assert not any(str(path) in text for path in others)
+
+
+def test_a_drop_in_that_is_named_as_well(tmp_path):
+    """It is read once, where it was named."""
+    unit = write_unit(tmp_path, "Type=oneshot", "ExecStart=/usr/bin/ssh -N -i /k -L 1:a:1 a")
+    directory = tmp_path / (os.path.basename(unit) + ".d")
+    directory.mkdir()
+    for name, port in (("10", 3), ("20", 2)):
+        line = f"ExecStart=/usr/bin/ssh -N -i /k -L {port}:a:1 a{port}"
+        (directory / f"{name}.conf").write_text(f"[Service]\n{line}\n")
+    text, found = imported(tmp_path, "--unit", unit, "--unit", str(directory / "10.conf"))
+    assert [one["host"] for one in found["tunnels"].values()] == ["a", "a2", "a3"]
+    assert "20.conf" in text and "10.conf" not in text
+
+
 def test_what_a_unit_does_not_set_is_said(tmp_path):
     unit = write_unit(tmp_path, "ExecStart=/usr/bin/ssh -N -i /k $OPTIONS -L 1:a:1 -L /run/%b:b:2 -p ${PORT}22 h")
     text, found = imported(tmp_path, "--unit", unit)
