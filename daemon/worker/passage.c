@@ -12,6 +12,10 @@
 
 /* For a server's last words; longer than what a session that takes its leave waits (parting.c). */
 #define LEAVE_MS 3000
+/* Room for what a session passes on in one turn (256 KiB, session.c): what finds none stays with libssh, in
+ * memory that is no longer in the cache when it is copied out of there, twice. The kernel doubles it, for
+ * what it needs itself. */
+#define ROOM_BYTES (256 * 1024)
 
 struct passage {
 	const struct worker_parts *parts;
@@ -78,10 +82,11 @@ static int join_ends(struct passage *p, int *ret_fd, struct err *err)
 		.ops = &relay_ops,
 		.data = p,
 	};
-	int pair[2];
+	int pair[2], room = ROOM_BYTES;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set_errno(err, err_from_errno(errno), errno, "cannot make a socket");
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)); /* or less has to do */
 	p->relay = relay_new(&settings, pair[0], p->channel, NULL, 0, err);
 	if (!p->relay) {
 		close(pair[0]);
