@@ -416,9 +416,12 @@ def test_other_tunnels_do_not_wait_for_it(case, lab):
             daemon={"workers": 1},
         )
     )
-    daemon.wait_state("good", "up", 2)
+    daemon.wait_state("good", "up")
     assert client.exchange(case.port) == b"hello"
     daemon.wait_state("hung", "backoff", code="agent-unavailable")
+    up = next(e["time"] for e in daemon.inspect("good")["events"] if e["state"] == "up")
+    lost = next(e["time"] for e in daemon.inspect("hung")["events"] if e["state"] == "backoff")
+    assert up < lost
     daemon.assert_no_worker_stall()
 
 

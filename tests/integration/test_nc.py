@@ -40,7 +40,7 @@ def test_the_end_of_stdin_is_passed_on_and_the_answer_still_comes(lab, simple):
     server = lab.server(sink)
     status, out, _ = converse(simple.daemon, f"localhost:{server.port}", b"request")
     assert (status, out) == (0, b"a" * 100000)
-    assert sink.results.get(timeout=5)[::2] == (7, "eof")
+    assert sink.results.get(timeout=30)[::2] == (7, "eof")
 
 
 def test_the_server_ends_first(lab, simple):
@@ -49,7 +49,7 @@ def test_the_server_ends_first(lab, simple):
     with nc(simple.daemon, f"127.0.0.1:{server.port}") as process:
         assert process.stdout.read() == b"bye"
         process.stdin.close()
-        assert process.wait(5) == 0
+        assert process.wait(30) == 0
 
 
 def test_a_conversation(simple):
@@ -59,7 +59,7 @@ def test_a_conversation(simple):
             process.stdin.flush()
             assert process.stdout.readline() == b"line %d\n" % i
         process.stdin.close()
-        assert process.wait(5) == 0
+        assert process.wait(30) == 0
 
 
 def test_a_stdout_nobody_reads_holds_the_server_back(lab, simple):
@@ -69,7 +69,7 @@ def test_a_stdout_nobody_reads_holds_the_server_back(lab, simple):
     before = proc.memory_kib(worker)
     with nc(simple.daemon, f"127.0.0.1:{server.port}") as process:
         time.sleep(1.5)
-        assert proc.memory_kib(process.pid) < build.limit(16 * 1024)
+        assert proc.memory_kib(process.pid) < (48 if build.SANITIZED else 16) * 1024
         if not build.SANITIZED:
             assert proc.memory_kib(worker) - before < 16 * 1024
         process.stdin.close()
@@ -84,7 +84,7 @@ def test_listed_and_killed_like_others(simple):
         assert one.get("forward") is None and one["to"] == f"127.0.0.1:{simple.echo.port}"
         until(lambda: simple.daemon.tunnel("t")["connections"] == 1, 5, "counted")
         simple.daemon.ctl("kill", one["id"], check=0)
-        assert process.wait(5) == 1
+        assert process.wait(30) == 1
         process.stdin.close()
     until(lambda: simple.daemon.tunnel("t")["connections"] == 0, 5, "forgotten")
 
@@ -160,7 +160,7 @@ def test_waits_while_the_tunnel_is_on_its_way(lab, simple):
         simple.sshd.start()
         assert process.stdout.read(1) == b"x"
         process.stdin.close()
-        assert process.wait(5) == 0
+        assert process.wait(30) == 0
 
 
 def test_waits_no_longer_than_clients_do(lab):
@@ -179,7 +179,7 @@ def test_the_session_is_lost(simple):
         process.stdin.flush()
         assert process.stdout.read(1) == b"x"
         simple.sshd.kill_sessions()
-        assert process.wait(10) == 1
+        assert process.wait(30) == 1
         process.stdin.close()
 
 

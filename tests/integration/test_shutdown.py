@@ -23,17 +23,17 @@ def test_sigterm_is_quick_and_polite(lab):
         until(lambda: daemon.tunnel("t")["bytes_out"] == 1, 5, "the byte is through")
         with Stopwatch() as watch:
             daemon.stop()
-        assert watch.seconds < 5
+        assert watch.seconds < build.limit(5)
         assert client.how_it_ends(sock) == "eof"
-        assert sink.results.get(timeout=5)[2] == "eof"
-    assert "Received disconnect" in sshd.log
+        assert sink.results.get(timeout=30)[2] == "eof"
+    sshd.wait_log("Received disconnect")
     assert client.is_refused(port)
     assert not daemon.socket.exists()
 
 
 def test_sigint_is_the_same(simple):
     simple.daemon.process.send_signal(signal.SIGINT)
-    simple.daemon.expect_exit(0, build.limit(5))
+    simple.daemon.expect_exit(0, 5)
 
 
 def test_sigterm_while_a_server_is_frozen(simple):
@@ -76,7 +76,7 @@ def test_sigterm_right_after_the_start(lab):
     daemon.spawn()
     until(lambda: proc.name(daemon.pid) == "tunneld", 5, "the program runs", 0.001)
     daemon.process.send_signal(signal.SIGTERM)
-    assert daemon.process.wait(5) in (0, -signal.SIGTERM)  # before or after it took over the signal
+    assert daemon.process.wait(build.limit(5)) in (0, -signal.SIGTERM)  # before or after it took over the signal
     daemon.process = None
 
 
@@ -180,12 +180,12 @@ def test_stdout_and_stderr_may_be_closed_or_full(lab):
         one.command(), stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=one.env
     )
     os.close(writer)
-    until(one.socket.exists, 10, "the control socket")
-    until(lambda: one.tunnel("t")["attempt"] > 200, 30, "more than a pipe full of log lines")
+    until(lambda: one.socket.exists() and one.is_born(), 10, "the control socket answers")
+    until(lambda: one.tunnel("t")["attempt"] > 200, build.limit(30), "more than a pipe full of log lines")
     one.assert_no_stall()
     with Stopwatch() as watch:
         one.process.send_signal(signal.SIGTERM)
-        one.expect_exit(0, build.limit(5))
+        one.expect_exit(0, 5)
     assert watch.seconds < build.limit(5)
     os.close(reader)
 

@@ -25,6 +25,16 @@ def _has_sanitizer():
 SANITIZED = _has_sanitizer()
 
 
+def _crowd():
+    """How many processes run tests for each CPU of ours."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    return max(1, processes / len(os.sched_getaffinity(0)))
+
+
+CROWD = _crowd()
+
+
 def limit(seconds):
-    """A bound on time: as promised in a plain build, three times that under the sanitizers."""
-    return seconds * 3 if SANITIZED else seconds
+    """A bound on time: as promised where a plain build has its CPUs for itself, three times that under
+    the sanitizers, and as many times longer as there are tests beside this one for each CPU."""
+    return seconds * (3 if SANITIZED else 1) * CROWD

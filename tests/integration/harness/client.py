@@ -8,7 +8,7 @@ import time
 from .wait import until
 
 
-def connect(port, host="127.0.0.1", timeout=10):
+def connect(port, host="127.0.0.1", timeout=20):
     sock = socket.create_connection((host, port), timeout=timeout)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
@@ -36,7 +36,7 @@ def ping(sock, text=b"ping"):
     assert read_exactly(sock, len(text)) == text
 
 
-def exchange(port, payload=b"hello", timeout=10, host="127.0.0.1"):
+def exchange(port, payload=b"hello", timeout=20, host="127.0.0.1"):
     """Connects, sends, ends its half, returns all that comes back."""
     with connect(port, host, timeout) as sock:
         sender = threading.Thread(target=_send_and_end, args=(sock, payload), daemon=True)
@@ -52,20 +52,20 @@ def _send_and_end(sock, payload):
         sock.shutdown(socket.SHUT_WR)
 
 
-def is_served(port, payload=b"hello", timeout=2):
+def is_served(port, payload=b"hello", timeout=4, host="127.0.0.1"):
     try:
-        return exchange(port, payload, timeout) == payload
+        return exchange(port, payload, timeout, host) == payload
     except OSError:
         return False
 
 
-def wait_served(port, seconds, payload=b"hello"):
-    until(lambda: is_served(port, payload), seconds, f"port {port} is served")
+def wait_served(port, seconds, payload=b"hello", host="127.0.0.1"):
+    until(lambda: is_served(port, payload, host=host), seconds, f"port {port} is served")
 
 
 def is_refused(port, host="127.0.0.1"):
     try:
-        connect(port, host, 2).close()
+        connect(port, host, 10).close()
         return False
     except ConnectionRefusedError:
         return True
@@ -84,7 +84,7 @@ def how_it_ends(sock):
         return "reset"
 
 
-def how_a_visit_ends(port, timeout=10):
+def how_a_visit_ends(port, timeout=20):
     """The same for a new connection. A reset may be faster than connect() returns."""
     try:
         with connect(port, timeout=timeout) as sock:

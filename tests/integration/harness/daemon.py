@@ -1,5 +1,6 @@
 """The daemon under test: its files, its process, and what tunctl says about it."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -111,8 +112,22 @@ class Daemon:
         offset = len(self.log)
         self.spawn()
         until(lambda: self._is_ready(offset), seconds, "the control socket answers")
+        return self.is_born()
+
+    def is_born(self):
+        """Everything is started; see worst_stall_ms()."""
         self.birth_stall_us = self.status()["worst_stall_us"]
         return self
+
+    @contextlib.contextmanager
+    def asleep(self):
+        """What is done meanwhile is done at once, as far as the supervisor can see."""
+        self.process.send_signal(signal.SIGSTOP)
+        until(lambda: proc.state(self.pid) == "T", 5, "the supervisor is stopped", 0.001)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def _is_ready(self, offset):
         if self.process.poll() is not None:
@@ -157,11 +172,13 @@ class Daemon:
         leaked."""
         pids = proc.descendants(self.pid)
         self.process.send_signal(signal.SIGTERM)
-        self.expect_exit(0, build.limit(seconds))
-        until(lambda: not any(map(proc.is_alive, pids)), 2, "the workers ended with the supervisor")
+        self.expect_exit(0, seconds)
+        ended = "the workers ended with the supervisor"
+        until(lambda: not any(map(proc.is_alive, pids)), build.limit(2), ended, patience=0)
         self.assert_clean()
 
     def expect_exit(self, status, seconds):
+        seconds = build.limit(seconds)
         try:
             ended = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -225,7 +242,7 @@ class Daemon:
 
     # -- the control socket --------------------------------------------------------------------
 
-    def call(self, method, timeout=10, **parameters):
+    def call(self, method, timeout=30, **parameters):
         with varlink.Client(self.socket, timeout) as client:
             return client.call(method, **parameters)
 

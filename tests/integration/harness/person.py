@@ -24,10 +24,10 @@ class Person:
             start_new_session=True,
         )
         os.close(side)
-        self.text = ""
+        self.text, self._raw = "", b""
         self._seen = 0
 
-    def sees(self, wanted, seconds=15):
+    def sees(self, wanted, seconds=30):
         """Waits until this is shown, behind what was seen before."""
         end = time.monotonic() + seconds
         poll = select.poll()
@@ -39,7 +39,8 @@ class Person:
             except OSError:  # the end of a pty
                 data = b""
             assert data, self.text
-            self.text += data.decode(errors="replace").replace("\r\n", "\n")
+            self._raw += data  # a read may end in the middle of a line's end, or of a character
+            self.text = self._raw.decode(errors="replace").replace("\r\n", "\n")
         self._seen = self.text.index(wanted, self._seen) + len(wanted)
 
     def types(self, text):
@@ -55,7 +56,7 @@ class Person:
         self.process.terminate()
         self.process.wait(10)
 
-    def ends(self, status=0, seconds=20):
+    def ends(self, status=0, seconds=40):
         assert self.process.wait(seconds) == status, self.text
         return self.text
 

@@ -25,7 +25,7 @@ def interface():
 class Client:
     """One connection. Replies of our own interface are checked against its description."""
 
-    def __init__(self, path, timeout=10):
+    def __init__(self, path, timeout=30):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # Blocking, as a timeout would make it fail at once while the backlog is full.
         self.socket.connect(str(path))

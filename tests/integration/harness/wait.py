@@ -2,14 +2,19 @@
 
 import time
 
+# What happens, happens sooner or later on a busy machine. How soon is a promise where a test says so with
+# a Stopwatch (or patience=0) and build.limit(); any other wait is only there to come to an end.
+PATIENCE = 20
+
 
 class Deadline(AssertionError):
     """What was waited for did not happen in time."""
 
 
-def until(check, seconds, what, interval=0.02):
+def until(check, seconds, what, interval=0.02, patience=PATIENCE):
     """Calls check() until it returns something true and returns that. A check may be a plain
     question or raise AssertionError while the answer is no; the last one is shown."""
+    seconds = max(seconds, patience)
     end = time.monotonic() + seconds
     last = None
     while True:
@@ -49,6 +54,7 @@ class Stopwatch:
 
 def settled(measure, quiet, seconds, what):
     """Waits until measure() gives the same for `quiet` seconds; returns that."""
+    seconds = max(seconds, PATIENCE)
     end = time.monotonic() + seconds
     value, since = measure(), time.monotonic()
     while time.monotonic() - since < quiet:

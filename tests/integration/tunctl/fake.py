@@ -4,6 +4,7 @@ The fake Varlink server says things a real tunneld says only when something is b
 at all. It needs the built tunctl and nothing of the harness.
 """
 
+import codecs
 import contextlib
 import fcntl
 import json
@@ -169,6 +170,11 @@ def reply(more=False, **parameters):
     return {"parameters": parameters} | ({"continues": True} if more else {})
 
 
+def at_once(*replies):
+    """One behind the other, and no time in between."""
+    return b"".join(json.dumps(one).encode() + b"\0" for one in replies)
+
+
 class Server:
     """Answers each method with its script: replies, bytes, functions that return one of them, HANG
     or CLOSE."""
@@ -289,9 +295,9 @@ class Terminal:
             start_new_session=True,
         )
         os.close(side)
-        self.text = ""
+        self.text, self._decoder = "", codecs.getincrementaldecoder("utf-8")()
 
-    def read_until(self, wanted, seconds=10, after=0):
+    def read_until(self, wanted, seconds=30, after=0):
         """Reads until wanted was shown (behind this text or place); None: until the end."""
         end = time.monotonic() + seconds
         poll = select.poll()  # select() cannot watch descriptors above 1023
@@ -307,7 +313,7 @@ class Terminal:
             if not data:
                 assert wanted is None, self.text
                 break
-            self.text += data.decode()
+            self.text += self._decoder.decode(data)  # which may end in the middle of a character
         return self.text
 
     def type(self, text):
@@ -320,10 +326,10 @@ class Terminal:
     def finish(self):
         self.read_until(None)
         os.close(self.main)
-        return self.process.wait(10)
+        return self.process.wait(30)
 
 
-def until(condition, seconds=10):
+def until(condition, seconds=30):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
