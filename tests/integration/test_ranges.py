@@ -81,16 +81,16 @@ def test_a_remote_range_comes_back_and_goes(lab):
 
 def test_hundreds_of_ports(lab):
     """More sockets than fit into one packet between supervisor and worker."""
-    sshd, echo, here = lab.sshd(), lab.echo(), lab.ports(400)
-    spec = f"127.0.0.1:{span(here)}:127.0.0.1:{span(here)}"
+    sshd, here, nobody = lab.sshd(), lab.ports(400), lab.ports(400)
+    spec = f"127.0.0.1:{span(here)}:127.0.0.1:{span(nobody)}"
     daemon = lab.up({"t": {"host": sshd.address, "local": spec}})
     assert daemon.forward("t")["addresses"] == [f"127.0.0.1:{span(here)}"]
     until(lambda: not any(map(client.is_refused, (here[0], here[399]))), 5, "all listen")
     daemon.assert_no_stall()
     worker = daemon.workers()[0]
     daemon.ctl("down", "t", check=0)
-    assert client.is_refused(here[399]) and proc.fd_count(worker) < 60
-    assert echo.accepted == 0
+    assert client.is_refused(here[399])
+    until(lambda: proc.fd_count(worker) < 60, 5, "the worker has closed its copies")
 
 
 BAD = {

@@ -11,7 +11,7 @@ import pytest
 
 from harness import build, client, peers, proc
 from harness.lab import local, remote
-from harness.ports import has_ipv6
+from harness.ports import has_ipv6, own_address
 from harness.wait import Stopwatch, until
 
 MIB = 1 << 20
@@ -180,32 +180,34 @@ def test_one_port_on_two_addresses(lab):
 # -- ports the server chooses ----------------------------------------------------------------------
 
 
+HERE = own_address()
+
+
 def exact_sshd(lab):
     """It listens where it was told. For "localhost" it would choose a port on ::1 and shrug when that
     is taken on 127.0.0.1, by a server of these tests for example."""
     return lab.sshd(GatewayPorts="clientspecified")
 
 
-
 def test_port_0_is_reported_and_kept_over_reconnects(lab):
     sshd, echo = exact_sshd(lab), lab.echo()
-    daemon = lab.up({"t": {"host": sshd.address, "remote": f"127.0.0.1:0:127.0.0.1:{echo.port}"}})
+    daemon = lab.up({"t": {"host": sshd.address, "remote": f"{HERE}:0:127.0.0.1:{echo.port}"}})
     port = bound_port(daemon)
-    assert port and client.exchange(port) == b"hello"
+    assert port and client.exchange(port, host=HERE) == b"hello"
     for _ in range(3):
         sshd.lose_sessions()
         daemon.wait_state("t", "up")
         assert bound_port(daemon) == port
-        client.wait_served(port, 5)
+        client.wait_served(port, 5, host=HERE)
 
 
 def test_port_0_is_kept_when_the_worker_dies(lab):
     sshd, echo = exact_sshd(lab), lab.echo()
-    daemon = lab.up({"t": {"host": sshd.address, "remote": f"127.0.0.1:0:127.0.0.1:{echo.port}"}})
+    daemon = lab.up({"t": {"host": sshd.address, "remote": f"{HERE}:0:127.0.0.1:{echo.port}"}})
     port, worker = bound_port(daemon), daemon.workers()[0]
     proc.send(worker, signal.SIGKILL)
     until(lambda: daemon.workers() not in ([], [worker]), 5, "another worker")
-    client.wait_served(port, 10)
+    client.wait_served(port, 10, host=HERE)
     daemon.wait_state("t", "up")
     assert bound_port(daemon) == port
 
@@ -213,13 +215,13 @@ def test_port_0_is_kept_when_the_worker_dies(lab):
 def test_several_ports_0_each_lead_to_their_own(lab):
     sshd = exact_sshd(lab)
     sites = [lab.server(peers.source(b"site %d" % i)) for i in range(8)]
-    spec = {"host": sshd.address, "remote": [f"127.0.0.1:0:127.0.0.1:{s.port}" for s in sites]}
+    spec = {"host": sshd.address, "remote": [f"{HERE}:0:127.0.0.1:{s.port}" for s in sites]}
     daemon = lab.up({"t": spec})
     ports = [bound_port(daemon, i) for i in range(8)]
     assert len(set(ports)) == 8
     for _ in range(2):
         for i, port in enumerate(ports):
-            with client.connect(port) as sock:
+            with client.connect(port, HERE) as sock:
                 assert client.read_all(sock) == b"site %d" % i
         sshd.lose_sessions()
         daemon.wait_state("t", "up")
@@ -229,47 +231,47 @@ def test_several_ports_0_each_lead_to_their_own(lab):
 def test_port_0_that_was_taken_meanwhile_is_another(lab):
     """Kept when the server allows; when somebody else has it, a new one is better than none."""
     sshd, echo = exact_sshd(lab), lab.echo()
-    daemon = lab.up({"t": {"host": sshd.address, "remote": f"127.0.0.1:0:127.0.0.1:{echo.port}"}})
+    daemon = lab.up({"t": {"host": sshd.address, "remote": f"{HERE}:0:127.0.0.1:{echo.port}"}})
     port = bound_port(daemon)
     daemon.ctl("down", "t", check=0)
-    until(lambda: client.is_refused(port), 5, "the server has let go")
-    lab.server(peers.hold, port=port)
+    until(lambda: client.is_refused(port, HERE), 5, "the server has let go")
+    lab.server(peers.hold, host=HERE, port=port)
     daemon.ctl("up", "t")
     until(lambda: daemon.forward("t")["state"] == "open", 15, "it listens somewhere")
     assert bound_port(daemon) != port
-    assert client.exchange(bound_port(daemon)) == b"hello"
+    assert client.exchange(bound_port(daemon), host=HERE) == b"hello"
 
 
 def test_port_0_whose_target_a_reload_changes(lab):
     """Another forward, so perhaps another port; in the same session, and the old one is closed."""
     sshd, one, two = exact_sshd(lab), lab.echo(), lab.server(peers.source(b"two"))
-    spec = {"name": "web", "listen": "127.0.0.1:0", "target": f"127.0.0.1:{one.port}"}
+    spec = {"name": "web", "listen": f"{HERE}:0", "target": f"127.0.0.1:{one.port}"}
     daemon = lab.up({"t": {"host": sshd.address, "remote": spec}})
     port, before = bound_port(daemon), sshd.sessions()
     spec["target"] = f"127.0.0.1:{two.port}"
     daemon.write(lab.config({"t": {"host": sshd.address, "remote": spec}}))
     daemon.ctl("reload", check=0)
     until(lambda: daemon.forward("t")["state"] == "open" and bound_port(daemon), 5, "it listens")
-    with client.connect(bound_port(daemon)) as sock:
+    with client.connect(bound_port(daemon), HERE) as sock:
         assert client.read_all(sock) == b"two"
     assert sshd.sessions() == before
-    assert bound_port(daemon) == port or client.is_refused(port)
+    assert bound_port(daemon) == port or client.is_refused(port, HERE)
 
 
 def test_ports_0_stay_with_their_forwards_when_one_goes(lab):
     """A port that people know must not lead to another service after a reload."""
     sshd = exact_sshd(lab)
     sites = [lab.server(peers.source(b"site %d" % i)) for i in range(3)]
-    remotes = [f"127.0.0.1:0:127.0.0.1:{s.port}" for s in sites]
+    remotes = [f"{HERE}:0:127.0.0.1:{s.port}" for s in sites]
     daemon = lab.up({"t": {"host": sshd.address, "remote": remotes}})
     ports = [bound_port(daemon, i) for i in range(3)]
     daemon.write(lab.config({"t": {"host": sshd.address, "remote": remotes[1:]}}))
     daemon.ctl("reload")
     assert [bound_port(daemon, i) for i in range(2)] == ports[1:]
     for number, port in list(enumerate(ports))[1:]:
-        with client.connect(port) as sock:
+        with client.connect(port, HERE) as sock:
             assert client.read_all(sock) == b"site %d" % number
-    assert client.is_refused(ports[0])
+    assert client.is_refused(ports[0], HERE)
 
 
 # -- several and mixed -----------------------------------------------------------------------------

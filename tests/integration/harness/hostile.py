@@ -10,6 +10,7 @@ import asyncssh
 from asyncssh.constants import MSG_GLOBAL_REQUEST
 
 from .peers import hold, reset
+from .ports import free_port
 
 BANNER = b"SSH-2.0-OpenSSH_9.2p1 hostile\r\n"
 
@@ -148,7 +149,7 @@ class AsyncsshServer:
         self,
         host_key,
         *,
-        port=0,
+        port=None,
         ignore_global_requests=False,
         closes_after_auth=False,
         never_finishes_auth=False,
@@ -172,7 +173,7 @@ class AsyncsshServer:
         self.mends_cancel = mends_cancel
         self.connections = 0
         self._options = {"server_host_keys": [str(host_key)], "login_timeout": 0, **options}
-        self.port = port
+        self.port = port or free_port()
         self._start()
 
     def _start(self):
@@ -193,7 +194,6 @@ class AsyncsshServer:
                 **self._options,
             )
         )
-        self.port = self._server.sockets[0].getsockname()[1]
         started.set()
         self._loop.run_forever()
 

@@ -76,6 +76,13 @@ def release():
     _reserved.clear()
 
 
+def own_address():
+    """A loopback address of this process alone. Who lets go of a port there that the kernel has chosen
+    gets it back: no server of another test, and no connection, takes it meanwhile."""
+    pid = os.getpid()
+    return f"127.{64 + (pid >> 16) % 128}.{(pid >> 8) % 256}.{pid % 254 + 1}"
+
+
 def has_ipv6():
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
