@@ -41,8 +41,12 @@ def test_what_is_said_of_a_connection(simple):
         assert generation.isdigit() and number.isdigit()
         before = one["idle_ms"]
         until(lambda: only(simple.daemon)["idle_ms"] > before + 300, 5, "idle time grows")
-        client.ping(sock)
-        until(lambda: only(simple.daemon)["idle_ms"] < before + 300, 5, "it starts again")
+
+        def starts_again():
+            client.ping(sock)
+            return only(simple.daemon)["idle_ms"] < before + 300
+
+        until(starts_again, 5, "it starts again")
     until(lambda: not connections(simple.daemon), 5, "it is gone")
 
 
@@ -116,7 +120,7 @@ def test_kill(simple):
         assert client.how_it_ends(victim) == "reset"
         client.ping(other)
         until(lambda: simple.echo.open_count() == 1, 5, "the far end has heard")
-        assert len(connections(simple.daemon)) == 1
+        until(lambda: len(connections(simple.daemon)) == 1, 5, "it is listed no more")
         result = simple.daemon.ctl("kill", one["id"], check=1)
         assert one["id"] in result.stderr
 
@@ -201,16 +205,16 @@ def test_max_connections_of_a_dynamic_forward(lab):
 @pytest.mark.parametrize("kind", ["local", "remote"])
 def test_idle_timeout(lab, kind):
     """Silence ends a connection, one that speaks in either direction lives."""
-    daemon, port, echo = limited(lab, kind, idle_timeout="1s")
+    daemon, port, echo = limited(lab, kind, idle_timeout="3s")
     with client.connect(port) as quiet, client.connect(port) as busy:
-        client.ping(quiet)
         client.ping(busy)
         with Stopwatch() as watch:
+            client.ping(quiet)
             quiet.settimeout(0.2)
             while client.how_it_ends(quiet) == "open":
                 client.ping(busy)
-                assert watch.elapsed() < build.limit(5)
-        assert watch.seconds > 0.8
+                assert watch.elapsed() < build.limit(8)
+        assert watch.seconds > 2.9
         client.ping(busy)
     until(lambda: echo.open_count() == 0, 5, "the far ends have heard")
     until(lambda: daemon.forward("t")["connections"] == 0, 5, "none is counted")

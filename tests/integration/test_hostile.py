@@ -31,7 +31,9 @@ HABITS = {
 @pytest.mark.parametrize("habit", HABITS)
 def test_before_the_key_exchange(lab, beside, habit):
     server = lab.server(getattr(hostile, habit))
-    daemon = beside.run(f"127.0.0.1:{server.port}")
+    # What ends by itself does so sooner, and is not called a timeout on a busy machine.
+    patience = {} if "timeout" in HABITS[habit][0] else {"connect_timeout": "20s"}
+    daemon = beside.run(f"127.0.0.1:{server.port}", **patience)
     with Stopwatch() as watch:
         row = daemon.wait_state("bad0", "backoff", build.limit(DEADLINE + 1))
         row = until(
@@ -79,7 +81,7 @@ def test_all_of_them_at_once_many_times(lab, beside):
     until(lambda: min(s.accepted for s in servers) > 20, 20, "each was tried twenty times")
     low = proc.fd_count(worker)
     until(lambda: min(s.accepted for s in servers) > 60, 30, "each was tried sixty times")
-    assert proc.fd_count(worker) < low + 60  # at most what is under way
+    assert proc.fd_count(worker) < low + 2 * len(addresses)  # at most what is under way
     beside.assert_untouched()
     daemon.ctl("down", *[f"bad{i}" for i in range(len(addresses))], check=0)
     until(lambda: proc.fd_count(worker) < 40, 5, "all descriptors are closed")
@@ -107,7 +109,9 @@ def test_floods_do_not_take_the_loop(lab, beside):
 def test_closes_right_after_authentication(lab, beside):
     """It does not count as success: the waits grow."""
     server = lab.asyncssh(closes_after_auth=True)
-    daemon = beside.run(server.address, reconnect={"min": "200ms", "max": "5s"})
+    daemon = beside.run(
+        server.address, connect_timeout="20s", reconnect={"min": "200ms", "max": "5s"}
+    )
     until(lambda: daemon.tunnel("bad0")["attempt"] >= 4, 20, "four attempts")
     count = server.connections
     assert count < 12, "retried without growing waits"
@@ -118,9 +122,9 @@ def test_closes_right_after_authentication(lab, beside):
 
 def test_never_finishes_authentication(lab, beside):
     server = lab.asyncssh(never_finishes_auth=True)
-    daemon = beside.run(server.address)
-    daemon.wait_state("bad0", "authenticating", 3)
-    row = daemon.wait_state("bad0", "backoff", build.limit(DEADLINE + 1), code="timeout")
+    daemon = beside.run(server.address, connect_timeout="4s")  # all before it is done by then
+    row = daemon.wait_state("bad0", "backoff", code="timeout")
+    assert "authenticating" in [e["state"] for e in daemon.inspect("bad0")["events"]]
     assert "authenticat" in row["error"]["message"]
     beside.assert_untouched()
 
@@ -128,7 +132,9 @@ def test_never_finishes_authentication(lab, beside):
 def test_never_answers_global_requests(lab, beside):
     """The keepalive must notice, as there is no other sign of life."""
     server = lab.asyncssh(ignore_global_requests=True)
-    daemon = beside.run(server.address, keepalive={"interval": "200ms", "count": 3})
+    daemon = beside.run(
+        server.address, connect_timeout="20s", keepalive={"interval": "200ms", "count": 3}
+    )
     until(
         lambda: any(
             (e["error"] or {}).get("code") == "keepalive-timeout"

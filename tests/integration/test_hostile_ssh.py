@@ -10,6 +10,10 @@ from harness.text import is_one_harmless_line
 from harness.wait import Stopwatch, holds, until
 
 
+# For what does not end by the deadline: on a busy machine it must not be there before.
+AMPLE = {"connect_timeout": "20s"}
+
+
 def start(lab, beside, habit, rcvbuf=None, **tunnel):
     handler = hostile_ssh.handler(getattr(hostile_ssh, habit), lab.keys.host)
     server = lab.server(handler, rcvbuf=rcvbuf)
@@ -40,7 +44,7 @@ HABITS = {
 
 @pytest.mark.parametrize("habit", HABITS)
 def test_before_it_lets_us_in(lab, beside, habit):
-    server, daemon = start(lab, beside, habit)
+    server, daemon = start(lab, beside, habit, **({} if "timeout" in HABITS[habit][1] else AMPLE))
     memory = proc.memory_kib(daemon.workers()[0])
     with Stopwatch() as watch:
         row = daemon.wait_state("bad0", ("backoff", "failed"), build.limit(DEADLINE * 2 + 1))
@@ -60,8 +64,8 @@ LAWFUL = ["ext_info_twice", "huge_banner", "some_padding_everywhere", "opens_wha
 @pytest.mark.parametrize("habit", LAWFUL + ["confirms_what_nobody_opened", "data_for_nobody"])
 def test_what_is_only_odd(lab, beside, habit):
     """Nothing to end a session for."""
-    _, daemon = start(lab, beside, habit)
-    daemon.wait_state("bad0", "up", build.limit(DEADLINE))
+    _, daemon = start(lab, beside, habit, **AMPLE)
+    daemon.wait_state("bad0", "up")
     until(lambda: daemon.tunnel("bad0")["rtt_ms"] is not None, 5, "it answers")
     holds(lambda: daemon.tunnel("bad0")["state"] == "up", 0.5, "it stays up")
     assert all(map(is_one_harmless_line, daemon.log.splitlines()))
@@ -70,7 +74,7 @@ def test_what_is_only_odd(lab, beside, habit):
 
 def test_channels_nobody_asked_for_are_refused(lab, beside):
     hostile_ssh.opens_what_nobody_asked_for.answers.clear()
-    _, daemon = start(lab, beside, "opens_what_nobody_asked_for")
+    _, daemon = start(lab, beside, "opens_what_nobody_asked_for", **AMPLE)
     answers = hostile_ssh.opens_what_nobody_asked_for.answers
     until(lambda: len(answers) == 6, 5, "all are answered")
     assert set(answers) == {hostile_ssh.rawssh.CHANNEL_OPEN_FAILURE}
@@ -85,7 +89,7 @@ def test_channels_nobody_asked_for_are_refused(lab, beside):
     ],
 )
 def test_once_it_has_let_us_in(lab, beside, habit, slug, words):
-    server, daemon = start(lab, beside, habit, rcvbuf=4096)  # or the kernel has room for a lot
+    server, daemon = start(lab, beside, habit, rcvbuf=4096, **AMPLE)  # or the kernel has room for a lot
     memory = proc.memory_kib(daemon.workers()[0])
     row = daemon.wait_state("bad0", "backoff", build.limit(30), code=slug)
     message = row["error"]["message"]
@@ -98,8 +102,8 @@ def test_once_it_has_let_us_in(lab, beside, habit, slug, words):
 @pytest.mark.parametrize("habit", ["ignore_when_in", "unimplemented_when_in"])
 def test_floods_of_nothing(lab, beside, habit):
     """Lawful in a session, whatever it is for: costs CPU, but no neighbour, no memory, no turn."""
-    _, daemon = start(lab, beside, habit)
-    daemon.wait_state("bad0", "up", build.limit(DEADLINE))
+    _, daemon = start(lab, beside, habit, **AMPLE)
+    daemon.wait_state("bad0", "up")
     memory = proc.memory_kib(daemon.workers()[0])
     holds(lambda: daemon.tunnel("bad0")["state"] == "up", 1, "it stays up")
     if not build.SANITIZED:
@@ -112,8 +116,8 @@ def test_a_window_without_end(lab, beside):
     """Adjustments that add up to more than 32 bits: libssh 0.10 takes them, later ones end the session
     and say why."""
     port = lab.port()
-    _, daemon = start(lab, beside, "window_without_end", local=local(port, 1))
-    daemon.wait_state("bad0", "up", build.limit(DEADLINE))
+    _, daemon = start(lab, beside, "window_without_end", local=local(port, 1), **AMPLE)
+    daemon.wait_state("bad0", "up")
     try:
         with client.connect(port) as sock:
             sock.sendall(b"x" * 100)
@@ -127,8 +131,8 @@ def test_more_than_the_window(lab, beside):
     """A client that does not read, and a server that does not care: memory is bounded all the same,
     and the session ends with the reason."""
     port = lab.port()
-    _, daemon = start(lab, beside, "more_than_the_window", local=local(port, 1))
-    daemon.wait_state("bad0", "up", build.limit(DEADLINE))
+    _, daemon = start(lab, beside, "more_than_the_window", local=local(port, 1), **AMPLE)
+    daemon.wait_state("bad0", "up")
     memory = proc.memory_kib(daemon.workers()[0])
     with client.connect(port):
         row = daemon.wait_state("bad0", "backoff", build.limit(20), code="protocol")
@@ -140,8 +144,8 @@ def test_more_than_the_window(lab, beside):
 
 def test_one_byte_a_packet(lab, beside):
     port = lab.port()
-    _, daemon = start(lab, beside, "one_byte_a_packet", local=local(port, 1))
-    daemon.wait_state("bad0", "up", build.limit(DEADLINE))
+    _, daemon = start(lab, beside, "one_byte_a_packet", local=local(port, 1), **AMPLE)
+    daemon.wait_state("bad0", "up")
     with client.connect(port) as sock:
         assert client.read_all(sock) == b"x" * 20000
     beside.assert_untouched()
@@ -151,8 +155,8 @@ def test_new_keys_every_64_kb(lab, beside):
     """A hundred key exchanges under way, and all data is right."""
     echo, port = lab.echo(), lab.port()
     sshd = lab.sshd(RekeyLimit="64K", LogLevel="DEBUG1")
-    daemon = beside.run(sshd.address, local=local(port, echo.port))
-    daemon.wait_state("bad0", "up", build.limit(DEADLINE))
+    daemon = beside.run(sshd.address, local=local(port, echo.port), **AMPLE)
+    daemon.wait_state("bad0", "up")
     payload = bytes(range(256)) * 16384
     assert client.exchange(port, payload, timeout=60) == payload
     assert sshd.log.count("SSH2_MSG_NEWKEYS received") > 50

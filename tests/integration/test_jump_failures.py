@@ -12,7 +12,7 @@ from harness.chain import Chain
 from harness.lab import local
 from harness.wait import holds, until
 
-QUICK = {"connect_timeout": "2s", "reconnect": {"min": "100ms", "max": "300ms"}}
+QUICK = {"connect_timeout": "4s", "reconnect": {"min": "100ms", "max": "300ms"}}
 
 
 def hop(chain, index):
@@ -140,7 +140,7 @@ def test_a_lost_bastion_is_named_by_all_and_all_come_back(lab):
 def test_a_frozen_bastion_is_blamed_not_what_is_behind_it(lab):
     chain = Chain(lab, 2)
     ports, tunnels = many(chain, 3)
-    defaults = {**QUICK, "keepalive": {"interval": "300ms", "count": 3}}
+    defaults = {**QUICK, "keepalive": {"interval": "300ms", "count": 6}}
     daemon = chain.up(defaults=defaults, **tunnels)
     chain.jumps[0].sshd.freeze()
     for name in tunnels:
@@ -157,12 +157,12 @@ def test_a_frozen_bastion_is_blamed_not_what_is_behind_it(lab):
 def test_a_bastion_that_answered_once_more_before_it_froze(lab):
     """The server has missed an answer when the bastion freezes, and its time would be over first."""
     chain = Chain(lab, 2)
-    defaults = {**QUICK, "keepalive": {"interval": "300ms", "count": 10}}
+    defaults = {**QUICK, "keepalive": {"interval": "300ms", "count": 20}}
     daemon = chain.up(defaults=defaults, t=chain.tunnel(lab.port()))
     chain.target.sshd.freeze()
     holds(lambda: daemon.tunnel("t")["state"] == "up", 1.5, "its time is not over")
     chain.jumps[0].sshd.freeze()
-    daemon.wait_log(r"t: .*nothing heard", 10)
+    daemon.wait_log(r"t: .*nothing heard", 30)
     lost = next(e for e in daemon.inspect("t")["events"] if e["state"] == "backoff")
     assert lost["error"]["message"].startswith(hop(chain, 0) + ": nothing heard"), lost
     chain.target.sshd.thaw()
@@ -173,7 +173,7 @@ def test_a_bastion_that_answered_once_more_before_it_froze(lab):
 def test_a_bastion_without_keepalive_is_blamed_as_well(lab):
     """Its own entry asks nothing of it: the tunnel does, when it misses an answer."""
     chain = Chain(lab, 2, keepalive={"interval": "off"})
-    tunnel = chain.tunnel(lab.port(), keepalive={"interval": "300ms", "count": 3})
+    tunnel = chain.tunnel(lab.port(), keepalive={"interval": "300ms", "count": 6})
     daemon = chain.up(defaults=QUICK, t=tunnel)
     chain.jumps[0].sshd.freeze()
     daemon.wait_log(re.escape(hop(chain, 0)) + ": nothing heard", 10)
@@ -183,7 +183,7 @@ def test_a_bastion_without_keepalive_is_blamed_as_well(lab):
 def test_a_frozen_server_behind_a_living_bastion_is_named(lab):
     chain = Chain(lab, 2)
     daemon = chain.up(
-        defaults={**QUICK, "keepalive": {"interval": "300ms", "count": 3}},
+        defaults={**QUICK, "keepalive": {"interval": "300ms", "count": 6}},
         t=chain.tunnel(lab.port()),
     )
     chain.target.sshd.freeze()

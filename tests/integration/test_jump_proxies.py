@@ -14,8 +14,8 @@ from harness.wait import until
 NAME = "bastion.behind.proxy.test"  # only a proxy knows it
 LOGIN = {"user": "me", "password": "s3cret@:/x"}
 ENCODED = "me:s3cret%40%3A%2Fx"
-QUICK = {"connect_timeout": "2s", "reconnect": {"min": "100ms", "max": "300ms"}}
-SLOW = {"connect_timeout": "1500ms", "reconnect": {"min": "20s", "max": "30s"}}
+QUICK = {"connect_timeout": "20s", "reconnect": {"min": "100ms", "max": "300ms"}}
+SLOW = {"connect_timeout": "4s", "reconnect": {"min": "20s", "max": "30s"}}
 
 
 class Behind(Chain):

@@ -147,7 +147,8 @@ def test_a_proxy_that_misbehaves(lab, habit):
         "host": sshd.address,
         "local": local(lab.port(), 1),
         "proxy": f"http://127.0.0.1:{server.port}",
-        "connect_timeout": "1500ms",
+        # What ends by itself is not called a timeout on a busy machine.
+        "connect_timeout": "1500ms" if HABITS[habit][0] == "timeout" else "20s",
         "reconnect": {"min": "20s", "max": "30s"},
     }
     daemon = lab.daemon(lab.config({"good": good, "bad": bad}, daemon={"workers": 1}))
@@ -172,7 +173,7 @@ def test_a_proxy_that_comes_back(lab):
     )
     daemon.wait_state("t", "up", 10)
     behind.sshd.lose_sessions()
-    until(lambda: len(behind.proxy.asked) == 2, 5, "the proxy is asked again")
+    until(lambda: len(behind.proxy.asked) >= 2, 5, "the proxy is asked again")
     daemon.wait_state("t", "up", 5)
     assert client.exchange(behind.port) == b"hello"
 

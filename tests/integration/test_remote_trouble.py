@@ -242,10 +242,10 @@ def test_channels_nobody_asked_for_are_refused(lab, kind, has_remote):
     daemon = lab.up({"t": spec})
     sockets = proc.sockets(daemon.workers()[0])
     for _ in range(20):
-        with pytest.raises((asyncssh.ChannelOpenError, OSError, asyncssh.Error)):
+        with pytest.raises(asyncssh.ChannelOpenError):
             server.run(ROGUE[kind])
     assert client.exchange(port) == b"hello"
-    assert daemon.tunnel("t")["attempt"] <= 1
+    assert server.connections == 1
     until(lambda: len(proc.sockets(daemon.workers()[0])) <= len(sockets), 5, "no descriptor left")
     assert echo.accepted == 1
 
@@ -280,7 +280,7 @@ def test_a_ghost_is_retaken_as_soon_as_the_server_drops_it(lab, death):
     Then it is ours within 3 s, in the session that is waiting for it."""
     sshd = lab.sshd()
     link = lab.proxy(sshd.port)
-    pair = Pair(lab, link.address, keepalive={"interval": "300ms", "count": 3})
+    pair = Pair(lab, link.address, keepalive={"interval": "300ms", "count": 6})
     pair.wait_open(10)
     old = sshd.sessions()
     link.strand()

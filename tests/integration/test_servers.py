@@ -18,8 +18,8 @@ def up(lab, tunnel=None, **options):
 
 def test_a_server_that_asks_for_signs_of_life(lab):
     """Its keepalives must be answered, or it ends the session."""
-    sshd, port, daemon = up(lab, ClientAliveInterval="1", ClientAliveCountMax="1")
-    holds(lambda: daemon.tunnel("t")["state"] == "up", 4, "the tunnel stays up", 0.1)
+    sshd, port, daemon = up(lab, ClientAliveInterval="1", ClientAliveCountMax="2")
+    holds(lambda: daemon.tunnel("t")["state"] == "up", 5, "the tunnel stays up", 0.1)
     assert client.exchange(port) == b"hello"
     assert sshd.log.count("Accepted publickey") == 1
 

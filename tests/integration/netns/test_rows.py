@@ -36,8 +36,8 @@ class Way:
         spec = {"host": server, "jump": jumps, "local": local(self.port, self.echo.port)}
         defaults = {
             "known_hosts": [str(self.known_hosts)],
-            "keepalive": {"interval": "300ms", "count": 3},
-            "connect_timeout": "2s",
+            "keepalive": {"interval": "300ms", "count": 6},
+            "connect_timeout": "4s",
             "reconnect": {"min": "100ms", "max": "500ms"},
             "hold": "30s",
         }
