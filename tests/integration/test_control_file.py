@@ -63,7 +63,8 @@ def test_a_socket_that_was_removed_is_made_anew(daemon):
 def test_a_directory_that_was_removed_is_made_anew(daemon):
     """With the lock in it: else another daemon would find the place free."""
     rights = rights_of(daemon.socket), rights_of(daemon.socket.parent)
-    shutil.rmtree(daemon.socket.parent)
+    with daemon.asleep():
+        shutil.rmtree(daemon.socket.parent)
     until(lambda: answers(daemon), 5, "it can be steered again")
     assert (rights_of(daemon.socket), rights_of(daemon.socket.parent)) == rights
     assert f"(pid {daemon.pid})" in refused(another(daemon))
@@ -80,13 +81,15 @@ def test_a_lock_that_was_removed_is_made_anew(daemon):
 
 def test_what_stands_in_its_place_is_left_alone(daemon):
     """And told once; when it is gone, all is well again."""
-    daemon.socket.unlink()
-    daemon.socket.write_text("precious")
+    with daemon.asleep():
+        daemon.socket.unlink()
+        daemon.socket.write_text("precious")
     daemon.wait_log("cannot be made anew: .* is there and is no socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
-        daemon.socket.unlink()
-        other.bind(str(daemon.socket))
-        other.listen()
+        with daemon.asleep():
+            daemon.socket.unlink()
+            other.bind(str(daemon.socket))
+            other.listen()
         daemon.wait_log("cannot be made anew: another program listens on")
         other.accept()[0].close()  # who asked whether somebody is there
     assert daemon.log.count("is there and is no socket") == 1

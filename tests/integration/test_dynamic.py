@@ -110,7 +110,7 @@ def test_half_close_both_ways(lab, dynamic, kind):
         sock.sendall(b"request")
         sock.shutdown(socket.SHUT_WR)
         assert client.read_all(sock) == b"a" * 1000000
-        assert sink.results.get(timeout=5)[::2] == (7, "eof")
+        assert sink.results.get(timeout=30)[::2] == (7, "eof")
 
 
 @pytest.mark.parametrize("kind", OPEN)

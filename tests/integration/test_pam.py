@@ -181,4 +181,5 @@ def test_an_account_that_has_expired(lab):
     assert f"t: root@{case.sshd.address} says\n  {expired}\n" in result.stderr
     assert f"root@{case.sshd.address} does not let us in; it said: {expired} [auth-refused]" in result.stderr
     assert case.daemon.inspect("t")["secret_kept"] is True
+    case.sshd.wait_log("Failed keyboard-interactive")
     assert case.sshd.log.count("Failed keyboard-interactive") == 1

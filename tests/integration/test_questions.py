@@ -200,7 +200,7 @@ def test_a_password_of_the_system(lab):
     assert client.exchange(port) == b"hello"
     sshd.lose_sessions()
     daemon.wait_state("t", "up")
-    assert sshd.log.count("Accepted password for somebody") == 2
+    until(lambda: sshd.log.count("Accepted password for somebody") == 2, 5, "so says the log")
     assert sshd.log.count("Failed password") == 1
 
 

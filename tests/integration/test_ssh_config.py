@@ -293,11 +293,11 @@ def test_an_ssh_that_hangs_does_not_stall_the_supervisor(lab):
     until(lambda: pids.exists() and pids.read_text().strip(), 5, "ssh was asked")
     began = time.monotonic()
     assert daemon.tunnel("t")["state"] == "up" and client.exchange(port) == b"hello"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < build.limit(2)
     _, complaint = adding.communicate(timeout=build.limit(10))
     assert adding.returncode == 1
     assert "'ssh -G slow' took more than 3 s and was ended" in complaint
-    assert not proc.is_alive(int(pids.read_text().split()[0]))
+    until(lambda: not proc.is_alive(int(pids.read_text().split()[0])), 5, "it has ended")
     daemon.assert_no_stall()
 
 
@@ -322,8 +322,8 @@ def test_an_ssh_that_hangs_ends_with_the_daemon(lab):
     )
     hanging = asked_about_slow(pids)
     daemon.stop()
-    assert not any(map(proc.is_alive, hanging))
-    assert adding.wait(5) != 0
+    until(lambda: not any(map(proc.is_alive, hanging)), 5, "it has ended with what it had started")
+    assert adding.wait(30) != 0
 
 
 @pytest.mark.parametrize("args", [["--user"], ["--user", "--check"]])

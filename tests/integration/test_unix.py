@@ -123,7 +123,7 @@ def test_half_close_both_ways(lab, listen):
         sock.sendall(b"request")
         sock.shutdown(socket.SHUT_WR)
         assert client.read_all(sock) == b"a" * 100000
-    assert sink.results.get(timeout=5)[::2] == (7, "eof")
+    assert sink.results.get(timeout=30)[::2] == (7, "eof")
 
 
 @pytest.mark.parametrize("kind", ["nothing there", "nobody there"])
@@ -424,8 +424,9 @@ def test_a_directory_that_was_removed(lab, listen):
     target = config["tunnels"]["t"]["local"].split(":", 1)[1]
     config["tunnels"]["t"]["local"] = f"{path}:{target}"
     daemon = up(lab, config)
-    path.unlink()
-    directory.rmdir()
+    with daemon.asleep():
+        path.unlink()
+        directory.rmdir()
     until(lambda: only_forward(daemon)["state"] == "failed", 5, "it is noticed")
     error = only_forward(daemon)["error"]
     assert error["code"] == "bind-failed"

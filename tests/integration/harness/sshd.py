@@ -147,12 +147,14 @@ class Sshd:
         """kill -9 for every process of it at once."""
         pids = set(self._leftover)
         if self.process:
-            pids.update(proc.freeze_tree(self.process.pid))
-        for pid in pids:
-            proc.send(pid, signal.SIGKILL)
-        if self.process:
+            pids.update(proc.freeze_tree(self.process.pid)[1:])
+            # The listener first, and wholly: a client that loses its session at once comes back to a
+            # closed port, not into the backlog of one that is about to be closed.
+            self.process.kill()
             self.process.wait()
             self.process = None
+        for pid in pids:
+            proc.send(pid, signal.SIGKILL)
         until(lambda: self._are_reaped(pids), 5, "the processes of sshd are gone", 0.005)
         self._leftover = set()
 
