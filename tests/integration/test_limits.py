@@ -130,7 +130,7 @@ def test_a_storm_of_clients_at_a_dead_server(lab):
         while watch.elapsed() < 4:
             stack.enter_context(client.connect(port))
             time.sleep(0.02)
-        assert 2 <= closer.accepted <= 6
+        assert 2 <= closer.accepted <= 2 + watch.elapsed()
 
 
 def test_restarts_without_pause(lab):
