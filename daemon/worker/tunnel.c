@@ -64,11 +64,11 @@ void tunnel_tell_route(struct tunnel *t, size_t route, enum route_state state,
 
 static void on_parted(void *data);
 
-/* A living session on which the server listens for us takes its leave first. */
+/* A living session takes its leave, if the server listens for us or has something to pass on. */
 static void part(struct tunnel *t)
 {
 	forwards_take_leave(&t->forwards);
-	if (!session_is_cancelling(path_session(t->path)))
+	if (!parting_is_due(path_session(t->path)))
 		return;
 	t->parting =
 		parting_new(t->parts->partings, path_take_session(t->path), on_parted, t) != NULL;

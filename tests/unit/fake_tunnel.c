@@ -143,6 +143,11 @@ bool session_is_cancelling(const struct session *s)
 	return heard.cancelling;
 }
 
+bool parting_is_due(const struct session *s)
+{
+	return heard.cancelling || script.channels > 0;
+}
+
 struct parting *parting_new(struct partings *ps, struct session *s, parting_fn on_over, void *data)
 {
 	heard.cancelling = false;

@@ -418,6 +418,47 @@ static void test_a_tunnel_removed_while_parting(void **state)
 	assert_int_equal(heard.removed, 1);
 }
 
+/* Of clients that have left; the server forgets what it has not passed on when it is told good-bye. */
+static void test_an_orderly_end_waits_for_last_words(void **state)
+{
+	struct stage *stage = *state;
+
+	start(stage);
+	script.channels = 1;
+	tunnel_stop(stage->tunnel);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+	script.channels = 0;
+	session_parts();
+	assert_int_equal(heard.last.state, TUNNEL_STOPPED);
+}
+
+static void test_other_settings_wait_for_last_words(void **state)
+{
+	struct stage *stage = *state;
+
+	start(stage);
+	script.channels = 1;
+	tunnel_set(stage->tunnel, tunnel_spec("b.example"), true);
+	tunnel_restart(stage->tunnel);
+	fake_loop_advance(the_loop, 0);
+	assert_int_equal(script.started, 1);
+	script.channels = 0;
+	session_parts();
+	progress();
+	assert_int_equal(script.started, 2);
+	assert_int_equal(heard.last.state, TUNNEL_UP);
+}
+
+/* What is broken has no last words. */
+static void test_a_lost_session_waits_for_nothing(void **state)
+{
+	start(*state);
+	script.channels = 1;
+	heard.keepalive->ops->on_dead(heard.keepalive->data, 45000);
+	assert_null(heard.parted);
+	assert_int_equal(heard.last.state, TUNNEL_BACKOFF);
+}
+
 static void test_connecting_through_what_is_stopped(void **state)
 {
 	struct stage *stage = *state;
@@ -573,6 +614,9 @@ int main(void)
 		TEST(test_stopped_is_said_when_the_server_listens_no_more),
 		TEST(test_a_start_while_parting_waits_for_it),
 		TEST(test_a_tunnel_removed_while_parting),
+		TEST(test_an_orderly_end_waits_for_last_words),
+		TEST(test_other_settings_wait_for_last_words),
+		TEST(test_a_lost_session_waits_for_nothing),
 		TEST(test_connecting_through_what_is_stopped),
 		TEST(test_silence_ends_the_session),
 		TEST(test_stop_stops_and_start_resets_the_count),
