@@ -112,6 +112,11 @@ void report_host_key_new(struct report *r, uint64_t call, const struct wire_host
 	send_message(r, wire_host_key_new(call, shown));
 }
 
+void report_pong(struct report *r, const struct wire_pong *pong)
+{
+	send_message(r, wire_pong(pong));
+}
+
 void report_removed(struct report *r, uint64_t tunnel)
 {
 	send_message(r, wire_about("tunnel-removed", tunnel));

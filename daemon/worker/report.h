@@ -32,6 +32,7 @@ void report_wrong_answer(struct report *r, uint64_t call, uint64_t tunnel,
 void report_question_cancel(struct report *r, uint64_t call);
 void report_host_key(struct report *r, const struct wire_host_key *shown);
 void report_host_key_new(struct report *r, uint64_t call, const struct wire_host_key *shown);
+void report_pong(struct report *r, const struct wire_pong *pong);
 void report_removed(struct report *r, uint64_t tunnel);
 void report_forward_removed(struct report *r, uint64_t tunnel, uint64_t forward);
 
