@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "daemon/common/descriptors.h"
 #include "daemon/common/log.h"
 #include "daemon/common/offload.h"
 #include "daemon/supervisor/check.h"
@@ -47,16 +48,15 @@ static int print_schema(enum options_mode mode)
 	return EXIT_OK;
 }
 
-/* A tunnel needs a descriptor for each of its connections, and then some. */
-static void raise_limits(void)
+/* A tunnel needs a descriptor for each of its connections, and then some. 0, or why not. */
+static int raise_limits(void)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
+		return 0;
 	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		log_warning("cannot raise the limit of open files: %s", strerror(errno));
+	return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? errno : 0;
 }
 
 static int supervise(const struct load_source *source, const struct control_place *place,
@@ -89,7 +89,7 @@ static int run(const struct load_source *source, const struct control_place *pla
 {
 	struct loaded loaded;
 	struct err err;
-	int status;
+	int status, unraised;
 
 	load(source, &loaded);
 	if (leash_settle(source->leash, &err) < 0) {
@@ -102,12 +102,15 @@ static int run(const struct load_source *source, const struct control_place *pla
 		return EXIT_BROKEN;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	unraised = raise_limits();
+	descriptors_make_room(); /* before the log has a thread */
 	if (log_open("tunneld") < 0) {
 		fprintf(stderr, "tunneld: cannot start the log: %s\n", strerror(errno));
 		loaded_fini(&loaded);
 		return EXIT_BROKEN;
 	}
-	raise_limits();
+	if (unraised)
+		log_warning("cannot raise the limit of open files: %s", strerror(unraised));
 	log_loaded(source, &loaded);
 	status = supervise(source, place, TAKE(loaded.config));
 	loaded_fini(&loaded);

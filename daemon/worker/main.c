@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/common/descriptors.h"
 #include "daemon/common/log.h"
 #include "daemon/common/offload.h"
 #include "daemon/worker/session.h"
@@ -79,6 +80,7 @@ int main(int argc, char **argv)
 	ignore_signals();
 	mallopt(M_ARENA_MAX, 2); /* threads are few and short-lived; an arena each is waste */
 	session_silence_libssh();
+	descriptors_make_room();
 	if (log_open("tunneld-worker") < 0)
 		return 1;
 	status = run();

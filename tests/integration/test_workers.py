@@ -183,6 +183,17 @@ def test_workers_end_when_the_supervisor_is_killed(two):
     daemon.wait_all("up", 10)
 
 
+def test_there_is_room_for_descriptors_from_the_start(two):
+    """The kernel's table grows by doubling, and a process with threads waits for that in whatever it does
+    then: 10 to 100 ms, at 64, 256, 512 descriptors and so on."""
+    daemon, _, _ = two
+    for pid in [daemon.pid, *daemon.workers()]:
+        limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+        soft = int(re.search(r"Max open files +(\d+)", limits)[1])
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        assert int(re.search(r"FDSize:\s+(\d+)", status)[1]) >= min(soft, 8192)
+
+
 def opened_for_writing(pid):
     """What its descriptors lead to that are not for reading alone; /dev/null and the log aside."""
     found = []
