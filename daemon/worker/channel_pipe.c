@@ -5,16 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/worker/channel_window.h"
 #include "daemon/worker/session.h"
 #include "lib/str.h"
 #include "lib/util.h"
 
-/* libssh 0.10 keeps a receive window of 0.6 to 1.28 MB: 6 MB/s at 100 ms of round trip. OpenSSH's 2 MiB,
- * which libssh has since 0.11, carry three times as much there. Close by they would only cost cache. */
-#define WINDOW_SIZE (2 * 1024 * 1024)
-#define WIDEN_RTT_US 5000 /* from here on the window is what limits a stream */
-#define WIDEN_FIRST (256 * 1024) /* short connections need no large window */
-#define WIDEN_EVERY (128 * 1024)
+/* From here on the window is what limits a stream; close by a large one would only cost cache. */
+#define WIDEN_RTT_US 5000
 /* Other refusals and answered requests take a reason away; a second time in a row is rare, a fourth
  * time is a server that refuses in bulk. */
 #define AGAIN_MAX 3
@@ -43,7 +40,7 @@ struct channel_pipe {
 	size_t held; /* bytes inside libssh that on_data did not take */
 	char *early; /* bytes that are out of libssh, before those; NULL: none */
 	size_t early_size;
-	size_t until_widen; /* bytes to come before the window is widened again */
+	struct channel_window window;
 	bool eof, eof_sent, closed, broken;
 	bool taking; /* inside channel_pipe_take(): what arrives stays with libssh */
 	struct loop_grave grave;
@@ -56,9 +53,8 @@ static struct channel_pipe *from_member(struct session_member *m)
 
 static bool wants_widening(const struct channel_pipe *c)
 {
-	return c->until_widen == 0 && c->phase == CHANNEL_OPEN && c->held == 0 && !c->early &&
-	       !c->eof && session_rtt_us(c->member.session) >= WIDEN_RTT_US &&
-	       !ssh_version(SSH_VERSION_INT(0, 11, 0));
+	return channel_window_is_due(&c->window) && c->phase == CHANNEL_OPEN && c->held == 0 &&
+	       !c->early && !c->eof && session_rtt_us(c->member.session) >= WIDEN_RTT_US;
 }
 
 /* ---- inside libssh: set flags, move bytes, nothing else ---- */
@@ -78,17 +74,19 @@ static int on_data(ssh_session session, ssh_channel ssh, void *bytes, uint32_t s
 		   void *data)
 {
 	struct channel_pipe *c = data;
-	size_t taken;
+	size_t taken = 0;
 
 	if (is_stderr || c->phase == CHANNEL_CLOSING || !c->ops) { /* nobody wants it */
 		c->held = is_stderr ? c->held : 0;
+		channel_window_taken(&c->window, size);
 		return (int)size;
 	}
-	taken = c->taking || c->early ? 0 : c->ops->on_data(c->data, bytes, size);
+	if (!c->taking && !c->early)
+		taken = c->ops->on_data(c->data, bytes, channel_window_portion(&c->window, size));
+	channel_window_passed(&c->window, taken);
 	c->held = size - taken;
 	if (c->held > HELD_MAX)
 		condemn_for_flood(c);
-	c->until_widen -= MIN(taken, c->until_widen);
 	if (c->held > 0 || wants_widening(c))
 		session_attend(&c->member);
 	return (int)taken;
@@ -291,14 +289,14 @@ static void step_open(struct channel_pipe *c)
  * (channels.c, grow_window()); the memory is only touched by what arrives within the call. */
 static void widen(struct channel_pipe *c)
 {
-	char *bytes = malloc(WINDOW_SIZE);
+	char *bytes = malloc(CHANNEL_WINDOW_SIZE);
 	int n;
 
-	c->until_widen = WIDEN_EVERY;
+	channel_window_widened(&c->window);
 	if (!bytes)
 		return;
 	c->taking = true;
-	n = ssh_channel_read_timeout(c->ssh, bytes, WINDOW_SIZE, 0, 0);
+	n = ssh_channel_read_timeout(c->ssh, bytes, CHANNEL_WINDOW_SIZE, 0, 0);
 	c->taking = false;
 	session_touch(c->member.session);
 	if (n <= 0) {
@@ -329,7 +327,7 @@ static void on_member_service(struct session_member *m)
 		finish(c);
 }
 
-static struct channel_pipe *new_pipe(struct session *s, ssh_channel ssh,
+static struct channel_pipe *new_pipe(struct session *s, ssh_channel ssh, size_t window,
 				     const struct channel_pipe_ops *ops, void *data)
 {
 	struct channel_pipe *c = calloc(1, sizeof(*c));
@@ -340,7 +338,7 @@ static struct channel_pipe *new_pipe(struct session *s, ssh_channel ssh,
 	c->ssh = ssh;
 	c->ops = ops;
 	c->data = data;
-	c->until_widen = WIDEN_FIRST;
+	channel_window_init(&c->window, ssh_version(SSH_VERSION_INT(0, 11, 0)) != NULL, window);
 	c->member = (struct session_member){ .on_service = on_member_service,
 					     .on_lost = on_session_lost };
 	c->callbacks.userdata = c;
@@ -391,7 +389,7 @@ struct channel_pipe *channel_pipe_open(struct session *s, const char *host, unsi
 
 	if (port == 0 && check_unix(s, host, err) < 0)
 		return NULL;
-	c = new_pipe(s, ssh_channel_new(session_libssh(s)), ops, data);
+	c = new_pipe(s, ssh_channel_new(session_libssh(s)), CHANNEL_WINDOW_SIZE, ops, data);
 	if (c)
 		c->host = strdup(host);
 	if (!c || !c->ssh || !c->host) {
@@ -412,7 +410,7 @@ struct channel_pipe *channel_pipe_adopt(struct session *s, ssh_channel ssh,
 					const struct channel_pipe_ops *ops, void *data,
 					struct err *err)
 {
-	struct channel_pipe *c = new_pipe(s, ssh, ops, data);
+	struct channel_pipe *c = new_pipe(s, ssh, CHANNEL_WINDOW_ACCEPTED, ops, data);
 
 	if (!c) {
 		err_nomem(err);
@@ -513,6 +511,7 @@ char *channel_pipe_take(struct channel_pipe *c, size_t *ret_size)
 		free(bytes);
 		return NULL;
 	}
+	channel_window_taken(&c->window, (size_t)n);
 	c->held -= (size_t)n;
 	*ret_size = (size_t)n;
 	return bytes;
