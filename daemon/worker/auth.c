@@ -169,7 +169,9 @@ static enum step fail_refused(struct auth *a, struct err *err)
 
 static enum step ask_none(struct auth *a, struct err *err)
 {
-	switch (ssh_userauth_none(session_libssh(a->session), NULL)) {
+	int rc = ssh_userauth_none(session_libssh(a->session), NULL);
+
+	switch (session_verdict(a->session, rc)) {
 	case SSH_AUTH_AGAIN:
 		return STEP_WAIT;
 	case SSH_AUTH_SUCCESS:

@@ -69,7 +69,7 @@ static int userauth_agent(struct session *s)
 	BEGIN_KNOWN_LEAK();
 	rc = ssh_userauth_agent(session_libssh(s), NULL);
 	END_KNOWN_LEAK();
-	return rc;
+	return session_verdict(s, rc);
 }
 
 static int begin_offer(struct auth_agent *aa, struct session *s, const struct auth_candidate *c,

@@ -333,7 +333,9 @@ bool auth_kbdint_ended(struct auth *a, struct err *err)
 
 static bool talk(struct auth *a, enum auth_result *ret, struct err *err)
 {
-	switch (ssh_userauth_kbdint(session_libssh(a->session), NULL, NULL)) {
+	int rc = ssh_userauth_kbdint(session_libssh(a->session), NULL, NULL);
+
+	switch (session_verdict(a->session, rc)) {
 	case SSH_AUTH_AGAIN:
 		return end(AUTH_WAIT, ret);
 	case SSH_AUTH_INFO:

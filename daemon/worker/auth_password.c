@@ -58,6 +58,7 @@ static enum auth_result try_password(struct auth *a, struct err *err)
 	struct auth_password *p = &a->password;
 	int rc = ssh_userauth_password(session_libssh(a->session), NULL, p->secret.text);
 
+	rc = session_verdict(a->session, rc);
 	if (rc == SSH_AUTH_AGAIN)
 		return AUTH_WAIT;
 	if (rc == SSH_AUTH_ERROR)

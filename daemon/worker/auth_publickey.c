@@ -206,12 +206,14 @@ static bool should_ask_first(const struct auth *a, const struct auth_candidate *
 static enum auth_result ask_server(struct auth *a, const struct auth_candidate *c, struct err *err)
 {
 	struct auth_publickey *p = &a->publickey;
+	int rc;
 
 	if (!p->public_key)
 		p->public_key = identity_public_key(c->blob);
 	if (!p->public_key)
 		return next_candidate(a);
-	switch (ssh_userauth_try_publickey(session_libssh(a->session), NULL, p->public_key)) {
+	rc = ssh_userauth_try_publickey(session_libssh(a->session), NULL, p->public_key);
+	switch (session_verdict(a->session, rc)) {
 	case SSH_AUTH_AGAIN:
 		return AUTH_WAIT;
 	case SSH_AUTH_SUCCESS:
@@ -338,6 +340,7 @@ static enum auth_result get_key(struct auth *a, const struct auth_candidate *c)
 static enum auth_result by_file(struct auth *a, const struct auth_candidate *c, struct err *err)
 {
 	enum auth_result result = AUTH_SUCCESS;
+	int rc;
 
 	if (should_ask_first(a, c))
 		result = ask_server(a, c, err);
@@ -345,8 +348,8 @@ static enum auth_result by_file(struct auth *a, const struct auth_candidate *c, 
 		result = get_key(a, c);
 	if (result != AUTH_SUCCESS)
 		return result;
-	switch (ssh_userauth_publickey(session_libssh(a->session), NULL,
-				       a->publickey.private_key)) {
+	rc = ssh_userauth_publickey(session_libssh(a->session), NULL, a->publickey.private_key);
+	switch (session_verdict(a->session, rc)) {
 	case SSH_AUTH_AGAIN:
 		return AUTH_WAIT;
 	case SSH_AUTH_SUCCESS:

@@ -83,10 +83,16 @@ static void lose(struct session *s, const struct err *err)
 	loop_defer_schedule(&s->service);
 }
 
-/* For good; what libssh is asked next replaces the text that says why. */
-static bool has_failed(struct session *s)
+/* For good; what libssh is asked next replaces the text that says why. 0.11 goes on reading a socket that
+ * it was given, also after the server's last words, and then says only that it is closed. */
+bool session_has_failed(struct session *s)
 {
 	return ssh_get_status(s->ssh) & SSH_CLOSED_ERROR;
+}
+
+int session_verdict(struct session *s, int rc)
+{
+	return rc == SSH_AUTH_DENIED && session_has_failed(s) ? SSH_AUTH_ERROR : rc;
 }
 
 static bool is_dead(struct session *s)
@@ -131,11 +137,12 @@ static bool pump(struct session *s)
 	uint64_t sent = s->raw_counter.out_packets;
 	bool handled = false;
 
-	for (int i = 0; s->event && i < PUMP_MAX && s->phase != SESSION_LOST; i++) {
+	for (int i = 0;
+	     s->event && i < PUMP_MAX && s->phase != SESSION_LOST && !session_has_failed(s); i++) {
 		if (ssh_event_dopoll(s->event, 0) != SSH_OK)
 			break;
 		handled = s->members.touched = true;
-		if (has_failed(s) || session_limits_is_over(started_us, turn_ms))
+		if (session_limits_is_over(started_us, turn_ms))
 			break;
 	}
 	note_heard(s);
@@ -167,7 +174,7 @@ static void serve_members(struct session *s)
 {
 	if (session_can_send(s))
 		session_members_unblock(&s->members);
-	if (session_members_serve(&s->members) && !s->closed)
+	if (session_members_serve(s) && !s->closed)
 		loop_defer_schedule(&s->service);
 }
 
@@ -203,6 +210,9 @@ static void turn_up(struct session *s)
 		return;
 	packets = s->raw_counter.in_packets;
 	serve_members(s);
+	notice_death(s); /* one of them may have read the server's last words */
+	if (s->phase == SESSION_LOST || s->closed)
+		return;
 	serve_requests(s);
 	/* libssh asks for POLLOUT after every send; take it now, an epoll round costs more. */
 	if (!s->closed && (ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING))
@@ -219,7 +229,7 @@ static void turn_handshake(struct session *s)
 	pump(s);
 	keep_nonblocking(s);
 	/* The steps know better why a connection was closed, and nothing else. */
-	if (has_failed(s) && !session_says_nothing(s->ssh))
+	if (session_has_failed(s) && !session_says_nothing(s->ssh))
 		notice_death(s);
 	if (s->phase == SESSION_LOST)
 		return;

@@ -59,6 +59,11 @@ struct loop *session_loop(struct session *s);
 int session_fd(const struct session *s); /* for socket options */
 /* The error libssh has for this session, in our words; what: "key exchange". */
 int session_error(struct session *s, const char *what, struct err *err);
+/* libssh has given it up; what it is asked next replaces the text that says why. */
+bool session_has_failed(struct session *s);
+/* What a call of ssh_userauth_…() really returned: a server's DISCONNECT reads as a refusal, and whoever
+ * tries something else after it loses the text that says why. */
+int session_verdict(struct session *s, int rc);
 /* After a libssh call made outside this file. */
 void session_touch(struct session *s);
 

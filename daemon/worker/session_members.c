@@ -86,11 +86,12 @@ void session_members_unblock(struct session_members *ms)
 		queue_news(ms, m);
 }
 
-bool session_members_serve(struct session_members *ms)
+bool session_members_serve(struct session *s)
 {
+	struct session_members *ms = session_members(s);
 	struct session_member *m;
 
-	for (int i = 0; i < SERVICE_MAX; i++) {
+	for (int i = 0; i < SERVICE_MAX && !session_has_failed(s); i++) {
 		m = list_first(&ms->attention, struct session_member, queue);
 		if (!m)
 			return false; /* also when it has ended: all have left */

@@ -43,6 +43,7 @@ struct session_members *session_members(struct session *s); /* its own */
 void session_members_init(struct session_members *ms);
 /* TCP has taken everything: whoever is blocked is asked, if anything has happened. */
 void session_members_unblock(struct session_members *ms);
-/* One pass, which may end the session. True: there may be more to serve, after others had their turn. */
-bool session_members_serve(struct session_members *ms);
+/* One pass, which may end the session, and ends with it. True: there may be more to serve, after others had
+ * their turn. */
+bool session_members_serve(struct session *s);
 void session_members_end(struct session_members *ms); /* all leave, and are told that it is lost */

@@ -31,9 +31,13 @@ static ssh_counter raw;
 static unsigned arriving; /* packets in the socket */
 static bool full; /* its buffer */
 static bool empties; /* the socket takes the buffer at the next poll */
+static const char *reason; /* the server has left; NULL: it has not */
+static struct err lost; /* what the owner was told */
 
 static bool poll_once(void)
 {
+	if (reason) /* 0.11 goes on reading the socket it was given, and finds its end */
+		reason = "Socket error: disconnected";
 	if (arriving > 0) {
 		arriving--;
 		raw->in_packets++;
@@ -52,7 +56,12 @@ int ssh_event_dopoll(ssh_event event, int timeout)
 
 int ssh_get_status(ssh_session ssh)
 {
-	return full ? SSH_WRITE_PENDING : 0;
+	return (full ? SSH_WRITE_PENDING : 0) | (reason ? SSH_CLOSED_ERROR : 0);
+}
+
+const char *ssh_get_error(void *ssh)
+{
+	return reason ? reason : "";
 }
 
 int ssh_get_poll_flags(ssh_session ssh)
@@ -127,7 +136,7 @@ static void on_progress(void *data)
 
 static void on_lost(void *data, const struct err *err)
 {
-	fail_msg("lost: %s", err->msg);
+	lost = *err;
 }
 
 static const struct session_ops ops = { .on_progress = on_progress, .on_lost = on_lost };
@@ -158,6 +167,8 @@ static int set_up(void **state)
 
 	arriving = asked = 0;
 	full = empties = false;
+	reason = NULL;
+	lost = (struct err){ 0 };
 	loop = fake_loop_new();
 	tcp_pair(fds);
 	server = fds[1];
@@ -180,6 +191,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+	assert_string_equal(lost.msg, reason ? "the server ended the session: maintenance" : "");
 	session_close(session);
 	fake_loop_free(loop);
 	closep(&server);
@@ -311,6 +323,36 @@ static void test_news_cost_nobody_his_place(void **state)
 		session_leave(&crowd[i]);
 }
 
+static void hear_last_words(struct session_member *m)
+{
+	reason = "Received SSH_MSG_DISCONNECT: 11:maintenance";
+}
+
+/* Whoever calls libssh after that loses them; waiter was to be asked too. */
+static void test_last_words_that_a_member_reads(void **state)
+{
+	struct session_member reader = member(hear_last_words);
+
+	full = true; /* which a turn would poll for once more */
+	session_join(session, &reader);
+	session_attend(&reader);
+	session_attend(&waiter);
+	ready();
+	assert_asked(1);
+	session_leave(&reader);
+}
+
+static void test_a_refusal_that_is_the_end(void **state)
+{
+	assert_int_equal(session_verdict(session, SSH_AUTH_DENIED), SSH_AUTH_DENIED);
+	assert_int_equal(session_verdict(session, SSH_AUTH_PARTIAL), SSH_AUTH_PARTIAL);
+	hear_last_words(NULL);
+	assert_int_equal(session_verdict(session, SSH_AUTH_DENIED), SSH_AUTH_ERROR);
+	assert_int_equal(session_verdict(session, SSH_AUTH_AGAIN), SSH_AUTH_AGAIN);
+	session_touch(session);
+	fake_loop_advance(loop, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +364,8 @@ int main(void)
 		TEST(test_room_in_the_buffer),
 		TEST(test_room_that_comes_and_goes_within_a_turn),
 		TEST(test_news_cost_nobody_his_place),
+		TEST(test_last_words_that_a_member_reads),
+		TEST(test_a_refusal_that_is_the_end),
 #undef TEST
 	};
 
