@@ -226,6 +226,25 @@ static void test_the_first_on_the_way_is_the_reason(void **state)
 	leave(&t);
 }
 
+/* Of the one that has failed, and not of those behind it or before. */
+static void test_who_lacks_a_key(void **state)
+{
+	struct traveller t[2] = { 0 };
+
+	join(*state, &t[0], 1, "a b", JUMP_USUAL);
+	join(*state, &t[1], 2, "a c", JUMP_USUAL);
+	comes_up("a");
+	assert_false(jump_lacks_key(&t[0].user));
+	living("b")->lacks_key = true;
+	is_lost("b", ERR_AUTH);
+	assert_true(jump_lacks_key(&t[0].user));
+	is_lost("a", ERR_LOST);
+	assert_false(jump_lacks_key(&t[0].user));
+	assert_false(jump_lacks_key(&t[1].user));
+	leave(&t[0]);
+	leave(&t[1]);
+}
+
 static void test_one_behind_may_notice_first(void **state)
 {
 	struct traveller t = { 0 };
@@ -409,6 +428,7 @@ int main(void)
 		TEST(test_a_server_that_closes_no_channel_is_not_waited_for),
 		TEST(test_everybody_hears_why),
 		TEST(test_the_first_on_the_way_is_the_reason),
+		TEST(test_who_lacks_a_key),
 		TEST(test_one_behind_may_notice_first),
 		TEST(test_a_silent_jump_is_blamed),
 		TEST(test_any_jump_on_the_way_may_be_in_question),
