@@ -65,21 +65,22 @@ void tunnel_tell_route(struct tunnel *t, size_t route, enum route_state state,
 static void on_parted(void *data);
 
 /* A living session takes its leave, if the server listens for us or has something to pass on. */
-static void part(struct tunnel *t)
+static void part(struct tunnel *t, enum session_end how)
 {
+	struct session *s = path_session(t->path);
+
 	forwards_take_leave(&t->forwards);
-	if (!parting_is_due(path_session(t->path)))
+	if (how == SESSION_LEAVES ? !parting_is_due(s) : !session_is_cancelling(s))
 		return;
 	t->parting =
 		parting_new(t->parts->partings, path_take_session(t->path), on_parted, t) != NULL;
 }
 
-/* reset: it is broken, and what was on its way is lost. */
-void tunnel_drop_session(struct tunnel *t, bool reset)
+void tunnel_drop_session(struct tunnel *t, enum session_end how)
 {
-	forwards_end_connections(&t->forwards, reset);
-	if (t->serving && !reset)
-		part(t);
+	forwards_end_connections(&t->forwards, how == SESSION_BREAKS);
+	if (t->serving && how != SESSION_BREAKS)
+		part(t, how);
 	t->serving = false;
 	loop_timer_stop(&t->retry);
 	loop_timer_stop(&t->stable);
@@ -93,14 +94,14 @@ void tunnel_drop_all(struct tunnel *t)
 	bool was_used = t->path->started;
 
 	tunnel_better_drop(t);
-	tunnel_drop_session(t, false);
+	tunnel_drop_session(t, SESSION_LEAVES);
 	if (was_used)
 		tunnel_tell_route(t, t->path->index, ROUTE_IDLE, NULL);
 }
 
 static void fail(struct tunnel *t, const struct err *why)
 {
-	tunnel_drop_session(t, true);
+	tunnel_drop_session(t, SESSION_BREAKS);
 	tunnel_round_failed(t, why);
 }
 
@@ -110,7 +111,7 @@ static void give_up_on_forward(struct tunnel *t, const struct err *why)
 
 	err_prefix(&error, "exit_on_forward_failure");
 	path_name_hop(t->path, t->path->route->hop_count - 1, &error);
-	tunnel_drop_session(t, false);
+	tunnel_drop_session(t, SESSION_LEAVES);
 	tunnel_round_failed(t, &error);
 }
 

@@ -115,7 +115,7 @@ void tunnel_better_consider(struct tunnel *t)
 	if (is_still_passing(t))
 		return;
 	t->idle_ms = 0;
-	tunnel_drop_session(t, false);
+	tunnel_drop_session(t, SESSION_HAS_WAITED);
 	tunnel_tell_route(t, t->path->index, ROUTE_IDLE, NULL);
 	forwards_hold(&t->forwards);
 	retry_reset(&t->policy);

@@ -60,8 +60,13 @@ void tunnel_tell_route(struct tunnel *t, size_t route, enum route_state state,
 		       const struct err *why);
 /* The path that is in use gives way to the better one. */
 void tunnel_take_better(struct tunnel *t);
+enum session_end {
+	SESSION_BREAKS, /* what was on its way is lost */
+	SESSION_LEAVES, /* the server's last words are waited for */
+	SESSION_HAS_WAITED, /* they have been */
+};
 /* Ends the session in use; nobody is on it. */
-void tunnel_drop_session(struct tunnel *t, bool reset);
+void tunnel_drop_session(struct tunnel *t, enum session_end how);
 void tunnel_drop_all(struct tunnel *t); /* the better one as well */
 
 /* ---- tunnel_round.c ---- */

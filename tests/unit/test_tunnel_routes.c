@@ -414,6 +414,7 @@ static void test_a_move_waits_for_no_server_for_ever(void **state)
 	assert_int_equal(heard.last.route, B);
 	turn(110);
 	assert_int_equal(heard.last.route, A);
+	assert_null(heard.parted); /* nor once more */
 }
 
 static void test_the_ready_one_takes_over_when_the_other_breaks(void **state)
