@@ -15,7 +15,8 @@
 #include "ctl/unit.h"
 #include "lib/str.h"
 
-#define SUFFIX ".service"
+#define TYPE "service"
+#define SUFFIX "." TYPE
 #define DROP_INS_MAX 256 /* nobody has so many; of other directories there is no end */
 
 static const char *base_name(const char *path)
@@ -66,14 +67,13 @@ static int list_names(struct strv *to, const char *unit)
 	const char *end = unit + strlen(unit) - strlen(SUFFIX);
 
 	if (unit + prefix >= end) /* no instance */
-		return add_name(to, unit, (size_t)(end - unit), SUFFIX) < 0
-			       ? -1
-			       : strv_add(to, SUFFIX + 1);
+		return add_name(to, unit, (size_t)(end - unit), SUFFIX) < 0 ? -1
+									    : strv_add(to, TYPE);
 	if (add_name(to, unit, prefix, unit + prefix) < 0)
 		return -1;
 	if (unit + prefix + 1 < end && add_name(to, unit, prefix, "@" SUFFIX) < 0)
 		return -1;
-	return strv_add(to, SUFFIX + 1);
+	return strv_add(to, TYPE);
 }
 
 /* ---- what is in them ---- */
