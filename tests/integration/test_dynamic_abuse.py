@@ -53,7 +53,7 @@ def test_slow_handshakes_end_and_leave_nothing(lab, dynamic):
         sock.close()
         with Stopwatch() as watch:
             until(lambda: proc.fd_count(dynamic.worker) <= before, 30, "the deadline ends them")
-        assert watch.seconds < build.limit(15)
+        assert watch.seconds < build.limit(25)
         for sock in socks_:
             assert client.how_it_ends(sock) in ("eof", "reset")
 
@@ -68,7 +68,7 @@ def test_a_byte_a_second_does_not_prolong_the_handshake(dynamic):
                 with contextlib.suppress(TimeoutError):
                     if not sock.recv(4096):
                         break
-                assert watch.elapsed() < build.limit(15)
+                assert watch.elapsed() < build.limit(30)  # all of it takes two minutes
 
 
 def test_aborted_handshakes_leave_nothing(lab, dynamic):
