@@ -207,6 +207,7 @@ class Worker:
 
     def on_connections(self, message, fds):
         """Every tunnel has five connections, told two at a time."""
+        self.note("asked")
         if self.habit == "silent":
             return
         lie = 1 if self.habit == "liar" else 0

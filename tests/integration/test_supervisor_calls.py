@@ -79,6 +79,7 @@ def test_a_worker_that_dies_ends_the_call(lab):
     house = up(lab, {"t": at(lab.port())}, "silent", "good")
     with Client(house.daemon.socket) as client:
         client.send({"method": f"{MANAGER}.Connections"})
+        until(lab.path("plan.notes").exists, 5, "the worker is asked")
         proc.send(house.workers()[0], signal.SIGKILL)
         reply = client.receive()
     assert reply["parameters"]["code"] == "worker-died"
