@@ -279,6 +279,11 @@ def tunctl(server, *args, expect=0, env=None, **options):
     return result
 
 
+# Runs a command as a shell does it. Whoever runs the tests may ignore signals, which a child inherits:
+# nohup, a job in the background of a script.
+HEARS_SIGNALS = ["env", "--default-signal"]
+
+
 class Terminal:
     """tunctl on a terminal of its own."""
 

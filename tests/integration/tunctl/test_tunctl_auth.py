@@ -9,6 +9,7 @@ import pytest
 from fake import (
     CLOSE,
     HANG,
+    HEARS_SIGNALS,
     TUNCTL,
     Terminal,
     backoff,
@@ -248,7 +249,7 @@ def test_a_wrong_answer_is_said(server):
 @pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_gives_the_terminal_back(server, signo):
     asks(server, question(1))
-    terminal = Terminal(server, "auth", "db-prod")
+    terminal = Terminal(server, "auth", "db-prod", under=HEARS_SIGNALS)
     terminal.read_until("internal:22: ")
     assert not terminal.echoes()
     terminal.process.send_signal(signo)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 
 import pytest
-from fake import TUNCTL, environment
+from fake import HEARS_SIGNALS, TUNCTL, environment
 
 TUNNELD = TUNCTL.parent.parent / "daemon" / "tunneld"
 
@@ -501,14 +501,14 @@ def ends(line, seconds=2):
 
 
 @contextlib.contextmanager
-def import_of_slow(tmp_path, wait, **options):
+def import_of_slow(tmp_path, wait, under=(), **options):
     """tunctl, which asks an ssh that waits, and a line that ends with the last process of all."""
     ssh = tmp_path / "ssh"
     ssh.write_text(HANGING_SSH.replace("WAIT", wait))
     ssh.chmod(0o755)
     reader, writer = os.pipe()
     process = subprocess.Popen(
-        [str(TUNCTL), "import", "--ssh-config", "slow"],
+        [*under, str(TUNCTL), "import", "--ssh-config", "slow"],
         env=environment() | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LINE": str(writer)},
         pass_fds=[writer],
         stdin=subprocess.DEVNULL,
@@ -531,7 +531,7 @@ def import_of_slow(tmp_path, wait, **options):
 @pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_ssh_that_hangs_ends_with_tunctl(tmp_path, signo):
     """And what it has started."""
-    with import_of_slow(tmp_path, "sleep 1000 & wait") as (process, line):
+    with import_of_slow(tmp_path, "sleep 1000 & wait", HEARS_SIGNALS) as (process, line):
         process.send_signal(signo)
         assert ends(line)
         assert process.communicate(timeout=30) == ("", "")
