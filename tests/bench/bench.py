@@ -10,6 +10,7 @@ of the integration tests.
 
 import argparse
 import dataclasses
+import functools
 import getpass
 import json
 import pathlib
@@ -60,8 +61,10 @@ class Ssh:
         self.lab, self.sshd, self.cipher, self.jumps = lab, sshd, cipher, jumps
         self.processes = []
 
+    @functools.cached_property
     def config(self):
-        """In a file, because that is all of it that reaches the processes for the jumps."""
+        """In a file, because that is all of it that reaches the processes for the jumps. Written once:
+        those that have just been started read it."""
         return self.lab.write("ssh_config", f"""
             BatchMode yes
             Ciphers {self.cipher}
@@ -72,7 +75,7 @@ class Ssh:
             """)
 
     def start(self, forwards):
-        command = ["setpriv", "--pdeathsig", "KILL", "ssh", "-F", str(self.config()), "-N",
+        command = ["setpriv", "--pdeathsig", "KILL", "ssh", "-F", str(self.config), "-N",
                    "-o", "ExitOnForwardFailure=yes"]
         if self.jumps:
             command += ["-J", ",".join(jump.address for jump in self.jumps)]

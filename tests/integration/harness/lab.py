@@ -98,6 +98,9 @@ class Lab:
     def known_hosts(self):
         """Every loopback server of this lab, whatever its port: they share one host key."""
         line = f"[127.0.0.1]:*,[::1]:*,[localhost]:* {keys.public(self.keys.host)}\n"
+        path = self.path("known_hosts")
+        if path.exists() and path.read_text() == line:
+            return path  # not written again: who has been started may be reading it
         return self.write("known_hosts", line)
 
     # -- daemons -------------------------------------------------------------------------------
