@@ -69,6 +69,8 @@ def is_refused(port, host="127.0.0.1"):
         return False
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # by who took it, faster than connect() returned
+        return False
 
 
 def how_it_ends(sock):
