@@ -33,13 +33,6 @@ static bool is_assignment(const char *word)
 	return length > 0 && word[length] == '=' && strspn(word, "0123456789") == 0;
 }
 
-static const char *program_of(const char *word)
-{
-	const char *slash = strrchr(word, '/');
-
-	return slash ? slash + 1 : word;
-}
-
 static bool is_one_of(const char *word, const char *const *words)
 {
 	for (; *words; words++) {
@@ -97,7 +90,7 @@ static int skip_prefix(struct command *c, struct failure *f)
 						"then", "while", "until", "if",     NULL };
 
 	for (; c->at < c->argc; c->at++) {
-		const char *word = c->argv[c->at], *program = program_of(word);
+		const char *word = c->argv[c->at], *program = str_base_name(word);
 
 		if (is_assignment(word)) {
 			if (strv_add(&c->environment, word) < 0)
@@ -327,7 +320,7 @@ static bool runs_ssh(const struct words *words, size_t first, size_t end)
 	static const char *const lookers[] = { "pgrep", "pkill", "grep", "ps", "echo", NULL };
 
 	for (size_t i = first; i < end; i++) {
-		const char *program = program_of(words->items[i].text);
+		const char *program = str_base_name(words->items[i].text);
 
 		if (is_one_of(program, lookers))
 			return false;
@@ -409,7 +402,7 @@ static const char *shell_line(const struct command *c)
 {
 	int at = c->at;
 
-	if (at >= c->argc || !is_one_of(program_of(c->argv[at]), shells))
+	if (at >= c->argc || !is_one_of(str_base_name(c->argv[at]), shells))
 		return NULL;
 	for (at++; at + 1 < c->argc && c->argv[at][0] == '-'; at++) {
 		if (c->argv[at][strlen(c->argv[at]) - 1] == 'c')
@@ -427,7 +420,7 @@ static int run(struct import *import, struct command *c, struct failure *f)
 	line = shell_line(c);
 	if (line && c->depth++ < SHELLS_DEEP)
 		return run_line(import, c, line, f);
-	program = c->at < c->argc ? program_of(c->argv[c->at]) : "";
+	program = c->at < c->argc ? str_base_name(c->argv[c->at]) : "";
 	if (strcmp(program, "ssh") != 0 && strcmp(program, "autossh") != 0)
 		return failure_set(f, EXIT_FAILED, ERR_CONFIG,
 				   "'%s' is neither ssh nor autossh: tunctl import -- ssh -fN -L "

@@ -58,13 +58,6 @@ static char *template_of(const char *path)
 		       : NULL;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* ---- keys of [Service] ---- */
 
 static int comment(struct reading *r, const char *key, const char *value)
@@ -366,7 +359,8 @@ int unit_read(const struct strv *paths, struct unit *ret, struct err *err)
 
 	*ret = (struct unit){ 0 };
 	if (text) {
-		rc = unit_parse(base_name(path), strstr(path, "/user/") != NULL, text, ret, err);
+		rc = unit_parse(str_base_name(path), strstr(path, "/user/") != NULL, text, ret,
+				err);
 		if (rc < 0)
 			err_prefix(err, "%s", path);
 	}

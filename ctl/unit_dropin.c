@@ -19,13 +19,6 @@
 #define SUFFIX "." TYPE
 #define DROP_INS_MAX 256 /* nobody has so many; of other directories there is no end */
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 static bool ends_with(const char *text, const char *end)
 {
 	size_t length = strlen(text);
@@ -81,7 +74,7 @@ static int list_names(struct strv *to, const char *unit)
 static bool has_name(const struct strv *paths, const char *name)
 {
 	for (size_t i = 0; i < paths->count; i++) {
-		if (streq(base_name(paths->items[i]), name))
+		if (streq(str_base_name(paths->items[i]), name))
 			return true;
 	}
 	return false;
@@ -124,7 +117,7 @@ static int add_entries(struct strv *to, const char *directory, struct dirent **e
 static int add_directory(struct strv *to, const char *unit, const char *name)
 {
 	CLEANUP(freep)
-	char *path = str_printf("%.*s%s.d", (int)(base_name(unit) - unit), unit, name);
+	char *path = str_printf("%.*s%s.d", (int)(str_base_name(unit) - unit), unit, name);
 	struct dirent **entries;
 	int count;
 
@@ -140,7 +133,7 @@ static int add_directory(struct strv *to, const char *unit, const char *name)
 
 static int compare(const void *a, const void *b)
 {
-	return strcmp(base_name(*(char *const *)a), base_name(*(char *const *)b));
+	return strcmp(str_base_name(*(char *const *)a), str_base_name(*(char *const *)b));
 }
 
 int unit_find_drop_ins(const char *unit, struct strv *to, struct err *err)
@@ -150,7 +143,7 @@ int unit_find_drop_ins(const char *unit, struct strv *to, struct err *err)
 
 	if (!ends_with(unit, SUFFIX))
 		return 0;
-	rc = list_names(&names, base_name(unit));
+	rc = list_names(&names, str_base_name(unit));
 	for (size_t i = 0; i < names.count && rc == 0; i++)
 		rc = add_directory(to, unit, names.items[i]);
 	strv_fini(&names);

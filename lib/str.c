@@ -314,3 +314,10 @@ const char *str_suggest(const char *word, const char *const *candidates, size_t 
 	}
 	return found ? found : containing;
 }
+
+const char *str_base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}

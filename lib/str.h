@@ -38,3 +38,6 @@ bool str_glob_bytes(const char *pattern, size_t length, const char *text);
 
 /* asprintf() that returns the text or NULL. */
 char *str_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* What stands behind the last '/': the whole path where there is none. Points into path. */
+const char *str_base_name(const char *path);

@@ -15,7 +15,7 @@
 #define PROGRAM "tunneld-worker"
 
 /* AMD's Zen 3 and 4 copy at 2 GB/s instead of 40 with `rep movsb` when source and destination are a few
- * bytes apart modulo 4096, and glibc (2.36; mended in 2.40) takes it from 4 KiB on. A session copies each
+ * bytes apart modulo 4096, and glibc before 2.40 takes it from 4 KiB on (its bug 30994). A session copies each
  * packet of 32 KiB several times, between places the heap happens to have: with bad luck that is a quarter
  * of a worker's CPU. Below a threshold larger than any packet, vector instructions do it. */
 static const char copy_by_vectors[] = "GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=1073741824";

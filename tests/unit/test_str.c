@@ -153,6 +153,13 @@ static void test_suggest(void **state)
 	assert_null(str_suggest(longer, words, ARRAY_SIZE(words)));
 }
 
+static void test_base_name(void **state)
+{
+	assert_string_equal(str_base_name("/usr/bin/ssh"), "ssh");
+	assert_string_equal(str_base_name("ssh"), "ssh");
+	assert_string_equal(str_base_name("a/"), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +169,7 @@ int main(void)
 		cmocka_unit_test(test_utf8_and_escape),
 		cmocka_unit_test(test_escape_is_cut),
 		cmocka_unit_test(test_suggest),
+		cmocka_unit_test(test_base_name),
 	};
 
 	return cmocka_run_group_tests_name("str", tests, NULL, NULL);
